@@ -1,0 +1,190 @@
+"""How single values of a configuration file are read: durations, symbols, names, networks, time zones.
+
+Each is an annotated type, used by `config.settings`. A value that will not do is refused with what is wrong
+with it and what was expected; the value itself is escaped. Imports nothing of ours but `config.errors` and
+`config.symbols`.
+"""
+
+import re
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from config.errors import shown
+from config.symbols import Symbol
+
+EXPLAINED: Final = "explained"
+"""The error type of a refusal that carries its own `problem` and `expected`."""
+
+Network = IPv4Network | IPv6Network
+
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)", re.ASCII)
+_UNITS: Final = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LONGEST = timedelta(days=3660)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,255}", re.ASCII)
+
+
+def refusal(problem: str, expected: str) -> PydanticCustomError:
+    """Returns the exception that refuses a value in our own words."""
+    return PydanticCustomError(EXPLAINED, "refused", {"problem": problem, "expected": expected})
+
+
+def _duration(value: object) -> timedelta:
+    expected = "a duration above zero, as '30s', '5m', '12h' or '14d' (units ms, s, m, h, d)"
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise refusal(f"{shown(value)} is no duration", expected)
+    number = float(match[1])
+    seconds = number * (timedelta(**{_UNITS[match[2]]: 1}) / timedelta(seconds=1))
+    if seconds > _LONGEST.total_seconds():
+        raise refusal(f"{shown(value)} is longer than ten years", expected)
+    duration = timedelta(seconds=seconds)
+    if not duration:
+        raise refusal(f"{shown(value)} is no time at all", expected)
+    return duration
+
+
+def _symbol(value: object) -> Symbol:
+    expected = "a symbol as 'AUTHORITY:SYMBOL', or a bare 'SYMBOL'"
+    if not isinstance(value, str):
+        raise refusal(f"{shown(value)} is no text", expected)
+    symbol = Symbol.parse(value)
+    if not symbol.symbol or symbol.authority == "":
+        raise refusal(f"{shown(value)} lacks the symbol or the authority", expected)
+    if not value.isprintable() or any(
+        part != part.strip() for part in (symbol.authority or "", symbol.symbol)
+    ):
+        raise refusal(f"{shown(value)} begins or ends with a space, or holds a control character", expected)
+    return symbol
+
+
+def _network(value: object) -> Network:
+    expected = "an address or network, as '192.0.2.7', '192.0.2.0/24' or '2001:db8::/32'"
+    if not isinstance(value, str):
+        raise refusal(f"{shown(value)} is no text", expected)
+    try:
+        return ip_network(value)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(value, strict=False)
+    except ValueError:
+        raise refusal(f"{shown(value)} is no address and no network", expected) from None
+    raise refusal(f"{shown(value)} has bits set beyond its prefix", f"'{meant}'")
+
+
+def _zone(value: object) -> str:
+    expected = "the name of a time zone, as 'America/Vancouver' or 'UTC'"
+    if not isinstance(value, str):
+        raise refusal(f"{shown(value)} is no text", expected)
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise refusal(f"no time zone {shown(value)} is known on this machine", expected) from None
+    return value
+
+
+def _name(value: str) -> str:
+    if _NAME.fullmatch(value) is None:
+        raise refusal(
+            f"{shown(value)} is no name",
+            "1 to 64 letters, digits, '.', '-' and '_', beginning with a letter or digit",
+        )
+    return value
+
+
+def _text(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise refusal(f"{shown(value)} is blank or holds a control character", "one line of text")
+    return value
+
+
+def _host(value: str) -> str:
+    if not value or not value.isascii() or not value.isprintable() or any(sign in value for sign in " /[]@"):
+        raise refusal(f"{shown(value)} is no host", "a host name or an address, without port, as '192.0.2.7'")
+    return value
+
+
+def _mail_address(value: str) -> str:
+    # Why so narrow: it becomes an envelope and a header of mail, where a line break or comma means more.
+    if _ADDRESS.fullmatch(value) is None or "," in value or ";" in value:
+        raise refusal(f"{shown(value)} is no e-mail address", "one address, as 'ill@library.example'")
+    return value
+
+
+def _path(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise refusal(f"{shown(value)} is no path", "a path, absolute or from the directory of this file")
+    return value
+
+
+def _database_url(value: object) -> str:
+    # Why the value is never shown: it may hold a password.
+    expected = "'sqlite:///PATH' or 'postgresql+psycopg://USER@HOST/NAME'"
+    if not isinstance(value, str) or not value.isprintable():
+        raise refusal("it is no URL of a database", expected)
+    scheme, separator, rest = value.partition("://")
+    match scheme:
+        case "sqlite" if separator and rest.startswith("/"):
+            if rest.split("?")[0] in {"/", "/:memory:"}:
+                raise refusal("a database in memory would lose everything", expected)
+        case "postgresql" | "postgresql+psycopg" if separator and rest:
+            return value
+        case _:
+            raise refusal("it names no database that this version can use", expected)
+    return value
+
+
+def _described(text: str) -> Any:
+    return Field(description=text)
+
+
+Duration = Annotated[
+    timedelta, PlainValidator(_duration), _described("a duration, as '30s', '5m', '12h' or '14d'")
+]
+SymbolText = Annotated[
+    Symbol, PlainValidator(_symbol), _described("a symbol, as 'ILLUME:SFU' or a bare 'SFU'")
+]
+NetworkText = Annotated[
+    Network, PlainValidator(_network), _described("an address or network, as '192.0.2.7' or '192.0.2.0/24'")
+]
+ZoneName = Annotated[
+    str, PlainValidator(_zone), _described("the name of a time zone, as 'America/Vancouver' or 'UTC'")
+]
+DatabaseUrl = Annotated[
+    str,
+    PlainValidator(_database_url),
+    _described("'sqlite:///PATH' or 'postgresql+psycopg://USER@HOST/NAME'"),
+]
+Name = Annotated[str, AfterValidator(_name), _described("a name of letters, digits, '.', '-' and '_'")]
+RouteEnd = Annotated[str, _described("the name of a partner, or '*'")]
+Text = Annotated[str, AfterValidator(_text), _described("one line of text")]
+PathText = Annotated[
+    str, AfterValidator(_path), _described("a path, absolute or from the directory of this file")
+]
+Host = Annotated[str, AfterValidator(_host), _described("a host name or an address, without port")]
+MailAddress = Annotated[
+    str, AfterValidator(_mail_address), _described("one address, as 'ill@library.example'")
+]
+Flag = Annotated[bool, Field(strict=True, description="true or false")]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535, description="a whole number from 1 to 65535")]
+ListeningPort = Annotated[
+    int, Field(strict=True, ge=0, le=65535, description="a whole number from 0 to 65535")
+]
+Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+Octets = Annotated[
+    int, Field(strict=True, ge=1_024, le=67_108_864, description="a whole number from 1024 to 67108864")
+]
+Depth = Annotated[int, Field(strict=True, ge=8, le=100, description="a whole number from 8 to 100")]
+Days = Annotated[int, Field(strict=True, ge=1, le=365, description="a whole number from 1 to 365")]
+Share = Annotated[
+    float, Field(strict=True, ge=0, le=1, allow_inf_nan=False, description="a number from 0 to 1")
+]
+Factor = Annotated[
+    float, Field(strict=True, ge=1, le=100, allow_inf_nan=False, description="a number from 1 to 100")
+]

@@ -1,0 +1,438 @@
+"""The settings of a gateway as typed values: its listeners, its own symbols, its partners and the routes.
+
+The text under a field is its line in docs/configuration.md, so it says what an operator needs. The values are
+plain dataclasses; `config.loading` reads them from files and is the only place where they are checked.
+Imports nothing of ours outside `config`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, with_config
+
+from config.fields import (
+    Count,
+    Days,
+    Depth,
+    Duration,
+    Factor,
+    Flag,
+    Host,
+    ListeningPort,
+    MailAddress,
+    Name,
+    NetworkText,
+    Octets,
+    Port,
+    RouteEnd,
+    Share,
+    SymbolText,
+    Text,
+    ZoneName,
+)
+from config.symbols import Symbol, SymbolIndex
+
+ANY_PARTNER: Final = "*"
+"""In a route: every partner that has no route of its own."""
+
+DEFAULT_TIME_ZONE: Final = "America/Vancouver"
+"""The gateway was made for British Columbia; APDUs carry local times without a zone."""
+
+
+class ListenerMode(Enum):
+    """How a TCP connection is used (protocol.md 5.4)."""
+
+    ONE_WAY = "one-way"
+    """Who connects sends, the other never does; the usual port is 1611."""
+    TWO_WAY = "two-way"
+    """Both send; the usual port is 499."""
+
+
+class RouteMode(Enum):
+    """Where the gateway stands in a conversation."""
+
+    SERVE = "serve"
+    """The gateway is the endpoint for the local symbol."""
+    RELAY = "relay"
+    """The gateway stands between Illume and the partner and observes; not in this version."""
+
+
+class Side(Enum):
+    """On which side of the gateway a partner is."""
+
+    PARTNER = "partner"
+    """A library with ILL software of its own."""
+    ILLUME = "illume"
+    """Illume itself."""
+
+
+class Dialect(Enum):
+    """How far what a partner writes may depart from the abstract syntax."""
+
+    STRICT = "strict"
+    """Only what the abstract syntax allows."""
+    STANDARD = "standard"
+    """That, and the departures that nobody can misunderstand."""
+
+
+class CharacterSet(Enum):
+    """How the octets of a partner's strings are read, and ours written; they are always kept as they came."""
+
+    UTF_8 = "utf-8"
+    LATIN_1 = "latin-1"
+
+
+class TableProfile(Enum):
+    """Which state tables a partner is held to."""
+
+    STRICT = "strict"
+    """The tables of the standard."""
+    LENIENT = "lenient"
+    """Those, and the transitions that real partners make although the standard does not have them."""
+
+
+class Acknowledge(Enum):
+    """What a partner is told when its request has arrived."""
+
+    NONE = "none"
+    """Nothing, as the protocol has it."""
+    STATUS_REPORT = "status-report"
+    """A Status-Or-Error-Report with the status of the request, on the connection the request came by."""
+
+
+class ClientIdPolicy(Enum):
+    """What becomes of the Client-Id, which names the patron, in APDUs from and to a partner."""
+
+    KEEP = "keep"
+    """It stays in the gateway, encrypted, and goes to nobody."""
+    FORWARD = "forward"
+    """It is sent on to this partner."""
+
+
+class LogLevel(Enum):
+    """From which severity on something is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(Enum):
+    """How a log line is written."""
+
+    JSON = "json"
+    """One JSON object a line, for journald and what reads it."""
+    CONSOLE = "console"
+    """For people."""
+
+
+class ApduName(Enum):
+    """The twenty APDU types, as the standard spells them (protocol.md section 2)."""
+
+    ILL_REQUEST = "ILL-Request"
+    FORWARD_NOTIFICATION = "Forward-Notification"
+    SHIPPED = "Shipped"
+    ILL_ANSWER = "ILL-Answer"
+    CONDITIONAL_REPLY = "Conditional-Reply"
+    CANCEL = "Cancel"
+    CANCEL_REPLY = "Cancel-Reply"
+    RECEIVED = "Received"
+    RECALL = "Recall"
+    RETURNED = "Returned"
+    CHECKED_IN = "Checked-In"
+    OVERDUE = "Overdue"
+    RENEW = "Renew"
+    RENEW_ANSWER = "Renew-Answer"
+    LOST = "Lost"
+    DAMAGED = "Damaged"
+    MESSAGE = "Message"
+    STATUS_QUERY = "Status-Query"
+    STATUS_OR_ERROR_REPORT = "Status-Or-Error-Report"
+    EXPIRED = "Expired"
+
+
+class TransactionResults(Enum):
+    """What an ILL-Answer can say, as the standard spells it."""
+
+    CONDITIONAL = "conditional"
+    RETRY = "retry"
+    UNFILLED = "unfilled"
+    LOCATIONS_PROVIDED = "locations-provided"
+    WILL_SUPPLY = "will-supply"
+    HOLD_PLACED = "hold-placed"
+    ESTIMATE = "estimate"
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A port on which partners reach the gateway."""
+
+    name: Name
+    """What the log and the operator call it."""
+    mode: ListenerMode
+    """Whether answers go back on the connection."""
+    host: Host
+    """Address to listen on; `0.0.0.0` and `::` are all of this machine's."""
+    port: ListeningPort
+    """TCP port; 0 lets the system choose one, which is for tests."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one peer may cost the gateway."""
+
+    max_apdu_octets: Octets = 262_144
+    """The longest APDU that is read, in octets; a longer one closes the connection."""
+    max_depth: Depth = 32
+    """How deep the elements of an APDU may nest."""
+    max_connections: Count = 200
+    """Connections open at once, over all listeners."""
+    max_connections_per_address: Count = 100
+    """Connections open at once from one address."""
+    idle_timeout: Duration = timedelta(seconds=300)
+    """How long a connection may say nothing."""
+    answer_timeout: Duration = timedelta(seconds=30)
+    """How long a two-way connection stays open for its answers after the peer has ended its own side."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When an APDU that could not be delivered is tried again, and when that ends."""
+
+    first_delay: Duration = timedelta(seconds=5)
+    """The wait after the first failure."""
+    factor: Factor = 2.0
+    """Each further wait is this many times the last."""
+    max_delay: Duration = timedelta(hours=1)
+    """No wait is longer, before jitter."""
+    jitter: Share = 0.2
+    """The share (0 to 1) of a wait by which it varies at random, so that partners are not tried in step."""
+    lifetime: Duration = timedelta(days=14)
+    """After this an APDU is given up as not delivered."""
+    connect_timeout: Duration = timedelta(seconds=10)
+    """How long a partner may take to accept a connection."""
+    send_timeout: Duration = timedelta(seconds=30)
+    """How long a partner may take to accept an APDU."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logging:
+    """What is logged, and how. Patron data never is."""
+
+    level: LogLevel = LogLevel.INFO
+    """The least severity that is logged."""
+    format: LogFormat = LogFormat.CONSOLE
+    """How a line is written."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSymbol:
+    """A library that the gateway speaks for."""
+
+    name: Name
+    """What routes and the operator call it."""
+    symbol: SymbolText
+    """Its symbol, `AUTHORITY:SYMBOL`."""
+    aliases: tuple[SymbolText, ...] = ()
+    """Other symbols by which APDUs address it."""
+    display_name: Text | None = None
+    """The library's name, for people."""
+    time_zone: ZoneName = DEFAULT_TIME_ZONE
+    """The zone of the dates and times in the APDUs it sends."""
+    document_contact: Text | None = None
+    """Whom a partner may ask about a document it was sent."""
+    test: Flag = False
+    """Whether it is there for rehearsal only."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone itself."""
+        return ZoneInfo(self.time_zone)
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """How the gateway stands between one local symbol and one partner."""
+
+    local: Name
+    """Name of a local symbol."""
+    partner: RouteEnd
+    """Name of a partner, or `*` for every partner without a route of its own."""
+    mode: RouteMode = RouteMode.SERVE
+    """Where the gateway stands; this version only serves."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpTransport:
+    """APDUs reach the partner by TCP."""
+
+    kind: Literal["tcp"] = "tcp"
+    """Says that this is TCP."""
+    host: Host
+    """Host name or address of the partner."""
+    port: Port
+    """TCP port of the partner."""
+    mode: ListenerMode = ListenerMode.ONE_WAY
+    """Whether the partner answers on the connections that we open."""
+    tls: Flag = False
+    """Whether to use TLS; this version cannot."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailTransport:
+    """APDUs reach the partner by mail (RFC 2503); this version cannot."""
+
+    kind: Literal["mail"] = "mail"
+    """Says that this is mail."""
+    address: MailAddress
+    """E-mail address of the partner's ILL software."""
+
+
+Transport = TcpTransport | MailTransport
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a partner's software can say and understand; what is not named here is everything."""
+
+    sends: frozenset[ApduName] = frozenset(ApduName)
+    """The APDU types it sends."""
+    accepts: frozenset[ApduName] = frozenset(ApduName)
+    """The APDU types it understands."""
+    sends_results: frozenset[TransactionResults] = frozenset(TransactionResults)
+    """What the ILL-Answers it sends can say."""
+    accepts_results: frozenset[TransactionResults] = frozenset(TransactionResults)
+    """What the ILL-Answers it understands can say."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """A library, or Illume, with which the gateway exchanges APDUs."""
+
+    name: Name
+    """What routes and the operator call it; two names may not differ in the case of letters only."""
+    symbols: Annotated[tuple[SymbolText, ...], Field(min_length=1)]
+    """Its symbols, `AUTHORITY:SYMBOL`; the first is the one we write."""
+    transport: Annotated[Transport, Field(discriminator="kind")]
+    """How APDUs reach it."""
+    display_name: Text | None = None
+    """The library's name, for people."""
+    aliases: tuple[SymbolText, ...] = ()
+    """Other symbols by which it names itself, as a bare `SFU`."""
+    side: Side = Side.PARTNER
+    """On which side of the gateway it is."""
+    dialect: Dialect = Dialect.STANDARD
+    """How far what it writes may depart from the abstract syntax."""
+    character_set: CharacterSet = CharacterSet.UTF_8
+    """How the octets of its strings are read, and ours written for it; they are always kept as they came."""
+    tables: TableProfile = TableProfile.STRICT
+    """Which state tables it is held to."""
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    """What its software can say and understand."""
+    time_zone: ZoneName = DEFAULT_TIME_ZONE
+    """The zone of the dates and times in its APDUs."""
+    days_to_respond: Days = 7
+    """Days in which it is to answer a request before the request moves on."""
+    illume_login: Flag = False
+    """Whether its staff can log in to Illume, and so fetch documents there."""
+    document_email: MailAddress | None = None
+    """Where the links to documents are sent, for a partner that cannot log in to Illume."""
+    allowed_sources: tuple[NetworkText, ...] = ()
+    """Addresses and networks from which its APDUs may come; none named means any."""
+    acknowledge: Acknowledge = Acknowledge.NONE
+    """What it is told when a request of its own has arrived."""
+    client_id: ClientIdPolicy = ClientIdPolicy.KEEP
+    """What becomes of the Client-Id, which names the patron."""
+    max_apdu_octets: Octets | None = None
+    """The longest APDU that is read from it and sent to it, in octets, instead of that under `limits`."""
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    """What differs, for this partner, from `retry` in gateway.toml; keys left out keep their value there."""
+    contact: Text | None = None
+    """Whom to ask when its software does not answer: the staff of the library, never a patron."""
+    policies_url: Text | None = None
+    """Where its ILL policies are published."""
+    test: Flag = False
+    """Whether it is there for rehearsal only."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone itself."""
+        return ZoneInfo(self.time_zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a gateway is told, as `config.loading.load` returns it: checked, every path absolute.
+
+    Args:
+        source: the file it was read from.
+        state_dir: where the gateway keeps what it has to remember.
+        database_url: as SQLAlchemy writes it; it may hold a password, so it is left out of the repr.
+        master_key_file: the key that encrypts patron data.
+        listeners, limits, retry, local, routes, partners, logging: see the types. Without routes, every local
+            symbol serves every partner.
+    """
+
+    source: Path
+    state_dir: Path
+    database_url: str = field(repr=False)
+    master_key_file: Path
+    listeners: tuple[Listener, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    local: tuple[LocalSymbol, ...] = ()
+    routes: tuple[Route, ...] = ()
+    partners: tuple[Partner, ...] = ()
+    logging: Logging = field(default_factory=Logging)
+    _partner_by_name: dict[str, Partner] = field(init=False, repr=False, compare=False)
+    _partner_by_symbol: SymbolIndex[Partner] = field(init=False, repr=False, compare=False)
+    _local_by_symbol: SymbolIndex[LocalSymbol] = field(init=False, repr=False, compare=False)
+    _route_by_names: dict[tuple[str, str], Route] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.routes:
+            served = tuple(Route(local=local.name, partner=ANY_PARTNER) for local in self.local)
+            object.__setattr__(self, "routes", served)
+        partners = {partner.name: partner for partner in self.partners}
+        partner_symbols = SymbolIndex((one, one.symbols, one.aliases) for one in self.partners)
+        local_symbols = SymbolIndex((one, (one.symbol,), one.aliases) for one in self.local)
+        routes = {(route.local, route.partner): route for route in self.routes}
+        object.__setattr__(self, "_partner_by_name", partners)
+        object.__setattr__(self, "_partner_by_symbol", partner_symbols)
+        object.__setattr__(self, "_local_by_symbol", local_symbols)
+        object.__setattr__(self, "_route_by_names", routes)
+
+    def partner(self, name: str) -> Partner | None:
+        """Returns the partner of exactly this name."""
+        return self._partner_by_name.get(name)
+
+    def partner_for(self, symbol: Symbol) -> Partner | None:
+        """Returns the partner that a symbol in an APDU names, by its symbols, then by its aliases.
+
+        None when it names no partner, or when a symbol without authority fits several.
+        """
+        return self._partner_by_symbol.find(symbol)
+
+    def local_for(self, symbol: Symbol) -> LocalSymbol | None:
+        """Returns the library of ours that a symbol in an APDU names; None as for `partner_for`."""
+        return self._local_by_symbol.find(symbol)
+
+    def route(self, local: LocalSymbol, partner: Partner) -> Route | None:
+        """Returns the route between the two: their own, else that of the local symbol to every partner."""
+        own = self._route_by_names.get((local.name, partner.name))
+        return own if own is not None else self._route_by_names.get((local.name, ANY_PARTNER))
