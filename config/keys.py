@@ -68,6 +68,8 @@ def texts_of(table: type) -> dict[str, str]:
 
 def tables_in(annotation: Any) -> tuple[type, ...]:
     """Returns the tables that a value of this type is or holds: none, one, or one for each kind."""
+    if _description(annotation) is not None:
+        return ()  # a value of its own, though a dataclass may represent it, as a symbol
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return (annotation,)
     return tuple(table for part in _parts(annotation) for table in tables_in(part))
@@ -75,11 +77,11 @@ def tables_in(annotation: Any) -> tuple[type, ...]:
 
 def describe(annotation: Any) -> str:
     """Returns what may be written for a value of this type, to stand after 'expected'."""
+    written = _description(annotation)
+    if written is not None:
+        return written
     origin = get_origin(annotation)
     if origin is Annotated:
-        for item in annotation.__metadata__:
-            if isinstance(item, FieldInfo) and item.description is not None:
-                return item.description
         return describe(annotation.__origin__)
     if origin is Literal:
         return " or ".join(repr(value) for value in get_args(annotation))
@@ -115,6 +117,13 @@ def resolve(annotation: Any, location: Location) -> tuple[Location, Any]:
         clean.append(step)
         current = _item(current) if isinstance(step, int) else _member(tables, step)
     return tuple(clean), current
+
+
+def _description(annotation: Any) -> str | None:
+    for item in getattr(annotation, "__metadata__", ()):
+        if isinstance(item, FieldInfo) and item.description is not None:
+            return item.description
+    return None
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
