@@ -145,7 +145,7 @@ class Facts:
     loan: bool | None = None
     #: ILL-REQUEST: third-party-info permission-to-forward
     may_forward: bool | None = None
-    #: ILL-ANSWER, SHIPPED: responder-optional-messages can-send-SHIPPED; received ILL-REQUEST: our own setting
+    #: ILL-ANSWER, SHIPPED: responder-optional-messages can-send-SHIPPED; ILL-REQUEST received: our setting
     can_send_shipped: bool | None = None
     #: ILL-REQUEST: requester-optional-messages can-send-RECEIVED
     can_send_received: bool | None = None

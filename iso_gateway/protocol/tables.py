@@ -10,7 +10,8 @@ What is received is indicated to the local side; what is asked for is sent under
 sends an ILL-REQUEST to the next responder and FORWARD-NOTIFICATION to the requester); the timer sends EXPIRED
 and indicates it. `when` is any-of: one predicate that holds is enough; a row without it applies always.
 A primitive marked as a repeat only ever repeats: it is refused where its row would change the state.
-Whatever has no row is prohibited. SEEN, KNOWN and INFERRED say where a row comes from and HIGH, MEDIUM and LOW how sure it is:
+Whatever has no row is prohibited. SEEN, KNOWN and INFERRED say where a row comes from, and HIGH, MEDIUM and
+LOW how sure it is:
 
     SEEN       in public material (the ASN.1 module, k-int's and Libol's sources, vendors' help)
     KNOWN      from knowledge of the standard, not checked against its text
