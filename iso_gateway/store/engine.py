@@ -1,0 +1,233 @@
+"""Opening the database, and bringing its tables up to date.
+
+Theory of operation. Python 3.11's sqlite3 starts transactions by itself, late and not for every statement,
+so that SAVEPOINT and reads do not belong to them. We switch that off and send BEGIN ourselves: IMMEDIATE,
+so that a unit of work which reads and then writes takes the write lock first and never has to be repeated;
+DEFERRED for reading. WAL with synchronous=FULL puts every commit on disk (fdatasync of the log) before it
+returns.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any, Literal
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from iso_gateway.errors import StoreError
+
+#: How long a statement waits for another process before it fails, in milliseconds.
+BUSY_TIMEOUT_MS = 5_000
+#: `Connection.execution_options` key: how SQLite begins a transaction on it.
+BEGIN_OPTION = "iso_gateway_begin"
+Begin = Literal["IMMEDIATE", "DEFERRED"]
+
+_UPGRADE_LOCK = 0x49534F31  # any number that only this program uses: "ISO1"
+_BASE = "base"
+
+
+def open_engine(url: str) -> Engine:
+    """Open a database: `sqlite:///PATH` or `postgresql://...`. Nothing is created but an empty SQLite file.
+
+    Raises StoreError for a URL that is neither, or for a place where no file can be made.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError(
+            "the database URL is not one; give sqlite:///PATH or postgresql://USER@HOST/NAME"
+        ) from None
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _open_sqlite(parsed)
+        case "postgresql":
+            return _open_postgresql(parsed)
+        case other:
+            raise StoreError(f"database {other!r} is not supported; use sqlite:///PATH or postgresql://...")
+
+
+def _open_sqlite(url: URL) -> Engine:
+    path = url.database
+    if not path or path.startswith((":memory:", "file:")):
+        raise StoreError("an SQLite database must be a file, or nothing would be kept; give sqlite:///PATH")
+    _create_private(Path(path))
+    engine = create_engine(url, hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _create_private(path: Path) -> None:
+    """Make the file readable by its owner only; SQLite gives its log and index files the same mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"cannot open database file {str(path)!r}: {error.strerror};"
+            " its directory must exist and be writable"
+        ) from error
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # no BEGIN of the driver's own
+    cursor = connection.cursor()
+    try:
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        (mode,) = cursor.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(
+                f"SQLite cannot keep its log here (journal mode {mode!r}); put the file on a local disk"
+            )
+        for pragma in (
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "secure_delete = ON",
+            "temp_store = MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+    finally:
+        cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    mode: Begin = connection.get_execution_options().get(BEGIN_OPTION, "IMMEDIATE")
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _open_postgresql(url: URL) -> Engine:
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    try:
+        engine = create_engine(url, hide_parameters=True)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        raise StoreError(
+            "the PostgreSQL driver is not installed; install iso-gateway with its extra 'postgresql'"
+        ) from error
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    try:
+        # Whatever the server's default: a commit that has returned is on disk.
+        cursor.execute("SET synchronous_commit TO on")
+        cursor.execute(f"SET lock_timeout TO {BUSY_TIMEOUT_MS}")
+        connection.commit()
+    finally:
+        cursor.close()
+
+
+def describe(engine: Engine) -> str:
+    """The database's URL for people, without its password."""
+    return engine.url.render_as_string(hide_password=True)
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the tables up to date, in one transaction; two processes may do it at once.
+
+    Raises StoreError when the database was made by a newer version than this one, or cannot be reached.
+    """
+    try:
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+            _refuse_newer(engine, _revision(connection))
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise failure(engine, error) from error
+
+
+def current(engine: Engine) -> str:
+    """The revision of the database's tables; "base" when there are none."""
+    try:
+        with engine.connect().execution_options(**{BEGIN_OPTION: "DEFERRED"}) as connection:
+            return _revision(connection)
+    except DBAPIError as error:
+        raise failure(engine, error) from error
+
+
+def newest() -> str:
+    """The revision that this version of the program works with."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or _BASE
+
+
+def require_current(engine: Engine) -> None:
+    """Raise StoreError unless the tables are exactly those this version works with."""
+    found = current(engine)
+    if found != newest():
+        _refuse_newer(engine, found)
+        raise StoreError(
+            f"database {describe(engine)!r} is at revision {found!r}, this version works with {newest()!r};"
+            " run iso-gateway db upgrade"
+        )
+
+
+def data_version(connection: Connection) -> int:
+    """A number that differs from the last one when others have committed since: cheap enough to ask often.
+
+    Ask on one connection that does nothing else (`engine.connect()`, kept open): SQLite counts per
+    connection, and does not count that connection's own commits. On PostgreSQL the number may also differ
+    without a commit.
+    """
+    # Past SQLAlchemy on purpose: through it, asking would begin a transaction, and with that a lock.
+    driver = connection.connection
+    cursor = driver.cursor()
+    try:
+        if connection.dialect.name == "sqlite":
+            cursor.execute("PRAGMA data_version")
+        else:
+            cursor.execute("SELECT hashtext(pg_current_snapshot()::text)")
+        (version,) = cursor.fetchone() or (0,)
+        driver.rollback()
+    finally:
+        cursor.close()
+    return int(version)
+
+
+def failure(engine: Engine, error: DBAPIError) -> StoreError:
+    """Say what the database refused, without the values that were given to it."""
+    where = describe(engine)
+    original = error.orig
+    if isinstance(original, sqlite3.OperationalError) and "locked" in str(original):
+        return StoreError(
+            f"database {where!r} was kept locked for {BUSY_TIMEOUT_MS} ms;"
+            " find the process that holds it, and try again"
+        )
+    if isinstance(original, sqlite3.Error):
+        # SQLite names tables, columns and constraints in its messages, never values.
+        return StoreError(f"database {where!r} refused a statement: {original}; nothing of it was stored")
+    # psycopg's messages quote values ("Key (a)=(b) already exists"): only the kind of error, and its
+    # SQLSTATE.
+    state = getattr(original, "sqlstate", None)
+    return StoreError(
+        f"database {where!r} refused a statement: {type(original).__name__} (SQLSTATE {state});"
+        " nothing of it was stored"
+    )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "iso_gateway.store:migrations")
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _revision(connection: Connection) -> str:
+    return MigrationContext.configure(connection).get_current_revision() or _BASE
+
+
+def _refuse_newer(engine: Engine, revision: str) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if revision not in known | {_BASE}:
+        raise StoreError(
+            f"database {describe(engine)!r} is at revision {revision!r}, which this version does not know:"
+            " a newer version made it; install that version, or restore a backup"
+        )

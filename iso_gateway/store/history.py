@@ -1,0 +1,269 @@
+"""What happened, append-only: each half's inputs, the events for the local side, the operators' actions."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+
+from iso_gateway.store.keyring import KeyDisposedError
+from iso_gateway.store.keys import Vault, inserted_id
+from iso_gateway.store.records import (
+    AuditId,
+    AuditRecord,
+    EventRecord,
+    HalfId,
+    InputKind,
+    InputRecord,
+    KeyId,
+    MessageId,
+)
+from iso_gateway.store.tables import audit, events, inputs
+
+_INSERT_INPUT = insert(inputs)
+_LAST_INPUT = select(func.coalesce(func.max(inputs.c.sequence), 0)).where(
+    inputs.c.half_id == bindparam("half_id")
+)
+_INPUTS_OF = select(inputs).where(inputs.c.half_id == bindparam("half_id")).order_by(inputs.c.sequence)
+
+_INSERT_EVENT = insert(events)
+_EVENTS_AFTER = (
+    select(events)
+    .where(events.c.sequence > bindparam("after"))
+    .order_by(events.c.sequence)
+    .limit(bindparam("at_most"))
+)
+_EVENTS_LOCK = 0x49534F32  # any number that only this program uses: "ISO2"
+
+_INSERT_AUDIT = insert(audit)
+_AUDIT_NEWEST = select(audit).order_by(audit.c.id.desc()).limit(bindparam("at_most"))
+
+
+class Inputs:
+    """The inputs of one unit of work."""
+
+    __slots__ = ("_connection", "_vault")
+
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self._connection = connection
+        self._vault = vault
+
+    def append(
+        self,
+        *,
+        half_id: HalfId,
+        kind: InputKind,
+        at: datetime,
+        service: str,
+        repeat: bool,
+        table_profile: str,
+        profile_digest: str | None,
+        state_before: str,
+        state_after: str,
+        flags_before: Iterable[str],
+        flags_after: Iterable[str],
+        verdict: str,
+        provenance: str | None,
+        message_id: MessageId | None = None,
+        payload: Mapping[str, object] | None = None,
+    ) -> int:
+        """Record what moved a half, or was refused by it; gives its number, from 1, within the half.
+
+        `payload` (JSON values, the fields of a primitive) is sealed by the transaction's key.
+        """
+        sequence = 1 + int(self._connection.execute(_LAST_INPUT, {"half_id": half_id}).scalar_one())
+        sealed = None
+        if payload is not None:
+            key = self._vault.key_of_half(half_id)
+            sealed = self._vault.seal_json(key, payload, context=_input_place(half_id, sequence))
+        row = {
+            "half_id": half_id,
+            "sequence": sequence,
+            "kind": kind,
+            "message_id": message_id,
+            "payload": sealed,
+            "at": at,
+            "service": service,
+            "repeat": repeat,
+            "table_profile": table_profile,
+            "profile_digest": profile_digest,
+            "state_before": state_before,
+            "state_after": state_after,
+            "flags_before": tuple(flags_before),
+            "flags_after": tuple(flags_after),
+            "verdict": verdict,
+            "provenance": provenance,
+        }
+        self._connection.execute(_INSERT_INPUT, row)
+        return sequence
+
+    def of(self, half_id: HalfId) -> tuple[InputRecord, ...]:
+        """Everything that moved a half, in order."""
+        found = []
+        for row in self._connection.execute(_INPUTS_OF, {"half_id": half_id}).all():
+            payload, disposed = None, False
+            if row.payload is not None:
+                try:
+                    key = self._vault.key_of_half(half_id)
+                    payload = self._vault.open_json(
+                        key, row.payload, context=_input_place(half_id, row.sequence)
+                    )
+                except KeyDisposedError:
+                    disposed = True
+            found.append(
+                InputRecord(
+                    half_id=row.half_id,
+                    sequence=row.sequence,
+                    kind=row.kind,
+                    message_id=row.message_id,
+                    payload=payload,
+                    disposed=disposed,
+                    at=row.at,
+                    service=row.service,
+                    repeat=row.repeat,
+                    table_profile=row.table_profile,
+                    profile_digest=row.profile_digest,
+                    state_before=row.state_before,
+                    state_after=row.state_after,
+                    flags_before=row.flags_before,
+                    flags_after=row.flags_after,
+                    verdict=row.verdict,
+                    provenance=row.provenance,
+                )
+            )
+        return tuple(found)
+
+
+class Events:
+    """The events of one unit of work."""
+
+    __slots__ = ("_connection", "_vault")
+
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self._connection = connection
+        self._vault = vault
+
+    def append(
+        self,
+        *,
+        kind: str,
+        half_id: HalfId | None,
+        message_id: MessageId | None,
+        detail: Mapping[str, object] | None,
+        at: datetime,
+    ) -> int:
+        """Tell the local side something, and give its number. `detail` holds JSON values and is sealed."""
+        if self._connection.dialect.name == "postgresql":
+            # Numbers are given out before commits, so a reader that has seen n+1 could miss n, committed
+            # after it. Held until this transaction ends, the lock makes the order of numbers the order of
+            # commits.
+            self._connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_EVENTS_LOCK})")
+        key_id, sealed = None, None
+        if detail is not None:
+            key = self._vault.key_for(half_id)
+            key_id = key.id
+            sealed = self._vault.seal_json(key, detail, context=_event_place(kind, half_id, message_id))
+        row = {
+            "at": at,
+            "kind": kind,
+            "half_id": half_id,
+            "message_id": message_id,
+            "key_id": key_id,
+            "detail": sealed,
+        }
+        return inserted_id(self._connection, _INSERT_EVENT, row)
+
+    def after(self, sequence: int, limit: int = 100) -> tuple[EventRecord, ...]:
+        """Events with a greater number than `sequence`, in order; 0 begins at the beginning."""
+        found = []
+        for row in self._connection.execute(_EVENTS_AFTER, {"after": sequence, "at_most": limit}).all():
+            place = _event_place(row.kind, row.half_id, row.message_id)
+            detail, disposed = _open_or_disposed(self._vault, row.key_id, row.detail, place)
+            found.append(
+                EventRecord(
+                    sequence=row.sequence,
+                    at=row.at,
+                    kind=row.kind,
+                    half_id=row.half_id,
+                    message_id=row.message_id,
+                    detail=detail,
+                    disposed=disposed,
+                )
+            )
+        return tuple(found)
+
+
+class Audit:
+    """The operators' actions of one unit of work."""
+
+    __slots__ = ("_connection", "_vault")
+
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self._connection = connection
+        self._vault = vault
+
+    def append(
+        self,
+        *,
+        at: datetime,
+        actor: str,
+        action: str,
+        reason: str,
+        half_id: HalfId | None = None,
+        message_id: MessageId | None = None,
+    ) -> AuditId:
+        """Record who did what, and why. The reason is free text, so it is sealed like a patron's data."""
+        key = self._vault.key_for(half_id)
+        row = {
+            "at": at,
+            "actor": actor,
+            "action": action,
+            "half_id": half_id,
+            "message_id": message_id,
+            "key_id": key.id,
+            "reason": self._vault.seal_json(key, {"reason": reason}, context=_audit_place(action, half_id)),
+        }
+        return AuditId(inserted_id(self._connection, _INSERT_AUDIT, row))
+
+    def list(self, limit: int = 100) -> tuple[AuditRecord, ...]:
+        """What operators did, newest first."""
+        found = []
+        for row in self._connection.execute(_AUDIT_NEWEST, {"at_most": limit}).all():
+            place = _audit_place(row.action, row.half_id)
+            sealed, disposed = _open_or_disposed(self._vault, row.key_id, row.reason, place)
+            found.append(
+                AuditRecord(
+                    id=row.id,
+                    at=row.at,
+                    actor=row.actor,
+                    action=row.action,
+                    half_id=row.half_id,
+                    message_id=row.message_id,
+                    reason=None if sealed is None else str(sealed["reason"]),
+                    disposed=disposed,
+                )
+            )
+        return tuple(found)
+
+
+def _open_or_disposed(
+    vault: Vault, key_id: KeyId | None, sealed: bytes | None, place: str
+) -> tuple[dict[str, object] | None, bool]:
+    """The sealed object, and whether it was lost to a disposal: history stays readable without it."""
+    if key_id is None or sealed is None:
+        return None, False
+    try:
+        return vault.open_json(vault.key(key_id), sealed, context=place), False
+    except KeyDisposedError:
+        return None, True
+
+
+def _input_place(half_id: HalfId, sequence: int) -> str:
+    return f"inputs.payload:{half_id}:{sequence}"
+
+
+def _event_place(kind: str, half_id: HalfId | None, message_id: MessageId | None) -> str:
+    return f"events.detail:{kind}:{half_id}:{message_id}"
+
+
+def _audit_place(action: str, half_id: HalfId | None) -> str:
+    return f"audit.reason:{action}:{half_id}"

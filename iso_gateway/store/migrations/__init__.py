@@ -1,0 +1,1 @@
+"""The migrations: package data, run by `iso_gateway.store.engine.upgrade`."""

@@ -1,0 +1,273 @@
+"""What the store gives back: plain frozen values, no row of SQLAlchemy's leaves the package.
+
+States, roles, services, verdicts and table profiles are words of `iso_gateway.protocol`; here they are
+text, so that the store can be read and verified without the machine that wrote it. The closed sets below
+are the store's own.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType
+
+MessageId = NewType("MessageId", int)
+ProcessingId = NewType("ProcessingId", int)
+TransactionId = NewType("TransactionId", int)
+HalfId = NewType("HalfId", int)
+OutboxId = NewType("OutboxId", int)
+AuditId = NewType("AuditId", int)
+KeyId = NewType("KeyId", int)
+
+
+class Direction(enum.StrEnum):
+    """Whether a message came to us or left us."""
+
+    RECEIVED = "received"
+    SENT = "sent"
+
+
+class Transport(enum.StrEnum):
+    """How a message travelled; LOCAL is one that never was on a wire (imported, or made for a local side)."""
+
+    TCP_ONE_WAY = "tcp-one-way"
+    TCP_TWO_WAY = "tcp-two-way"
+    MAIL = "mail"
+    LOCAL = "local"
+
+
+class Side(enum.StrEnum):
+    """On which side of the gateway a message came in or goes out."""
+
+    PARTNER = "partner"
+    ILLUME = "illume"
+    LOCAL = "local"
+
+
+class Basis(enum.StrEnum):
+    """How we know the state of a half: our own machine, what we saw pass, a status report, or a deduction."""
+
+    OURS = "ours"
+    OBSERVED = "observed"
+    REPORTED = "reported"
+    INFERRED = "inferred"
+
+
+class InputKind(enum.StrEnum):
+    """What moved a half."""
+
+    APDU = "apdu"
+    PRIMITIVE = "primitive"
+    TIMER = "timer"
+
+
+class OutboxKind(enum.StrEnum):
+    """What an outbox row sends: the octets of a stored message, or a mail of its own (documents, later)."""
+
+    MESSAGE = "message"
+    MAIL = "mail"
+
+
+class OutboxStatus(enum.StrEnum):
+    """The fate of an outbox row. WAITING, SENDING and HELD are unfinished and hold up their lane."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    NOT_DELIVERED = "not-delivered"
+    HELD = "held"
+
+
+class AttemptOutcome(enum.StrEnum):
+    """How one sending ended. ABANDONED: the sender vanished, so it may or may not have arrived."""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    GAVE_UP = "gave-up"
+    ABANDONED = "abandoned"
+
+
+class KeyPurpose(enum.StrEnum):
+    """What a key of the database is for."""
+
+    INTAKE = "intake"
+    TRANSACTION = "transaction"
+    DIGEST = "digest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRecord:
+    """One APDU as it was received or sent, without its octets (`uow.messages.raw`). `size` is in octets."""
+
+    id: MessageId
+    direction: Direction
+    stored_at: datetime
+    transport: Transport
+    listener: str | None
+    peer_address: str | None
+    connection_id: str | None
+    side: Side
+    size: int
+    received_as: MessageId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessingRecord:
+    """One classification of a message: what it was taken for, when, by which profile, and why."""
+
+    id: ProcessingId
+    message_id: MessageId
+    at: datetime
+    verdict: str
+    reason: str
+    error_offset: int | None
+    error_path: str | None
+    apdu_type: str | None
+    partner: str | None
+    profile_digest: str | None
+    transaction_id: TransactionId | None
+    half_id: HalfId | None
+    answer_message_id: MessageId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageListing:
+    """A message and its latest classification; None while it has not been processed."""
+
+    message: MessageRecord
+    processing: ProcessingRecord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionRecord:
+    """A transaction. Its Transaction-Id and description are sealed: `uow.transactions.summary`."""
+
+    id: TransactionId
+    key_id: KeyId
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """What a half waits for: the protocol's expiry, and the day by which the partner should have answered."""
+
+    expires_at: datetime | None
+    reply_by: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfRecord:
+    """One party's view of a transaction: the unit that the protocol machine moves."""
+
+    id: HalfId
+    transaction_id: TransactionId
+    role: str
+    local: str
+    partner: str
+    state: str
+    basis: Basis
+    flags: tuple[str, ...]
+    tables: str
+    protocol_version: int
+    deadlines: Deadlines
+    created_at: datetime
+    updated_at: datetime
+    last_service_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfListing:
+    """A half and its transaction's summary; None once the transaction's key has been disposed of."""
+
+    half: HalfRecord
+    summary: Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRecord:
+    """One thing that moved (or was refused by) a half, with what it moved: enough to replay it.
+
+    `provenance` is that of the table row used (S, K or I; see the protocol package). `payload` holds the
+    fields of a primitive; it is None when there were none, or when `disposed` says that they can no longer
+    be read.
+    """
+
+    half_id: HalfId
+    sequence: int
+    kind: InputKind
+    message_id: MessageId | None
+    payload: Mapping[str, object] | None
+    disposed: bool
+    at: datetime
+    service: str
+    repeat: bool
+    table_profile: str
+    profile_digest: str | None
+    state_before: str
+    state_after: str
+    flags_before: tuple[str, ...]
+    flags_after: tuple[str, ...]
+    verdict: str
+    provenance: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """Something the local side is told. `detail` is None when there was none or it has been `disposed` of."""
+
+    sequence: int
+    at: datetime
+    kind: str
+    half_id: HalfId | None
+    message_id: MessageId | None
+    detail: Mapping[str, object] | None
+    disposed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRecord:
+    """One thing to send. `fence` counts the claims: only the holder of the latest may say how it ended."""
+
+    id: OutboxId
+    lane: str
+    kind: OutboxKind
+    message_id: MessageId | None
+    partner: str | None
+    connection_id: str | None
+    status: OutboxStatus
+    attempts: int
+    next_attempt_at: datetime
+    lease_owner: str | None
+    lease_until: datetime | None
+    fence: int
+    created_at: datetime
+    expires_at: datetime
+    finished_at: datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One sending of an outbox row; unfinished while it is under way."""
+
+    outbox_id: OutboxId
+    message_id: MessageId | None
+    fence: int
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: AttemptOutcome | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """What an operator did, and why; `reason` is None once it has been `disposed` of."""
+
+    id: AuditId
+    at: datetime
+    actor: str
+    action: str
+    half_id: HalfId | None
+    message_id: MessageId | None
+    reason: str | None
+    disposed: bool

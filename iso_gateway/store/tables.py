@@ -1,0 +1,356 @@
+"""The tables, as SQLAlchemy Core: the whole data model, described in docs/data-model.md.
+
+Everything that may hold patron data is sealed (LargeBinary, see `keyring`); nothing else may hold any.
+Portable types only. The migrations build the same tables; a test holds the two together on both databases.
+"""
+
+import enum
+from collections.abc import Iterable
+
+from sqlalchemy import (
+    DDL,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+    text,
+)
+
+from iso_gateway.store.records import (
+    AttemptOutcome,
+    Basis,
+    Direction,
+    InputKind,
+    KeyPurpose,
+    OutboxKind,
+    OutboxStatus,
+    Side,
+    Transport,
+)
+from iso_gateway.store.types import ROW_ID, EnumText, NameList, UtcDateTime
+
+#: Every constraint has a name, so that a migration can speak of it on both databases.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, members: Iterable[enum.StrEnum]) -> CheckConstraint:
+    words = ", ".join(f"'{member.value}'" for member in members)
+    return CheckConstraint(f"{column} IN ({words})", name=column)
+
+
+def _both_or_neither(first: str, second: str, name: str) -> CheckConstraint:
+    return CheckConstraint(f"({first} IS NULL) = ({second} IS NULL)", name=name)
+
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("purpose", EnumText(KeyPurpose), nullable=False),
+    Column("wrapped", LargeBinary, comment="the key, sealed by the master key; NULL once disposed of"),
+    Column("master_id", String(64), nullable=False, comment="fingerprint of the master key that sealed it"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("disposed_at", UtcDateTime),
+    _one_of("purpose", KeyPurpose),
+    CheckConstraint("(wrapped IS NULL) = (disposed_at IS NOT NULL)", name="disposed"),
+    # Two digest keys would hide duplicates from each other.
+    Index(
+        "uq_keys_digest",
+        "purpose",
+        unique=True,
+        sqlite_where=text("purpose = 'digest' AND disposed_at IS NULL"),
+        postgresql_where=text("purpose = 'digest' AND disposed_at IS NULL"),
+    ),
+    comment="the keys of the key ring; the master key that seals them is a file outside of the database",
+    sqlite_autoincrement=True,
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("direction", EnumText(Direction), nullable=False),
+    Column("stored_at", UtcDateTime, nullable=False),
+    Column("transport", EnumText(Transport), nullable=False),
+    Column("listener", String(255)),
+    Column("peer_address", String(255)),
+    Column("connection_id", String(255)),
+    Column("side", EnumText(Side), nullable=False),
+    Column("size", Integer, nullable=False, comment="octets of the APDU before sealing"),
+    Column("raw", LargeBinary, nullable=False, comment="the octets, sealed by the message's own data key"),
+    Column("digest", LargeBinary(32), nullable=False, comment="keyed digest of the octets"),
+    Column(
+        "received_as", ROW_ID, ForeignKey("messages.id"), comment="the message of which this is the relay"
+    ),
+    _one_of("direction", Direction),
+    _one_of("transport", Transport),
+    _one_of("side", Side),
+    CheckConstraint("size >= 0", name="size"),
+    CheckConstraint("received_as IS NULL OR direction = 'sent'", name="received_as"),
+    Index("ix_messages_digest", "digest"),
+    # Covering, so that the search for unprocessed messages at start never touches the octets.
+    Index("ix_messages_direction_id", "direction", "id"),
+    comment="every APDU as it came or went; rows are never changed",
+    sqlite_autoincrement=True,
+)
+
+message_keys = Table(
+    "message_keys",
+    metadata,
+    Column("message_id", ROW_ID, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column("key_id", ROW_ID, ForeignKey("keys.id"), nullable=False),
+    Column("wrapped", LargeBinary, nullable=False, comment="the message's data key, sealed by key_id"),
+    Index("ix_message_keys_key_id", "key_id"),
+    comment="apart from messages, so that a data key can pass from the intake key to a transaction's",
+)
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column(
+        "key_digest", LargeBinary(32), nullable=False, comment="keyed digest of the canonical Transaction-Id"
+    ),
+    Column("key_id", ROW_ID, ForeignKey("keys.id"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False, comment="JSON summary: Transaction-Id, title, author, ..."),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("key_digest"),
+    UniqueConstraint("key_id"),
+    comment="ILL transactions; each has a key of its own, and losing that key is its disposal",
+    sqlite_autoincrement=True,
+)
+
+halves = Table(
+    "halves",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("transaction_id", ROW_ID, ForeignKey("transactions.id"), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("local", String(255), nullable=False, comment="name of the local symbol whose half this is"),
+    Column("partner", String(255), nullable=False, comment="name of the partner at the other end"),
+    Column("state", String(32), nullable=False),
+    Column("basis", EnumText(Basis), nullable=False),
+    Column("flags", NameList, nullable=False, comment="JSON list of names behind the tables' predicates"),
+    Column("tables", String(16), nullable=False),
+    Column("protocol_version", Integer, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("reply_by", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("last_service_at", UtcDateTime),
+    UniqueConstraint("transaction_id", "role", "local"),
+    CheckConstraint("role IN ('requester', 'responder')", name="role"),
+    CheckConstraint("tables IN ('strict', 'lenient')", name="tables"),
+    CheckConstraint("protocol_version >= 0", name="protocol_version"),
+    CheckConstraint("state <> '' AND local <> '' AND partner <> ''", name="named"),
+    CheckConstraint("updated_at >= created_at", name="updated_at"),
+    _one_of("basis", Basis),
+    Index("ix_halves_partner_id", "partner", "id"),
+    Index("ix_halves_state_id", "state", "id"),
+    Index("ix_halves_expires_at", "expires_at"),
+    Index("ix_halves_reply_by", "reply_by"),
+    comment="one party's view of a transaction: what the protocol machine moves",
+    sqlite_autoincrement=True,
+)
+
+processings = Table(
+    "processings",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("message_id", ROW_ID, ForeignKey("messages.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("verdict", String(64), nullable=False),
+    Column("reason", Text, nullable=False, comment="for people; never text out of the message"),
+    Column("error_offset", Integer, comment="octets from the start of the message"),
+    Column("error_path", Text),
+    Column("apdu_type", String(64)),
+    Column("partner", String(255)),
+    Column("profile_digest", String(128)),
+    Column("transaction_id", ROW_ID, ForeignKey("transactions.id")),
+    Column("half_id", ROW_ID, ForeignKey("halves.id")),
+    Column("answer_message_id", ROW_ID, ForeignKey("messages.id")),
+    CheckConstraint("verdict <> ''", name="verdict"),
+    CheckConstraint("error_offset IS NULL OR error_offset >= 0", name="error_offset"),
+    CheckConstraint("half_id IS NULL OR transaction_id IS NOT NULL", name="half"),
+    Index("ix_processings_message_id_id", "message_id", "id"),
+    Index("ix_processings_partner_message_id", "partner", "message_id"),
+    Index("ix_processings_transaction_id_message_id", "transaction_id", "message_id"),
+    comment="each time a message was classified",
+    sqlite_autoincrement=True,
+)
+
+inputs = Table(
+    "inputs",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("half_id", ROW_ID, ForeignKey("halves.id"), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("kind", EnumText(InputKind), nullable=False),
+    Column("message_id", ROW_ID, ForeignKey("messages.id")),
+    Column("payload", LargeBinary, comment="JSON fields of a primitive, sealed by the transaction's key"),
+    Column("at", UtcDateTime, nullable=False, comment="the machine's now"),
+    Column("service", String(32), nullable=False),
+    Column("repeat", Boolean, nullable=False),
+    Column("table_profile", String(16), nullable=False),
+    Column("profile_digest", String(128)),
+    Column("state_before", String(32), nullable=False),
+    Column("state_after", String(32), nullable=False),
+    Column("flags_before", NameList, nullable=False),
+    Column("flags_after", NameList, nullable=False),
+    Column("verdict", String(64), nullable=False),
+    Column("provenance", String(16), comment="of the table row used: seen, known or inferred"),
+    UniqueConstraint("half_id", "sequence"),
+    _one_of("kind", InputKind),
+    CheckConstraint("sequence >= 1", name="sequence"),
+    CheckConstraint("kind <> 'apdu' OR message_id IS NOT NULL", name="message"),
+    CheckConstraint("kind <> 'timer' OR payload IS NULL", name="payload"),
+    CheckConstraint("table_profile IN ('strict', 'lenient')", name="table_profile"),
+    Index("ix_inputs_message_id", "message_id"),
+    comment="everything that moved a half, in order; never changed, and replaying it gives the state",
+    sqlite_autoincrement=True,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("sequence", ROW_ID, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("half_id", ROW_ID, ForeignKey("halves.id")),
+    Column("message_id", ROW_ID, ForeignKey("messages.id")),
+    Column("key_id", ROW_ID, ForeignKey("keys.id")),
+    Column("detail", LargeBinary, comment="JSON, sealed by key_id"),
+    CheckConstraint("kind <> ''", name="kind"),
+    _both_or_neither("key_id", "detail", "detail"),
+    Index("ix_events_half_id", "half_id"),
+    comment="what the local side is told; a sequence number is never used twice",
+    sqlite_autoincrement=True,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("lane", String(600), nullable=False, comment="rows of one lane are sent one after the other"),
+    Column("kind", EnumText(OutboxKind), nullable=False),
+    Column("message_id", ROW_ID, ForeignKey("messages.id")),
+    Column("key_id", ROW_ID, ForeignKey("keys.id")),
+    Column("payload", LargeBinary, comment="a mail of its own, sealed by key_id"),
+    Column("partner", String(255)),
+    Column("connection_id", String(255), comment="the open connection to answer on first"),
+    Column("status", EnumText(OutboxStatus), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", UtcDateTime, nullable=False),
+    Column("lease_owner", String(128)),
+    Column("lease_until", UtcDateTime),
+    Column("fence", Integer, nullable=False, comment="counts the claims; an older claim's result is refused"),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("last_error", Text),
+    _one_of("kind", OutboxKind),
+    _one_of("status", OutboxStatus),
+    CheckConstraint("lane <> ''", name="lane"),
+    CheckConstraint("attempts >= 0 AND fence >= 0", name="counts"),
+    CheckConstraint(
+        "(kind = 'message' AND message_id IS NOT NULL AND payload IS NULL)"
+        " OR (kind = 'mail' AND payload IS NOT NULL)",
+        name="content",
+    ),
+    _both_or_neither("key_id", "payload", "payload"),
+    CheckConstraint("partner IS NOT NULL OR connection_id IS NOT NULL", name="destination"),
+    CheckConstraint("(status = 'sending') = (lease_until IS NOT NULL)", name="lease_until"),
+    CheckConstraint("(status = 'sending') = (lease_owner IS NOT NULL)", name="lease_owner"),
+    CheckConstraint(
+        "(status IN ('delivered', 'not-delivered')) = (finished_at IS NOT NULL)", name="finished_at"
+    ),
+    # Partial: the work at hand stays small however many rows have been delivered.
+    Index(
+        "ix_outbox_unfinished",
+        "lane",
+        "id",
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+    Index("ix_outbox_message_id", "message_id"),
+    comment="everything that is to be sent; nothing is sent from anywhere else",
+    sqlite_autoincrement=True,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("outbox_id", ROW_ID, ForeignKey("outbox.id"), nullable=False),
+    Column("message_id", ROW_ID, ForeignKey("messages.id")),
+    Column("fence", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("outcome", EnumText(AttemptOutcome)),
+    Column("error", Text),
+    UniqueConstraint("outbox_id", "fence"),
+    _one_of("outcome", AttemptOutcome),
+    _both_or_neither("outcome", "finished_at", "finished"),
+    CheckConstraint("finished_at IS NULL OR finished_at >= started_at", name="finished_at"),
+    Index("ix_attempts_message_id", "message_id"),
+    comment="each time an outbox row was sent",
+    sqlite_autoincrement=True,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("half_id", ROW_ID, ForeignKey("halves.id")),
+    Column("message_id", ROW_ID, ForeignKey("messages.id")),
+    Column("key_id", ROW_ID, ForeignKey("keys.id"), nullable=False),
+    Column("reason", LargeBinary, nullable=False, comment="the operator's words, sealed by key_id"),
+    CheckConstraint("actor <> '' AND action <> ''", name="named"),
+    Index("ix_audit_half_id", "half_id"),
+    comment="what operators did, and why",
+    sqlite_autoincrement=True,
+)
+
+#: Tables whose rows the database itself refuses to change: the evidence.
+IMMUTABLE = (messages, inputs)
+
+
+def immutability(table_name: str) -> dict[str, tuple[str, ...]]:
+    """The statements, by dialect, that make the rows of a table unchangeable (deleting is another matter)."""
+    refusal = f"rows of {table_name} are never changed"
+    trigger = f"CREATE TRIGGER {table_name}_immutable BEFORE UPDATE ON {table_name}"
+    function = f"CREATE FUNCTION {table_name}_immutable() RETURNS trigger LANGUAGE plpgsql"
+    return {
+        "sqlite": (f"{trigger} BEGIN SELECT RAISE(ABORT, '{refusal}'); END",),
+        "postgresql": (
+            f"{function} AS $$ BEGIN RAISE EXCEPTION '{refusal}'; END $$",
+            f"{trigger} FOR EACH ROW EXECUTE FUNCTION {table_name}_immutable()",
+        ),
+    }
+
+
+for _table in IMMUTABLE:
+    for _dialect, _statements in immutability(_table.name).items():
+        for _statement in _statements:
+            _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
+            event.listen(_table, "after_create", _ddl.execute_if(dialect=_dialect))

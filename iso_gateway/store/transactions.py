@@ -1,0 +1,90 @@
+"""Transactions: found by a keyed digest of their canonical Transaction-Id, described by a sealed summary."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from iso_gateway.errors import StoreError
+from iso_gateway.store.keys import Vault, inserted_id
+from iso_gateway.store.records import KeyId, KeyPurpose, TransactionId, TransactionRecord
+from iso_gateway.store.tables import keys, transactions
+
+_DIGEST = "transactions.key"
+_COLUMNS = (transactions.c.id, transactions.c.key_id, transactions.c.created_at)
+_INSERT = insert(transactions)
+_FIND = select(*_COLUMNS).where(transactions.c.key_digest == bindparam("digest"))
+_GET = select(*_COLUMNS, transactions.c.sealed).where(transactions.c.id == bindparam("transaction_id"))
+_DISPOSE = (
+    update(keys)
+    .where(
+        keys.c.id == bindparam("key"), keys.c.purpose == KeyPurpose.TRANSACTION, keys.c.disposed_at.is_(None)
+    )
+    .values(wrapped=None, disposed_at=bindparam("at"))
+)
+
+
+class Transactions:
+    """The transactions of one unit of work."""
+
+    __slots__ = ("_connection", "_vault")
+
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self._connection = connection
+        self._vault = vault
+
+    def find(self, canonical: bytes) -> TransactionRecord | None:
+        """The transaction of a canonical Transaction-Id, if we know it; also after its disposal."""
+        digest = self._vault.digest(canonical, context=_DIGEST)
+        row = self._connection.execute(_FIND, {"digest": digest}).one_or_none()
+        if row is None:
+            return None
+        return TransactionRecord(id=row.id, key_id=row.key_id, created_at=row.created_at)
+
+    def create(self, canonical: bytes, *, summary: Mapping[str, object], at: datetime) -> TransactionId:
+        """Begin a transaction, with a key of its own. `summary` holds JSON values only.
+
+        A canonical Transaction-Id that is there already makes the unit of work fail with StoreError.
+        """
+        key = self._vault.create_transaction_key(at)
+        row = {
+            "key_digest": self._vault.digest(canonical, context=_DIGEST),
+            "key_id": key.id,
+            "sealed": self._vault.seal_json(key, summary, context=summary_place(key.id)),
+            "created_at": at,
+        }
+        return TransactionId(inserted_id(self._connection, _INSERT, row))
+
+    def get(self, transaction_id: TransactionId) -> TransactionRecord:
+        """One transaction. Raises StoreError when there is none such."""
+        row = self._connection.execute(_GET, {"transaction_id": transaction_id}).one_or_none()
+        if row is None:
+            raise _missing(transaction_id)
+        return TransactionRecord(id=row.id, key_id=row.key_id, created_at=row.created_at)
+
+    def summary(self, transaction_id: TransactionId) -> dict[str, object]:
+        """What `create` was given. Raises KeyDisposedError, or StoreError when there is none such."""
+        row = self._connection.execute(_GET, {"transaction_id": transaction_id}).one_or_none()
+        if row is None:
+            raise _missing(transaction_id)
+        return self._vault.open_json(
+            self._vault.key(row.key_id), row.sealed, context=summary_place(row.key_id)
+        )
+
+    def dispose(self, transaction_id: TransactionId, *, at: datetime) -> bool:
+        """Dispose of a transaction's key: nobody can read its summary, messages and fields any more.
+
+        There is no way back. What happened (states, times, verdicts) stays. False when that had been done
+        already.
+        """
+        key_id = self.get(transaction_id).key_id
+        return self._connection.execute(_DISPOSE, {"key": key_id, "at": at}).rowcount == 1
+
+
+def summary_place(key_id: KeyId) -> str:
+    """The context that a summary is sealed in: a key belongs to one transaction, so it names the row."""
+    return f"transactions.sealed:{key_id}"
+
+
+def _missing(transaction_id: TransactionId) -> StoreError:
+    return StoreError(f"there is no transaction {transaction_id} in the database")

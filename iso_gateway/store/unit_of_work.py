@@ -1,0 +1,105 @@
+"""The store as the use cases see it: one unit of work is one database transaction.
+
+Use cases take a `UnitOfWork` and never commit; whoever opened it does. So several use cases can share a
+commit, each in a savepoint (`UnitOfWork.savepoint`), and none sees half of another.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
+from iso_gateway.store.halves import Halves
+from iso_gateway.store.history import Audit, Events, Inputs
+from iso_gateway.store.keyring import KeyRing
+from iso_gateway.store.keys import Vault, standing_keys
+from iso_gateway.store.messages import Messages
+from iso_gateway.store.outbox import Outbox
+from iso_gateway.store.transactions import Transactions
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class UnitOfWork:
+    """The repositories over one database transaction. Valid inside the `with` that gave it, on its thread."""
+
+    __slots__ = ("_connection", "audit", "events", "halves", "inputs", "messages", "outbox", "transactions")
+
+    def __init__(self, connection: Connection, vault: Vault, *, writing: bool) -> None:
+        self._connection = connection
+        self.messages = Messages(connection, vault)
+        self.transactions = Transactions(connection, vault)
+        self.halves = Halves(connection, vault, writing=writing)
+        self.inputs = Inputs(connection, vault)
+        self.events = Events(connection, vault)
+        self.outbox = Outbox(connection)
+        self.audit = Audit(connection, vault)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part that can fail alone: an exception undoes what was done inside, and is raised on."""
+        with self._connection.begin_nested():
+            yield
+
+
+class Store:
+    """A database and the key ring that opens it."""
+
+    def __init__(self, engine: Engine, keyring: KeyRing, *, clock: Callable[[], datetime] = _now) -> None:
+        """Open the store, making its intake and digest keys the first time (dated by `clock`).
+
+        Raises StoreError when the tables are not of this version (`engine.upgrade` first), or when another
+        master key sealed the database.
+        """
+        require_current(engine)
+        self._engine = engine
+        self._ring = keyring
+        with _explained(engine):
+            self._standing = standing_keys(engine, keyring, clock())
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, for `engine.data_version` and for closing."""
+        return self._engine
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[UnitOfWork]:
+        """One transaction: on disk when the `with` has ended, undone when it ends in an exception.
+
+        Errors of the database are raised as StoreError.
+        """
+        with _explained(self._engine), self._engine.begin() as connection:
+            yield UnitOfWork(connection, Vault(connection, self._ring, self._standing), writing=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[UnitOfWork]:
+        """One consistent view of the database, in which nothing can be written; it holds up no writer."""
+        with _explained(self._engine), self._engine.connect() as plain, _read_only(plain) as connection:
+            yield UnitOfWork(connection, Vault(connection, self._ring, self._standing), writing=False)
+
+
+@contextmanager
+def _read_only(connection: Connection) -> Iterator[Connection]:
+    if connection.dialect.name == "postgresql":
+        yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return
+    reading = connection.execution_options(**{BEGIN_OPTION: "DEFERRED"})
+    reading.exec_driver_sql("PRAGMA query_only = ON")
+    try:
+        yield reading
+    finally:
+        # The connection goes back to a pool that writers draw from too.
+        reading.exec_driver_sql("PRAGMA query_only = OFF")
+
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise failure(engine, error) from error
