@@ -1,0 +1,348 @@
+"""One TCP connection on which APDUs arrive, whoever opened it: reading, answering, and above all how it ends.
+
+The protocol has no acknowledgement: the end of the connection is all that a sender gets (protocol.md 5.4). So
+the end says something, and it must be true:
+
+- An orderly close (FIN) comes only after the peer has ended its own side or sent octets that cannot be read,
+  and says that every octet up to there was stored durably, readable or not. Sending the same again would not
+  help.
+- A reset (RST) says that something may not have been stored and has to be sent again. A one-way connection
+  that is ended on our own initiative (silence, stop, too many, or the octets could not be stored) is always
+  reset: were it closed in good order, a peer that was just sending would take our FIN for the receipt of what
+  we never read.
+- On a two-way connection ended on our own initiative we end our side first and give the peer a moment to end
+  its own, because a reset could destroy answers that it has not read yet.
+
+Reading stops while an element is being received, so a peer is never read faster than the store can write.
+Imports asn1 and config, nothing of iso_gateway.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+import traceback
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Final, assert_never
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from adapters.envelope import Envelope, Transport
+from adapters.errors import DeliveryFailed
+from adapters.receiver import Receiver
+from asn1.errors import WireError
+from asn1.framing import Framer
+from config.settings import Limits
+
+OPENED: Final = "connection.opened"
+CLOSED: Final = "connection.closed"
+REFUSED: Final = "connection.refused"
+FAILED: Final = "connection.failed"
+
+#: Octets taken from the socket at a time, and the most that waits in memory while an element is being
+#: received.
+CHUNK: Final = 65_536
+
+#: How long a peer gets to end its side after we have ended ours. Long enough for one round trip anywhere.
+LINGER: Final = timedelta(seconds=1)
+
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+_log: FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+class Ending(Enum):
+    """Why nothing more is read from a connection."""
+
+    PEER_CLOSED = "peer-closed"
+    """The peer has ended its side after whole elements."""
+    UNREADABLE = "unreadable"
+    """What came is no element, or ended in the middle of one."""
+    SILENT = "silent"
+    """Nothing came for too long, or an element took too long."""
+    STOPPED = "stopped"
+    """The gateway is being stopped."""
+    LOST = "lost"
+    """The connection broke."""
+    NOT_STORED = "not-stored"
+    """What came could not be stored."""
+
+
+class TcpConnection:
+    """Reads one connection to its end, and writes answers on it meanwhile.
+
+    Args:
+        reader, writer: the two halves of the open connection.
+        envelope: where everything that comes in on it comes from.
+        limits: how long and deep an element may be, and how long answers are waited for.
+        silence: how long the peer may say nothing, and how long one element may take in all. The second is
+            the guard against a peer that sends an octet now and then only to hold the connection.
+        receiver: who gets the elements.
+    """
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        envelope: Envelope,
+        limits: Limits,
+        silence: timedelta,
+        receiver: Receiver,
+    ) -> None:
+        self.envelope: Final = envelope
+        self._reader = reader
+        self._writer = writer
+        self._limits = limits
+        self._silence = silence.total_seconds()
+        self._receiver = receiver
+        self._clock = asyncio.get_running_loop().time
+        self._active_at = self._clock()
+        self._element_since: float | None = None
+        self._timer: asyncio.Timeout | None = None
+        self._stopping = asyncio.Event()
+        self._closing = False
+        self._writing = asyncio.Lock()
+        self._octets = 0
+        self._elements = 0
+        # Drained shall mean that the kernel has all of it: then a time-out tells what the peer cannot have.
+        writer.transport.set_write_buffer_limits(high=0)
+
+    @property
+    def live(self) -> bool:
+        """Whether something can still be written."""
+        return not self._closing and not self._writer.transport.is_closing()
+
+    async def run(self) -> Ending:
+        """Hands every element to the receiver to the end, then closes; what the receiver raises stays here.
+
+        Cancelling it resets the connection.
+        """
+        log = _log.bind(
+            connection_id=self.envelope.connection_id,
+            listener=self.envelope.listener,
+            peer=self.envelope.peer_address,
+        )
+        log.info(OPENED, transport=self.envelope.transport.value)
+        try:
+            try:
+                ending = await self._receive()
+                await self._settle(ending)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like a receipt
+                # Neither its text nor its traceback: a database error carries the values it was about.
+                log.error(FAILED, error=type(error).__qualname__, where=_where(error))  # noqa: TRY400
+                ending = Ending.NOT_STORED
+            self._closing = True
+            await self._close(ending)
+        except BaseException:
+            self._closing = True
+            reset(self._writer)
+            raise
+        log.info(CLOSED, ending=ending.value, elements=self._elements)
+        return ending
+
+    def finish(self) -> None:
+        """Lets the element in hand be received and reads no further; returns at once, `run` soon after."""
+        self._stopping.set()
+        if self._timer is not None and not self._timer.expired():
+            self._timer.reschedule(self._clock())
+
+    async def write(self, octets: bytes, *, within: timedelta) -> None:
+        """Writes one APDU whole, and returns when the kernel has taken all of it.
+
+        Args:
+            octets: the encoded APDU.
+            within: how long the peer may take to make room for it. After that the connection is reset,
+                because nothing else can follow a part of an APDU.
+
+        Raises DeliveryFailed when the connection is gone, breaks, or the time is over.
+        """
+        async with self._writing:
+            if not self.live:
+                raise gone(self.envelope.connection_id)
+            timer = asyncio.timeout(within.total_seconds())
+            try:
+                async with timer:
+                    self._writer.write(octets)
+                    await self._writer.drain()
+            except OSError as error:
+                reset(self._writer)
+                raise undelivered(self.envelope.peer_address, error, unread=timer.expired()) from error
+            self._active_at = self._clock()
+
+    def reset(self) -> None:
+        """Ends the connection at once, so that the peer sees an error and not an end."""
+        reset(self._writer)
+
+    async def _receive(self) -> Ending:
+        framer = Framer(max_octets=self._limits.max_apdu_octets, max_depth=self._limits.max_depth)
+        while True:
+            data = await self._read(at_boundary=framer.at_boundary)
+            if isinstance(data, Ending):
+                if data is Ending.STOPPED or framer.at_boundary:
+                    return data
+                error = WireError(
+                    "the element is cut off: the connection ended or fell silent first", offset=self._octets
+                )
+                await self._receiver.unreadable(framer.remainder, error, self.envelope)
+                return Ending.UNREADABLE if data is Ending.PEER_CLOSED else data
+            self._octets += len(data)
+            elements, wrong = _split(framer, data)
+            for element in elements:
+                await self._receiver.element(element, self.envelope)
+                self._elements += 1
+                if self._stopping.is_set():
+                    return Ending.STOPPED
+            if elements:
+                self._element_since = None
+            if wrong is not None:
+                await self._receiver.unreadable(framer.remainder, wrong, self.envelope)
+                return Ending.UNREADABLE
+
+    async def _read(self, *, at_boundary: bool) -> bytes | Ending:
+        # Both times count from here: how long we took to store the last element is not the peer's silence.
+        self._active_at = self._clock()
+        if at_boundary:
+            self._element_since = None
+        elif self._element_since is None:
+            self._element_since = self._active_at
+        while not self._stopping.is_set():
+            timer = asyncio.timeout_at(self._deadline())
+            self._timer = timer
+            try:
+                async with timer:
+                    data = await self._reader.read(CHUNK)
+            except OSError:
+                # A TimeoutError is an OSError, and may also be the connection's own (ETIMEDOUT).
+                if not timer.expired():
+                    return Ending.LOST
+            else:
+                if data:
+                    return data
+                # A connection that we reset while writing ends like one that the peer has ended.
+                return Ending.LOST if self._writer.transport.is_closing() else Ending.PEER_CLOSED
+            finally:
+                self._timer = None
+            # What we wrote meanwhile counts as life, too: the peer may be busy with our answer.
+            if not self._stopping.is_set() and self._clock() >= self._deadline():
+                return Ending.SILENT
+        return Ending.STOPPED
+
+    def _deadline(self) -> float:
+        since = self._active_at if self._element_since is None else min(self._active_at, self._element_since)
+        return since + self._silence
+
+    async def _settle(self, ending: Ending) -> None:
+        if self.envelope.transport is Transport.TCP_ONE_WAY:
+            return
+        if ending in {Ending.PEER_CLOSED, Ending.UNREADABLE, Ending.STOPPED}:
+            with contextlib.suppress(TimeoutError):  # the answers go another way
+                async with asyncio.timeout(self._limits.answer_timeout.total_seconds()):
+                    await self._receiver.settled(self.envelope.connection_id)
+
+    async def _close(self, ending: Ending) -> None:
+        match ending:
+            case Ending.PEER_CLOSED:
+                await self._close_in_order()
+            case Ending.UNREADABLE:
+                # Closing with octets unread would reset the connection and could destroy answers under way.
+                await self._end_our_side()
+                await self._close_in_order()
+            case Ending.SILENT | Ending.STOPPED:
+                if self.envelope.transport is Transport.TCP_TWO_WAY and await self._end_our_side():
+                    await self._close_in_order()
+                else:
+                    reset(self._writer)
+            case Ending.LOST | Ending.NOT_STORED:
+                reset(self._writer)
+            case _:
+                assert_never(ending)
+
+    async def _end_our_side(self) -> bool:
+        """Ends our side and waits a little; tells whether the peer ended its own and said nothing before."""
+        said = False
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(LINGER.total_seconds()):
+                self._writer.write_eof()
+                while await self._reader.read(CHUNK):
+                    said = True
+                return not said
+        return False
+
+    async def _close_in_order(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(LINGER.total_seconds()):
+                await self._writer.wait_closed()
+            return
+        reset(self._writer)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Ends a connection with RST whatever its state, so that the peer cannot take the end for a receipt."""
+    with contextlib.suppress(OSError):  # the socket is closed already
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    writer.transport.abort()
+
+
+def gone(connection_id: str) -> DeliveryFailed:
+    """Returns the failure of writing on a connection that is not there, or not for writing."""
+    return DeliveryFailed(
+        f"connection {connection_id} is gone; send by another way", temporary=True, ambiguous=False
+    )
+
+
+def undelivered(address: str, error: OSError, *, unread: bool) -> DeliveryFailed:
+    """Returns the failure of writing to an open connection.
+
+    Args:
+        address: the peer, for the operator.
+        error: what the system said, or a TimeoutError of our own.
+        unread: whether a part of the octets never left this machine, so that the peer cannot have the APDU
+            whole.
+    """
+    if unread:
+        return DeliveryFailed(
+            f"{address} did not take the whole APDU in time; it is tried again",
+            temporary=True,
+            ambiguous=False,
+        )
+    return DeliveryFailed(
+        f"{address} broke the connection while an APDU was sent ({describe(error)}); it may have it or not",
+        temporary=True,
+        ambiguous=True,
+    )
+
+
+def describe(error: OSError) -> str:
+    """Returns what the system says about an error, in lower case; never anything that a peer wrote."""
+    return (error.strerror or type(error).__name__).lower()
+
+
+def _split(framer: Framer, data: bytes) -> tuple[list[bytes], WireError | None]:
+    """Returns the elements that the data completes, and what is wrong with what follows them."""
+    elements: list[bytes] = []
+    try:
+        elements.extend(framer.feed(data))
+    except WireError as error:
+        return elements, error
+    return elements, None
+
+
+def _where(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+
+
+async def end(tasks: Mapping[asyncio.Task[object], object], grace: timedelta) -> None:
+    """Waits for tasks that are ending by themselves, and cancels those that have not after the grace."""
+    if not tasks:
+        return
+    _, pending = await asyncio.wait(tuple(tasks), timeout=grace.total_seconds())
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
