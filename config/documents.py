@@ -48,7 +48,7 @@ def dotted(location: Location) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            bare = step.isascii() and step.replace("-", "_").isidentifier()
+            bare = len(step) <= 64 and step.isascii() and step.replace("-", "_").isidentifier()
             text += ("." if text else "") + (step if bare else shown(step))
     return text
 
@@ -103,10 +103,8 @@ class Document:
 
     def file_of(self, location: Location) -> Path:
         """Returns the file that says what stands at the location; the own file when none does."""
-        for layer in reversed(self.layers):
-            if _holds(layer.table, location):
-                return layer.file
-        return self.own_file
+        holding = (layer.file for layer in reversed(self.layers) if _holds(layer.table, location))
+        return next(holding, self.own_file)
 
     def read(self, kind: type[T], findings: Findings, *, complete: bool = True) -> T | None:
         """Returns the document as a value of its type, or None after saying everything that is wrong with it.
@@ -205,13 +203,9 @@ def _same_kind(below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
 
 def _holds(table: Mapping[str, Any], location: Location) -> bool:
     current: Any = table
-    for step in location:
-        if isinstance(step, int):
-            if not isinstance(current, list) or step >= len(current):
-                return False
+    try:
+        for step in location:
             current = current[step]
-        elif isinstance(current, Mapping) and step in current:
-            current = current[step]
-        else:
-            return False
+    except (KeyError, IndexError, TypeError):
+        return False
     return True

@@ -332,6 +332,7 @@ def _check_transport(document: Document, findings: Findings) -> None:
 
 def _check_state_dir(path: Path, table: Mapping[str, Any], findings: Findings) -> None:
     # Why: in a database URL a question mark ends the path.
-    if "database_url" not in table and "?" in f"{path.absolute().parent}{table.get('state_dir')}":
+    name = table.get("state_dir")
+    if "database_url" not in table and isinstance(name, str) and "?" in str(path.absolute().parent / name):
         problem = "the path of the database would hold a question mark"
         findings.add(path, ("state_dir",), problem, "a path without, or a database_url")

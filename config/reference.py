@@ -152,4 +152,4 @@ def _duration(value: timedelta) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(render(), encoding="utf-8")
+    Path(sys.argv[1]).write_text(render(), encoding="utf-8")  # pragma: no cover - what is written is tested

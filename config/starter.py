@@ -4,6 +4,7 @@ Its gateway.toml is that at the root of the project, except for the directories 
 equal. Imports nothing of ours outside `config`.
 """
 
+import os
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -30,7 +31,7 @@ def write(directory: Path) -> tuple[Path, ...]:
     files = dict(_contents(directory))
     findings = Findings()
     for file in files:
-        if file.exists() or file.is_symlink():
+        if os.path.lexists(file):
             findings.add(file, (), "exists already", "a directory without it, so that nothing is overwritten")
     if findings.errors:
         raise ConfigErrors(findings.errors)

@@ -1,0 +1,1 @@
+"""Tests of config: what is accepted, and what is said of what is not."""
