@@ -1,11 +1,11 @@
-"""The tables as text for people, made from the data: docs/protocol.md holds what this makes, and a test compares."""
+"""The tables as text for people, made from the data: docs/protocol.md holds it, and a test compares."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from iso_gateway.protocol.events import EventKey, EventKind, Service
 from iso_gateway.protocol.states import STATES, Role, State
-from iso_gateway.protocol.tables import TABLES, Row
+from iso_gateway.protocol.tables import ALWAYS, TABLES, Row
 
 _PROCESSING: Final = frozenset(
     {
@@ -59,13 +59,13 @@ def _cell(row: Row | None) -> str:
 def _notes(role: Role) -> Iterator[str]:
     yield "### Notes on single rows"
     yield ""
-    for row in _in_order(TABLES[role].values()):
-        if row.note:
+    for row in _in_order(role, TABLES[role].values()):
+        if row.note and row.event.service not in ALWAYS:
             yield f"- {row.state}, {row.event.code} ({row.provenance}, {row.confidence}): {row.note}"
 
 
-def _in_order(rows: Iterable[Row]) -> list[Row]:
-    states, kinds, services = tuple(State), tuple(EventKind), tuple(Service)
+def _in_order(role: Role, rows: Iterable[Row]) -> list[Row]:
+    states, kinds, services = STATES[role], tuple(EventKind), tuple(Service)
     return sorted(
         rows,
         key=lambda row: (

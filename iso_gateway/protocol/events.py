@@ -6,7 +6,7 @@ Imports nothing of ours. Sources: protocol.md 2 (event codes), ISO-10161-ILL-1 (
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 
 class ApduType(IntEnum):
@@ -230,3 +230,5 @@ def key_of(event: Event) -> EventKey:
             return EventKey(EventKind.PRIMITIVE, service)
         case ExpiryReached():
             return EventKey(EventKind.TIMER, Service.EXP)
+        case _:
+            assert_never(event)

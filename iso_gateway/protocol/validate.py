@@ -1,11 +1,11 @@
 """Whether a role's rows are sound: what a slip in the data would break, found before any message meets it.
 
-A test runs it over the tables that ship; it is code and not only a test, so that later tables get the same check.
+A test runs it over the tables that ship; it is code and not a test, so that later tables get the same check.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from iso_gateway.protocol.events import EventKind, Service
 from iso_gateway.protocol.states import STATES, TERMINAL, Role, State
@@ -92,6 +92,8 @@ def _is_of_the_right_side(role: Role, row: Row) -> bool:
             return row.event.service not in theirs and row.event.service is not Service.EXP
         case EventKind.TIMER:
             return role is Role.RESPONDER and row.event.service is Service.EXP
+        case _:
+            assert_never(row.event.kind)
 
 
 def _duplicates(rows: Sequence[Row]) -> Iterable[str]:

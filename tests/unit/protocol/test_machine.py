@@ -1,0 +1,311 @@
+"""What the machine remembers and decides beyond the tables: conversations, crossings, repeats, the timer."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from iso_gateway.protocol.effects import (
+    ClearTimer,
+    Indicate,
+    NoteInferred,
+    RaiseAttention,
+    SendApdu,
+    SendReport,
+    SetTimer,
+)
+from iso_gateway.protocol.errors import StateTransitionProhibited
+from iso_gateway.protocol.events import (
+    ApduReceived,
+    ApduType,
+    ExpiryReached,
+    Facts,
+    Service,
+    ServiceRequested,
+)
+from iso_gateway.protocol.machine import Verdict, advance, allowed, holds
+from iso_gateway.protocol.states import CurrentState, Role, State, TableProfile
+from iso_gateway.protocol.tables import Predicate
+from tests.unit.protocol.halves import NOW, after, half
+
+EXPIRES = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
+LOAN = Facts(loan=True)
+
+
+def got(service: Service, facts: Facts | None = None, *, repeat: bool = False) -> ApduReceived:
+    return ApduReceived(service=service, repeat=repeat, facts=facts or Facts())
+
+
+def asked(service: Service, facts: Facts | None = None, *, repeat: bool = False) -> ServiceRequested:
+    return ServiceRequested(service=service, repeat=repeat, facts=facts or Facts())
+
+
+def test_a_loan_from_request_to_check_in() -> None:
+    start = half()
+    conversation = (
+        (got(Service.ILL), State.IN_PROCESS),
+        (asked(Service.ANS_CO), State.CONDITIONAL),
+        (got(Service.C_REP_YES), State.IN_PROCESS),
+        (asked(Service.SHI, LOAN), State.SHIPPED),
+        (got(Service.RCV, LOAN), State.SHIPPED),
+        (got(Service.REN), State.RENEW_PENDING),
+        (asked(Service.REA_YES), State.SHIPPED),
+        (asked(Service.DUE), State.OVERDUE),
+        (got(Service.RET), State.OVERDUE),
+        (asked(Service.CHK), State.CHECKED_IN),
+    )
+    for event, state in conversation:
+        outcome = advance(start, event, NOW)
+        assert (outcome.verdict, outcome.state.state) == (Verdict.APPLIED, state)
+        start = outcome.state
+    assert start.ended
+    assert set(start.flags.to_names()) >= {"loan", "shipped_seen", "received_seen", "returned_seen"}
+
+
+def test_a_copy_has_no_tracking_phase() -> None:
+    shipped = after(half(State.IN_PROCESS), asked(Service.SHI, Facts(loan=False))).state
+    assert shipped.ended
+    assert allowed(shipped) == (Service.LST, Service.DAM, Service.MSG, Service.STQ, Service.STR)
+    assert after(shipped, got(Service.REN)).verdict is Verdict.PROHIBITED
+
+
+def test_the_moment_must_be_aware() -> None:
+    with pytest.raises(ValueError, match=r"now .* has no time zone, pass an aware datetime"):
+        advance(half(), got(Service.ILL), NOW.replace(tzinfo=None))
+
+
+def test_a_prohibited_apdu_is_reported_with_its_type_and_our_state() -> None:
+    outcome = after(half(State.CANCELLED), got(Service.RCV))
+    report = StateTransitionProhibited(apdu_type=ApduType.RECEIVED, current_state=CurrentState.CANCELLED)
+    assert outcome.effects == (SendReport(report=report),)
+    assert outcome.reason == "RECEIVED is not allowed in CANCELLED"
+
+
+def test_an_apdu_that_only_responders_send_is_prohibited_for_a_responder() -> None:
+    assert after(half(State.IN_PROCESS), got(Service.SHI)).verdict is Verdict.PROHIBITED
+
+
+def test_a_refused_primitive_says_what_and_where() -> None:
+    outcome = after(half(State.CANCELLED), asked(Service.SHI))
+    assert (outcome.verdict, outcome.effects) == (Verdict.REFUSED, ())
+    assert outcome.reason == "SHIPPED is not possible in CANCELLED"
+
+
+def test_a_primitive_that_was_never_sent_cannot_be_repeated() -> None:
+    outcome = after(half(State.IN_PROCESS), asked(Service.SHI, repeat=True))
+    assert outcome.verdict is Verdict.REFUSED
+    assert outcome.reason == "a repeat of SHIPPED is not possible in IN-PROCESS"
+
+
+def test_our_repeat_is_sent_as_a_repeat() -> None:
+    outcome = after(half(State.SHIPPED, "loan", "shipped_seen"), asked(Service.SHI, repeat=True))
+    assert outcome.verdict is Verdict.REPEATED
+    assert outcome.effects[0] == SendApdu(service=Service.SHI, repeat=True)
+
+
+def test_a_repeat_whose_original_was_lost_is_the_first_one() -> None:
+    outcome = after(half(State.CONDITIONAL), got(Service.C_REP_YES, repeat=True))
+    assert (outcome.verdict, outcome.state.state) == (Verdict.APPLIED, State.IN_PROCESS)
+
+
+def test_a_repeat_whose_original_was_processed_changes_nothing() -> None:
+    # Why: a second condition must not be taken as accepted by a repeat of the answer to the first.
+    start = half(State.CONDITIONAL)
+    outcome = after(start, got(Service.C_REP_YES, Facts(original_seen=True, loan=True), repeat=True))
+    assert outcome.verdict is Verdict.REPEATED
+    assert outcome.state is start
+    assert outcome.effects == (Indicate(service=Service.C_REP_YES, repeat=True),)
+    assert outcome.reason == "CONDITIONAL-REPLY answer TRUE received as a repeat: stays CONDITIONAL"
+
+
+def test_an_idle_half_has_processed_no_original() -> None:
+    outcome = after(half(), got(Service.ILL, Facts(original_seen=True), repeat=True))
+    assert (outcome.verdict, outcome.state.state) == (Verdict.APPLIED, State.IN_PROCESS)
+
+
+@pytest.mark.parametrize(
+    ("state", "reply"), [(State.SHIPPED, Service.CAR_NO), (State.NOT_SUPPLIED, Service.CAR_YES)]
+)
+def test_a_cancel_that_crossed_can_be_answered_once(state: State, reply: Service) -> None:
+    start = half(state, "loan")
+    assert after(start, asked(reply)).verdict is Verdict.REFUSED
+    crossed = after(start, got(Service.CAN))
+    assert crossed.effects[0] == Indicate(service=Service.CAN)
+    assert crossed.state.flags.cancel_crossed
+    answered = after(crossed.state, asked(reply))
+    assert (answered.verdict, answered.state.state) == (Verdict.APPLIED, state)
+    assert after(answered.state, asked(reply)).verdict is Verdict.REFUSED
+
+
+@pytest.mark.parametrize("state", [State.IN_PROCESS, State.CONDITIONAL, State.CANCEL_PENDING])
+def test_a_cancel_that_is_acted_upon_has_not_crossed(state: State) -> None:
+    outcome = after(half(state), got(Service.CAN, repeat=True))
+    assert outcome.state.state is State.CANCEL_PENDING
+    assert not outcome.state.flags.cancel_crossed
+
+
+def test_a_renew_that_crossed_a_recall_can_be_answered_once() -> None:
+    start = half(State.RECALL, "loan")
+    assert after(start, asked(Service.REA_NO)).verdict is Verdict.REFUSED
+    crossed = after(start, got(Service.REN)).state
+    assert crossed.flags.renew_crossed
+    answered = after(crossed, asked(Service.REA_NO))
+    assert (answered.verdict, answered.state.state) == (Verdict.APPLIED, State.RECALL)
+    assert not answered.state.flags.renew_crossed
+
+
+def test_a_renew_that_is_acted_upon_has_not_crossed() -> None:
+    assert not after(half(State.SHIPPED, "loan"), got(Service.REN)).state.flags.renew_crossed
+
+
+def test_an_unreported_shipping_passes_leniently_with_attention() -> None:
+    start = half(State.IN_PROCESS, tables=TableProfile.LENIENT)
+    outcome = after(start, got(Service.RCV, LOAN))
+    assert outcome.state.state is State.SHIPPED
+    assert (
+        RaiseAttention(reason="RECEIVED received in IN-PROCESS: shipping was not reported") in outcome.effects
+    )
+    assert Service.CHK in allowed(outcome.state)
+    requested = after(start, asked(Service.DUE))
+    assert (
+        RaiseAttention(reason="OVERDUE requested in IN-PROCESS: shipping was not reported")
+        in requested.effects
+    )
+
+
+def test_a_responder_that_cannot_send_shipped_needs_no_leniency_and_no_attention() -> None:
+    start = after(half(), got(Service.ILL, Facts(can_send_shipped=False))).state
+    outcome = after(start, got(Service.RCV, LOAN))
+    assert outcome.state.state is State.SHIPPED
+    assert not any(isinstance(effect, RaiseAttention) for effect in outcome.effects)
+
+
+def test_strict_tables_refuse_an_unreported_shipping() -> None:
+    assert after(half(State.IN_PROCESS), got(Service.RCV, LOAN)).verdict is Verdict.PROHIBITED
+
+
+@pytest.mark.parametrize("service", [Service.RET, Service.REN])
+def test_what_comes_back_or_is_renewed_was_lent(service: Service) -> None:
+    outcome = after(half(State.IN_PROCESS, tables=TableProfile.LENIENT), got(service))
+    assert outcome.state.flags.loan
+
+
+def test_an_inferred_row_is_noted() -> None:
+    outcome = after(half(State.CONDITIONAL), got(Service.CAN))
+    assert outcome.row is not None
+    assert outcome.row.name == "responder/CONDITIONAL/CAN"
+    assert outcome.effects[-1] == NoteInferred(row=outcome.row)
+
+
+def test_what_the_request_says_is_remembered() -> None:
+    facts = Facts(may_forward=True, can_send_received=False, can_send_returned=False)
+    flags = after(half(), got(Service.ILL, facts)).state.flags
+    assert flags.to_names() == ("can_send_shipped", "may_forward")
+
+
+def test_forwarding_sends_the_request_on_and_tells_the_requester() -> None:
+    outcome = after(half(State.IN_PROCESS, "may_forward"), asked(Service.FWN))
+    assert outcome.effects == (
+        SendApdu(service=Service.ILL, onward=True),
+        SendApdu(service=Service.FWN),
+    )
+    assert outcome.state.state is State.FORWARD
+    assert outcome.state.flags.forwarded
+    later = after(outcome.state, got(Service.CAN))
+    assert later.verdict is Verdict.ALREADY_FORWARDED
+    assert not later.state.flags.cancel_crossed
+
+
+def test_the_expiry_timer_runs_from_the_request_until_it_fires() -> None:
+    requested = after(half(), got(Service.ILL, Facts(expires_at=EXPIRES)))
+    assert requested.effects == (Indicate(service=Service.ILL), SetTimer(at=EXPIRES))
+    expired = after(requested.state, ExpiryReached())
+    assert expired.state.state is State.NOT_SUPPLIED
+    assert not expired.state.flags.expiry_running
+    assert expired.effects == (SendApdu(service=Service.EXP), Indicate(service=Service.EXP))
+    assert expired.reason == "expiry reached: IN-PROCESS to NOT-SUPPLIED"
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [
+        (State.IN_PROCESS, asked(Service.SHI)),
+        (State.IN_PROCESS, asked(Service.ANS_UN)),
+        (State.IN_PROCESS, asked(Service.ANS_WS)),
+        (State.IN_PROCESS, asked(Service.ANS_HP)),
+        (State.CONDITIONAL, got(Service.C_REP_NO)),
+        (State.CANCEL_PENDING, asked(Service.CAR_YES)),
+    ],
+)
+def test_the_timer_is_stopped_by_an_answer(state: State, event: ApduReceived | ServiceRequested) -> None:
+    outcome = after(half(state, "expiry_running"), event)
+    assert outcome.effects[-1] == ClearTimer()
+    assert not outcome.state.flags.expiry_running
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [
+        (State.IN_PROCESS, asked(Service.ANS_CO)),
+        (State.IN_PROCESS, got(Service.CAN)),
+        (State.CONDITIONAL, got(Service.C_REP_YES)),
+        (State.CANCEL_PENDING, asked(Service.CAR_NO)),
+        (State.IN_PROCESS, asked(Service.MSG)),
+    ],
+)
+def test_the_timer_goes_on_while_the_request_is_open(
+    state: State, event: ApduReceived | ServiceRequested
+) -> None:
+    outcome = after(half(state, "expiry_running"), event)
+    assert outcome.verdict is Verdict.APPLIED
+    assert outcome.state.flags.expiry_running
+    assert ClearTimer() not in outcome.effects
+
+
+def test_a_repeated_request_does_not_start_a_stopped_timer_again() -> None:
+    expires = Facts(expires_at=EXPIRES)
+    outcome = after(
+        half(), got(Service.ILL, expires), asked(Service.ANS_WS), got(Service.ILL, expires, repeat=True)
+    )
+    assert outcome.verdict is Verdict.REPEATED
+    assert not outcome.state.flags.expiry_running
+    assert SetTimer(at=EXPIRES) not in outcome.effects
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.IN_PROCESS, State.CANCEL_PENDING, State.SHIPPED])
+def test_a_timer_that_does_not_run_is_ignored(state: State) -> None:
+    start = half(state)
+    outcome = after(start, ExpiryReached())
+    assert (outcome.verdict, outcome.effects, outcome.state) == (Verdict.IGNORED, (), start)
+
+
+def test_a_report_is_never_answered_by_a_report() -> None:
+    for start in (half(), half(State.RECEIVED), half(State.LOST)):
+        outcome = after(start, got(Service.STR))
+        assert not any(isinstance(effect, SendReport | SendApdu) for effect in outcome.effects)
+
+
+def test_the_requester_has_no_table_yet() -> None:
+    start = half(role=Role.REQUESTER)
+    assert allowed(start) == ()
+    assert after(start, asked(Service.ILL)).verdict is Verdict.REFUSED
+    assert after(start, got(Service.ILL)).verdict is Verdict.UNKNOWN_TRANSACTION
+
+
+@pytest.mark.parametrize(
+    ("predicate", "flag", "service"),
+    [
+        (Predicate.LATE, None, Service.RCV),
+        (Predicate.CROSSING, None, Service.SHI),
+        (Predicate.LOST_ON_THE_WAY_BACK, "returned_seen", Service.LST),
+        (Predicate.FORWARDED, "forwarded", Service.FWN),
+    ],
+)
+def test_predicates_that_no_row_of_the_responder_puts_to_the_local_side(
+    predicate: Predicate, flag: str | None, service: Service
+) -> None:
+    event = asked(service)
+    plain = half(State.IN_PROCESS)
+    assert not holds(predicate, plain, event)
+    if flag is not None:
+        assert holds(predicate, replace(plain, flags=replace(plain.flags, **{flag: True})), event)
