@@ -141,6 +141,8 @@ class Document:
             case fields.EXPLAINED:
                 context = detail["ctx"]
                 findings.add(self.file_of(location), location, context["problem"], context["expected"])
+            case "too_short" if detail["input"]:
+                pass  # it holds only what is wrong, which is said already
             case "too_short":
                 findings.add(
                     self.file_of(location), location, "is empty", describe(annotation) + ", at least one"

@@ -5,6 +5,7 @@ Imports nothing of ours.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 
 _SHOWN = 64
@@ -25,6 +26,8 @@ def shown(value: object) -> str:
             return "a table"
         case list() | tuple():
             return "a list"
+        case date() | time():
+            return value.isoformat()
         case int() if value.bit_length() > _SHOWN * 4:
             return "a huge number"
         case _:

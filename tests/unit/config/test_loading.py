@@ -348,6 +348,10 @@ def test_what_is_wrong_is_said_with_file_key_and_what_was_expected(
             "capabilities.sends = ['Ship']",
             "capabilities.sends[0]: 'Ship' cannot stand here; expected one of ",
         ),
+        (
+            "contact = 2026-11-22T10:15:00",
+            "contact: 2026-11-22T10:15:00 cannot stand here; expected one line",
+        ),
         ("capabilities.send = []", "capabilities.send: unknown key; expected 'sends'"),
         ("retry.lifetime = 5", "retry.lifetime: 5 is no duration; expected a duration above zero"),
         (
@@ -374,6 +378,11 @@ def test_a_name_that_is_none(problems: Problems, name: str) -> None:
     (line,) = problems({"partners/aaa.toml": PARTNER.replace('"AAA"', f'"{name}"')})
     assert line.startswith(f"partners/aaa.toml: name: {name[:63]!r}"[:60])
     assert "is no name; expected 1 to 64 letters" in line
+
+
+def test_a_list_that_holds_only_what_is_wrong_is_not_called_empty(problems: Problems) -> None:
+    (line,) = problems({"partners/aaa.toml": PARTNER.replace('["ILLUME:AAA"]', "[5]")})
+    assert line.startswith("partners/aaa.toml: symbols[0]: 5 is no text; expected")
 
 
 def test_a_gateway_file_that_is_not_there(tmp_path: Path) -> None:
