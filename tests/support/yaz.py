@@ -110,9 +110,11 @@ def read_with_libyaz(apdus: Sequence[bytes]) -> list[Reading]:
 def yaz_illclient(arguments: Sequence[str], port: int, directory: Path) -> subprocess.CompletedProcess[str]:
     """Run yaz-illclient against 127.0.0.1:`port` and wait for its end; from a coroutine, call it in a thread.
 
-    Its exit status is 0 after a status report, 7 after an error report, 6 after any other answer and 5 after
-    none. It writes the request to `directory`/req.apdu; its prints and its log come back as text with odd
-    octets escaped. Skips the test when it is absent.
+    Its exit status is 0 after a status report, 7 after an error report, 6 after any other answer or the end
+    of the connection without one, 5 when the connection is reset and 3 when there is none. Its standard
+    output is one line: `Ok`, the error, or the number of the APDU that it did not expect. The APDUs in
+    readable form and the log are in its standard error, odd octets escaped. It writes the request to
+    `directory`/req.apdu. Skips the test when it is absent.
 
     Raises subprocess.TimeoutExpired when no answer comes for a minute: the client itself would wait for ever.
     """
