@@ -25,11 +25,24 @@ from iso_gateway.protocol.events import (
 )
 from iso_gateway.protocol.machine import Outcome, Verdict, advance, allowed
 from iso_gateway.protocol.states import Flags, HalfState, Role, State, TableProfile
-from iso_gateway.protocol.tables import RESPONDER, TABLES, with_always
+from iso_gateway.protocol.tables import RESPONDER, TABLES, Predicate, with_always
 from tests.conformance.protocol.grid import Cell, Situation, allows, load
 
 NOW: Final = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 GRID: Final = load()
+
+#: The grid's words for the predicates; x, can-x and ren-x are all CROSSING.
+CONDITIONS: Final = {
+    "rep": Predicate.REPEAT,
+    "late": Predicate.LATE,
+    "both": Predicate.LOST_ON_THE_WAY_BACK,
+    "len": Predicate.LENIENT,
+    "noship": Predicate.SHIPPED_NOT_EXCHANGED,
+    "loan": Predicate.LOAN,
+    "timer": Predicate.EXPIRY_RUNNING,
+    "fwd": Predicate.FORWARDED,
+    "may-fwd": Predicate.MAY_FORWARD,
+}
 
 #: Every flag that a predicate of the responder's rows looks at.
 RELEVANT: Final = (
@@ -181,6 +194,19 @@ def test_the_machine_agrees_with_the_second_transcription(state: State) -> None:
 def test_the_tables_have_exactly_the_rows_of_the_grid() -> None:
     rows = {(row.state.value, row.event.code) for row in with_always(Role.RESPONDER, RESPONDER)}
     assert rows == set(GRID)
+
+
+def test_the_rows_name_the_conditions_of_the_grid() -> None:
+    # Why beside the product: some conditions are true of whatever is received, so that behaviour does not show
+    # whether they are there.
+    named = {
+        (row.state.value, row.event.code): frozenset(row.when) for row in TABLES[Role.RESPONDER].values()
+    }
+    meant = {
+        place: frozenset(CONDITIONS.get(condition, Predicate.CROSSING) for condition in cell.conditions)
+        for place, cell in GRID.items()
+    }
+    assert named == meant
 
 
 def test_the_rows_are_as_many_as_in_the_fact_sheet() -> None:
