@@ -197,7 +197,7 @@ def test_the_tables_have_exactly_the_rows_of_the_grid() -> None:
 
 
 def test_the_rows_name_the_conditions_of_the_grid() -> None:
-    # Why beside the product: some conditions are true of whatever is received, so that behaviour does not show
+    # Why beside the product: some conditions are true of whatever is received, so behaviour does not show
     # whether they are there.
     named = {
         (row.state.value, row.event.code): frozenset(row.when) for row in TABLES[Role.RESPONDER].values()
