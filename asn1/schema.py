@@ -11,7 +11,6 @@ ASN.1 names are kept as the standard spells them, with `_` for `-`.
 
 import enum
 import types
-from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import (
     Annotated,
@@ -91,10 +90,14 @@ class Primitive(enum.Enum):
 
     BOOLEAN = 1
     INTEGER = 2
+    BIT_STRING = 3
+    OCTET_STRING = 4
     NULL = 5
     OBJECT_IDENTIFIER = 6
+    OBJECT_DESCRIPTOR = 7
     EXTERNAL = 8
     PRINTABLE_STRING = 19
+    GRAPHIC_STRING = 25
     VISIBLE_STRING = 26
     GENERAL_STRING = 27
     ANY = -1  # has whatever tag its value has
@@ -258,7 +261,7 @@ class SequenceOf:
 Type: TypeAlias = (
     Primitive | type[Sequence] | type[Choice] | type[Enumerated] | SequenceOf | tuple["Component", ...]
 )
-"""What a component can be. A tuple of components is a CHOICE without tags and without a class: ILL-String."""
+"""What a component can be. A tuple of components is a CHOICE without a class, such as ILL-String."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,6 +301,78 @@ ILL_STRING_ALTERNATIVES: tuple[Component, ...] = (
         python_type=EDIFACTString,
     ),
 )
+
+EXTERNAL_COMPONENTS: tuple[Component, ...] = (
+    Component(
+        name="direct-reference",
+        attribute="direct_reference",
+        tag=None,
+        wire_type=Primitive.OBJECT_IDENTIFIER,
+        optional=True,
+    ),
+    Component(
+        name="indirect-reference",
+        attribute="indirect_reference",
+        tag=None,
+        wire_type=Primitive.INTEGER,
+        optional=True,
+    ),
+    Component(
+        name="data-value-descriptor",
+        attribute="data_value_descriptor",
+        tag=None,
+        wire_type=(
+            Component(
+                name="object-descriptor",
+                attribute="object_descriptor",
+                tag=None,
+                wire_type=Primitive.OBJECT_DESCRIPTOR,
+                optional=True,
+            ),
+            Component(
+                name="graphic-string",
+                attribute="graphic_string",
+                tag=None,
+                wire_type=Primitive.GRAPHIC_STRING,
+                optional=True,
+            ),
+        ),
+        optional=True,
+    ),
+    Component(
+        name="encoding",
+        attribute="encoding",
+        tag=None,
+        wire_type=(
+            Component(
+                name="single-ASN1-type",
+                attribute="single_ASN1_type",
+                tag=explicit(0),
+                wire_type=Primitive.ANY,
+                optional=True,
+                python_type=SingleASN1Type,
+            ),
+            Component(
+                name="octet-aligned",
+                attribute="octet_aligned",
+                tag=implicit(1),
+                wire_type=Primitive.OCTET_STRING,
+                optional=True,
+                python_type=OctetAligned,
+            ),
+            Component(
+                name="arbitrary",
+                attribute="arbitrary",
+                tag=implicit(2),
+                wire_type=Primitive.BIT_STRING,
+                optional=True,
+                python_type=Arbitrary,
+            ),
+        ),
+        optional=False,
+    ),
+)
+"""EXTERNAL as X.690 8.18 spells it out. A descriptor may have the tag of GraphicString, as libyaz has it."""
 
 _PRIMITIVES: dict[object, Primitive] = {
     bool: Primitive.BOOLEAN,
@@ -391,21 +466,3 @@ def _wire_type(annotation: object, marks: list[object], *, where: str) -> Type:
         return annotation
     msg = f"{where} is annotated with {annotation!r}, which is no type of the abstract syntax"
     raise TypeError(msg)
-
-
-def walk(root: type[Sequence] | type[Choice]) -> Iterator[type[Sequence] | type[Choice]]:
-    """Every SEQUENCE and CHOICE class that can occur in a value of `root`, `root` first, each once."""
-    seen: set[type] = set()
-    waiting: list[type[Sequence | Choice]] = [root]
-    while waiting:
-        cls = waiting.pop()
-        if cls in seen:
-            continue
-        seen.add(cls)
-        yield cls
-        for component in describe(cls):
-            inner = component.wire_type
-            while isinstance(inner, SequenceOf):
-                inner = inner.element
-            if isinstance(inner, type) and issubclass(inner, Sequence | Choice):
-                waiting.append(inner)

@@ -1,0 +1,50 @@
+"""What a value must satisfy for the codec to carry it: syntax, and bounds of ours where there are none.
+
+The three readings of the schema (the check of the elements, the reference codec and JSON) share these.
+"""
+
+from functools import cache
+from typing import Final
+
+from asn1.schema import Enumerated
+
+MAX_INTEGER_OCTETS: Final = 256
+"""The longest INTEGER: far beyond any identifier, far below what makes printing it slow."""
+MAX_ARC_OCTETS: Final = 19
+"""The longest arc of an OBJECT IDENTIFIER: 133 bits, so that a UUID fits (X.667)."""
+MAX_ENUMERATED: Final = 2**31 - 1
+"""The largest value of an ENUMERATED that is kept though the standard does not list it."""
+
+_MAX_ARC = 2 ** (7 * MAX_ARC_OCTETS) - 1
+_MAX_ARC_DIGITS = len(str(_MAX_ARC))
+
+
+def is_integer(number: int) -> bool:
+    """Whether an INTEGER is within the bound."""
+    return number.bit_length() < 8 * MAX_INTEGER_OCTETS
+
+
+def is_object_identifier(text: str) -> bool:
+    """Whether `text` is the dotted form of an OBJECT IDENTIFIER (X.660) within the bound."""
+    arcs = text.split(".")
+    if len(arcs) < 2 or not all(map(_is_arc, arcs)):
+        return False
+    root, second = int(arcs[0]), int(arcs[1])
+    return root <= 2 and second <= (39 if root < 2 else _MAX_ARC - 80)
+
+
+def _is_arc(text: str) -> bool:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_ARC_DIGITS):
+        return False
+    return int(text) <= _MAX_ARC and (text == "0" or text[0] != "0")
+
+
+@cache
+def numbers(listed: type[Enumerated]) -> frozenset[int]:
+    """Give the numbers that an ENUMERATED lists."""
+    return frozenset(int(member) for member in listed)
+
+
+def is_unlisted(listed: type[Enumerated], number: int) -> bool:
+    """Whether a number may stand for a value that a later edition of the standard may list."""
+    return 1 <= number <= MAX_ENUMERATED and number not in numbers(listed)
