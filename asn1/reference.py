@@ -15,7 +15,14 @@ from pyasn1.codec.ber import decoder, encoder
 from pyasn1.type import namedtype, tag, univ
 
 from asn1.elements import is_element
-from asn1.rules import MAX_INTEGER_OCTETS, is_integer, is_object_identifier, is_unlisted, numbers
+from asn1.rules import (
+    MAX_INTEGER_OCTETS,
+    is_bit_string,
+    is_integer,
+    is_object_identifier,
+    is_unlisted,
+    numbers,
+)
 from asn1.schema import (
     EXTERNAL_COMPONENTS,
     NULL,
@@ -405,12 +412,9 @@ def _written_primitive(primitive: Primitive, value: Any, path: str) -> Any:
 
 
 def _bits(value: BitString, path: str) -> Any:
-    if not 0 <= value.unused <= (7 if value.octets else 0):
-        raise ValueError(f"{path}: {value.unused} unused bits in {len(value.octets)} octets")
-    number = int.from_bytes(value.octets, "big")
-    if number & (1 << value.unused) - 1:
-        raise ValueError(f"{path}: the unused bits are not 0")
-    bits: Any = univ.SizedInteger(number >> value.unused)
+    if not is_bit_string(value):
+        raise ValueError(f"{path}: a BIT STRING has 0 to 7 unused bits, and these are 0")
+    bits: Any = univ.SizedInteger(int.from_bytes(value.octets, "big") >> value.unused)
     return bits.setBitLength(8 * len(value.octets) - value.unused)
 
 

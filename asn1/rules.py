@@ -1,12 +1,12 @@
 """What a value must satisfy for the codec to carry it: syntax, and bounds of ours where there are none.
 
-The three readings of the schema (the check of the elements, the reference codec and JSON) share these.
+The three readings of the schema (shape, reference codec and JSON) share these.
 """
 
 from functools import cache
 from typing import Final
 
-from asn1.schema import Enumerated
+from asn1.schema import BitString, Enumerated
 
 MAX_INTEGER_OCTETS: Final = 256
 """The longest INTEGER: far beyond any identifier, far below what makes printing it slow."""
@@ -48,3 +48,10 @@ def numbers(listed: type[Enumerated]) -> frozenset[int]:
 def is_unlisted(listed: type[Enumerated], number: int) -> bool:
     """Whether a number may stand for a value that a later edition of the standard may list."""
     return 1 <= number <= MAX_ENUMERATED and number not in numbers(listed)
+
+
+def is_bit_string(bits: BitString) -> bool:
+    """Whether a BIT STRING has 0 to 7 unused bits, all of them 0."""
+    if not 0 <= bits.unused <= (7 if bits.octets else 0):
+        return False
+    return not bits.octets or bits.octets[-1] & (1 << bits.unused) - 1 == 0
