@@ -109,6 +109,12 @@ _RETRY = (
         last_error=bindparam("error"),
     )
 )
+_END_LEASES = (
+    update(outbox).where(outbox.c.status == OutboxStatus.SENDING).values(lease_until=bindparam("ended_at"))
+)
+_WAITS_FOR = select(
+    exists().where(outbox.c.connection_id == bindparam("connection"), outbox.c.finished_at.is_(None))
+)
 _INSERT_ATTEMPT = insert(attempts)
 _ABANDON_ATTEMPTS = (
     update(attempts)
@@ -222,6 +228,17 @@ class Outbox:
             return False
         self._end_attempt(outbox_id, fence, at, AttemptOutcome.FAILED, error)
         return True
+
+    def end_leases(self, at: datetime) -> int:
+        """End every lease: for the only gateway of a database, when it starts, because whoever held one died.
+
+        Gives how many there were. What they were sending is due at once, and may go out a second time.
+        """
+        return self._connection.execute(_END_LEASES, {"ended_at": at}).rowcount
+
+    def waits_for(self, connection_id: str) -> bool:
+        """Whether anything is still to be written on a connection."""
+        return bool(self._connection.execute(_WAITS_FOR, {"connection": connection_id}).scalar_one())
 
     def get(self, outbox_id: OutboxId) -> OutboxRecord | None:
         """One row, if there is one such."""

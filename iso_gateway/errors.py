@@ -1,0 +1,39 @@
+"""What can go wrong, by who has to act on it.
+
+Two families are defined where their packages may not import this one: `asn1.codec.WireError` (bad bytes) and
+`config.errors.ConfigErrors` (what an operator wrote). Everything else is a `GatewayError`.
+"""
+
+
+class GatewayError(Exception):
+    """Something went wrong that the operator is told: what, where, what to do."""
+
+
+class StoreError(GatewayError):
+    """The database or the key ring cannot be used as it is."""
+
+
+class NotFoundError(GatewayError):
+    """Nothing has the identifier that was given."""
+
+
+class PrimitiveRefusedError(GatewayError):
+    """A service that the local user asked for is not possible now; nothing was sent and nothing changed."""
+
+
+class PrimitiveInvalidError(GatewayError):
+    """What was given with a service is not enough for it, or is none of the values that the standard has."""
+
+
+class DeliveryError(GatewayError):
+    """An APDU could not be handed to its partner.
+
+    Args:
+        reason: for the operator, in the gateway's own words.
+        temporary: whether trying again can help.
+    """
+
+    def __init__(self, reason: str, *, temporary: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.temporary = temporary

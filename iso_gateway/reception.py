@@ -1,0 +1,706 @@
+"""What becomes of a message that came in: read, checked in the order of protocol.md 5.1, put to the machine.
+
+Every outcome is stored beside the message: its verdict, the reason in words, and what was answered. Nothing
+here sends: answers go into the outbox in the same transaction.
+"""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import assert_never
+
+import structlog
+
+from asn1.codec import Header, Limits, WireError, WireErrorKind, decode, decode_header
+from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
+from config.settings import Acknowledge, LocalSymbol, Partner, Settings
+from config.symbols import Symbol
+from iso_gateway import compose, interpretation
+from iso_gateway.identity import canonical_transaction, is_well_formed, symbol_of
+from iso_gateway.protocol import effects, machine
+from iso_gateway.protocol.errors import (
+    GeneralProblem,
+    GeneralProblemCode,
+    Report,
+    SecurityProblem,
+    TransactionIdProblem,
+    TransactionIdProblemCode,
+)
+from iso_gateway.protocol.events import ApduReceived, ApduType, Service
+from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
+from iso_gateway.record import digest_of, half_state, history_of, original_request, summary_of
+from iso_gateway.sending import Context, Destination, enqueue, send_again
+from iso_gateway.store.records import (
+    Basis,
+    HalfRecord,
+    InputKind,
+    InputRecord,
+    MessageId,
+    MessageRecord,
+    TransactionRecord,
+    Transport,
+)
+from iso_gateway.store.unit_of_work import UnitOfWork
+
+log = structlog.stdlib.get_logger(__name__)
+
+MESSAGE_UNREADABLE = "message.unreadable"
+MESSAGE_REFUSED = "message.refused"
+ATTENTION = "attention"
+INFERRED_ROW = "protocol.inferred-row"
+
+
+class Verdict(enum.StrEnum):
+    """How a message was classified, before or by the machine."""
+
+    #: a row of the tables allowed it
+    APPLIED = "applied"
+    #: marked as a repeat, and nothing changed
+    REPEATED = "repeated"
+    #: the same octets from the same sender as before: nothing changed, the stored answer went out again
+    EXACT_DUPLICATE = "exact-duplicate"
+    #: the octets are no APDU
+    UNREADABLE = "unreadable"
+    #: protocol-version-num is neither 1 nor 2
+    VERSION_NOT_SUPPORTED = "version-not-supported"
+    #: it is addressed to a symbol that is not served here
+    UNKNOWN_RECIPIENT = "unknown-recipient"
+    #: its sender is no partner, or may not send from where it came
+    UNKNOWN_SENDER = "unknown-sender"
+    #: it is about another partner's request
+    NOT_THE_PARTNER = "not-the-partner"
+    #: its Transaction-Id says too little to find a transaction again
+    INVALID_TRANSACTION_ID = "invalid-transaction-id"
+    #: the tables do not allow it now
+    PROHIBITED = "prohibited"
+    #: there is no such transaction
+    UNKNOWN_TRANSACTION = "unknown-transaction"
+    #: a second ILL-Request with one Transaction-Id
+    DUPLICATE_TRANSACTION_ID = "duplicate-transaction-id"
+    #: the request went on to another responder
+    ALREADY_FORWARDED = "already-forwarded"
+    #: nothing follows from it and nothing is answered
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processed:
+    """What became of a message.
+
+    Args:
+        message_id: which one.
+        verdict: how it was classified.
+        apdu_type: its name in the standard's spelling, where that could be read.
+        partner: name of the partner that sent it, where it is known.
+        half_id: the half that it concerns.
+        answer: the message that was put into the outbox in answer.
+    """
+
+    message_id: MessageId
+    verdict: Verdict
+    apdu_type: str | None = None
+    partner: str | None = None
+    half_id: int | None = None
+    answer: MessageId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parties:
+    local: LocalSymbol
+    partner: Partner
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """A readable message from a partner to us, and the half that it concerns, if there is one yet."""
+
+    apdu: ILLApdu
+    header: Header
+    parties: _Parties
+    canonical: bytes
+    transaction: TransactionRecord | None
+    half: HalfRecord | None
+
+
+class Reception:
+    """Classifies one message in one unit of work.
+
+    Args:
+        settings: partners, local symbols and limits.
+        uow: the unit of work; the message is stored already.
+        message: the message.
+        at: now, aware.
+    """
+
+    def __init__(self, settings: Settings, uow: UnitOfWork, message: MessageRecord, at: datetime) -> None:
+        self._settings = settings
+        self._uow = uow
+        self._message = message
+        self._at = at
+        self._octets = uow.messages.raw(message.id)
+        self._limits = Limits(max_octets=settings.limits.max_apdu_octets, max_depth=settings.limits.max_depth)
+
+    def process(self) -> Processed:
+        """Read, check and apply the message."""
+        try:
+            apdu = decode(self._octets, self._limits)
+        except WireError as error:
+            return self.unreadable(error)
+        if apdu.protocol_version_num not in compose.SUPPORTED_VERSIONS:
+            return self._refuse(
+                Verdict.VERSION_NOT_SUPPORTED,
+                f"protocol version {apdu.protocol_version_num} is not spoken here, only 1 and 2",
+                _header_of(apdu),
+                self._trusted_partner(_header_of(apdu)),
+                GeneralProblem(code=GeneralProblemCode.PROTOCOL_VERSION_NOT_SUPPORTED),
+            )
+        return self._addressed(apdu)
+
+    # -- checks 1 to 4: what cannot be read
+
+    def unreadable(self, error: WireError) -> Processed:
+        """Checks 1 to 4 of protocol.md 5.1 for octets that do not decode: kept, and answered if they can be.
+
+        Args:
+            error: what is wrong with them.
+        """
+        header = decode_header(self._octets, self._limits)
+        partner = None if header is None else self._trusted_partner(header)
+        answer: MessageId | None = None
+        if header is not None:
+            answer = self._report(header, _report_of(error, header), partner, None)
+        self._uow.messages.processed(
+            self._message.id,
+            at=self._at,
+            verdict=Verdict.UNREADABLE,
+            reason=error.reason,
+            error_offset=error.offset,
+            error_path=error.path or None,
+            apdu_type=None if header is None else _name_of(header),
+            partner=None if partner is None else partner.name,
+            answer_message_id=answer,
+        )
+        self._uow.events.append(
+            kind=MESSAGE_UNREADABLE, half_id=None, message_id=self._message.id, detail=None, at=self._at
+        )
+        return Processed(
+            message_id=self._message.id,
+            verdict=Verdict.UNREADABLE,
+            apdu_type=None if header is None else _name_of(header),
+            partner=None if partner is None else partner.name,
+            answer=answer,
+        )
+
+    # -- checks 5 and 6: whose it is
+
+    def _addressed(self, apdu: ILLApdu) -> Processed:
+        header = _header_of(apdu)
+        role = self._role(header)
+        sender, recipient = _ends(header, role)
+        partner = self._partner_of(header)
+        local = self._local(recipient)
+        if local is None:
+            return self._refuse(
+                Verdict.UNKNOWN_RECIPIENT,
+                "it is addressed to a symbol that this gateway does not serve",
+                header,
+                self._trusted_partner(header),
+                SecurityProblem(text="The library addressed is not served here"),
+            )
+        if partner is None:
+            return self._refuse(
+                Verdict.UNKNOWN_SENDER,
+                "its sender is no partner of this gateway: add a partner file with its symbol to accept it"
+                if sender is not None
+                else "it does not say who sent it",
+                header,
+                None,
+                SecurityProblem(text="The sender is not known here"),
+            )
+        if not self._may_come_from_here(partner):
+            return self._refuse(
+                Verdict.UNKNOWN_SENDER,
+                f"it names {partner.name} as its sender but comes from an address outside of allowed_sources",
+                header,
+                None,
+                SecurityProblem(text="The sender is not known here"),
+            )
+        parties = _Parties(local=local, partner=partner, role=role)
+        if not is_well_formed(header.transaction_id):
+            return self._refuse(
+                Verdict.INVALID_TRANSACTION_ID,
+                "its Transaction-Id lacks a qualifier",
+                header,
+                partner,
+                TransactionIdProblem(code=TransactionIdProblemCode.INVALID_TRANSACTION_ID),
+            )
+        earlier = self._exact_duplicate(partner)
+        if earlier is not None:
+            return self._duplicate(earlier, header, partner)
+        return self._known(apdu, header, parties)
+
+    def _known(self, apdu: ILLApdu, header: Header, parties: _Parties) -> Processed:
+        """Checks 8 to 10: the transaction, whose it is, and the state tables."""
+        canonical = canonical_transaction(header.transaction_id, self._initial_requester(header))
+        transaction = self._uow.transactions.find(canonical)
+        half = (
+            None
+            if transaction is None
+            else self._uow.halves.find(transaction.id, parties.role, parties.local.name)
+        )
+        if half is not None and half.partner != parties.partner.name:
+            return self._refuse(
+                Verdict.NOT_THE_PARTNER,
+                f"the request is between {half.local} and {half.partner}",
+                header,
+                parties.partner,
+                SecurityProblem(text="The request is another library's"),
+            )
+        service = interpretation.service_of(apdu)
+        if service is None:
+            return self._refuse(
+                Verdict.UNREADABLE,
+                "it is an ILL-Answer whose transaction-results the standard does not list",
+                header,
+                parties.partner,
+                GeneralProblem(code=GeneralProblemCode.MISTYPED_APDU),
+            )
+        history = () if half is None else self._uow.inputs.of(half.id)
+        repeat, original_seen = self._repetition(apdu, service, history, parties.partner)
+        before = self._half_state(half, parties)
+        event = ApduReceived(
+            service=service,
+            repeat=repeat,
+            facts=interpretation.facts_of(apdu, original_seen=original_seen),
+        )
+        case = _Case(
+            apdu=apdu,
+            header=header,
+            parties=parties,
+            canonical=canonical,
+            transaction=transaction,
+            half=half,
+        )
+        return self._apply(case, before, event)
+
+    def _apply(self, case: _Case, before: HalfState, event: ApduReceived) -> Processed:
+        """Let the machine decide, store what it decided, and put what it wants sent into the outbox."""
+        outcome = machine.advance(before, event, self._at)
+        verdict = Verdict(outcome.verdict.value)
+        half = case.half
+        if half is None and isinstance(case.apdu, ILLRequest) and verdict is Verdict.APPLIED:
+            half = self._begin(case.apdu, case, outcome.state)
+        partner = case.parties.partner
+        if half is None:
+            report = next(
+                (one.report for one in outcome.effects if isinstance(one, effects.SendReport)), None
+            )
+            return self._refuse(verdict, outcome.reason, case.header, partner, report)
+        self._uow.messages.bind(self._message.id, half.transaction_id)
+        self._record(half, before, event, outcome, partner)
+        answer = self._carry_out(case, half, outcome)
+        if (
+            answer is None
+            and isinstance(case.apdu, ILLRequest)
+            and partner.acknowledge is Acknowledge.STATUS_REPORT
+        ):
+            answer = self._status_report(case.parties, half, outcome.state.state)
+        self._uow.messages.processed(
+            self._message.id,
+            at=self._at,
+            verdict=verdict,
+            reason=outcome.reason,
+            apdu_type=case.apdu.asn1_name,
+            partner=partner.name,
+            profile_digest=digest_of(partner),
+            transaction_id=half.transaction_id,
+            half_id=half.id,
+            answer_message_id=answer,
+        )
+        return Processed(
+            message_id=self._message.id,
+            verdict=verdict,
+            apdu_type=case.apdu.asn1_name,
+            partner=partner.name,
+            half_id=half.id,
+            answer=answer,
+        )
+
+    def _begin(self, request: ILLRequest, case: _Case, state: HalfState) -> HalfRecord:
+        """The first ILL-Request of a transaction: begin it, and our half of it."""
+        transaction_id = (
+            self._uow.transactions.create(case.canonical, summary=summary_of(request), at=self._at)
+            if case.transaction is None
+            else case.transaction.id
+        )
+        half_id = self._uow.halves.create(
+            transaction_id=transaction_id,
+            role=case.parties.role,
+            local=case.parties.local.name,
+            partner=case.parties.partner.name,
+            state=state.state,
+            basis=Basis.OURS,
+            flags=state.flags.to_names(),
+            tables=state.tables,
+            protocol_version=request.protocol_version_num,
+            at=self._at,
+        )
+        return self._uow.halves.get(half_id)
+
+    def _record(
+        self,
+        half: HalfRecord,
+        before: HalfState,
+        event: ApduReceived,
+        outcome: machine.Outcome,
+        partner: Partner,
+    ) -> None:
+        """The input, append-only, and the half's new state."""
+        after = outcome.state
+        self._uow.inputs.append(
+            half_id=half.id,
+            kind=InputKind.APDU,
+            message_id=self._message.id,
+            at=self._at,
+            service=event.service,
+            repeat=event.repeat,
+            table_profile=before.tables,
+            profile_digest=digest_of(partner),
+            state_before=before.state,
+            state_after=after.state,
+            flags_before=before.flags.to_names(),
+            flags_after=after.flags.to_names(),
+            verdict=outcome.verdict,
+            provenance=None if outcome.row is None else outcome.row.provenance,
+        )
+        if after != before:
+            self._uow.halves.update(half.id, state=after.state, flags=after.flags.to_names(), at=self._at)
+
+    def _carry_out(self, case: _Case, half: HalfRecord, outcome: machine.Outcome) -> MessageId | None:
+        """Do what the machine decided; gives the message that answers, where there is one."""
+        answer: MessageId | None = None
+        state = outcome.state.state
+        for effect in outcome.effects:
+            match effect:
+                case effects.Indicate(service=service, repeat=repeat):
+                    detail = {"service": service.phrase, "repeat": repeat, "state": state.value}
+                    self._tell(f"{service.apdu_name.lower()}.indication", half, detail)
+                case effects.SendReport(report=report):
+                    self._tell(MESSAGE_REFUSED, half, {"reason": outcome.reason})
+                    answer = self._report(case.header, report, case.parties.partner, half)
+                case effects.SendApdu(service=Service.STR):
+                    answer = self._status_report(case.parties, half, state)
+                case effects.RaiseAttention(reason=reason):
+                    self._tell(ATTENTION, half, {"reason": reason})
+                case effects.NoteInferred(row=row):
+                    log.info(
+                        INFERRED_ROW,
+                        role=case.parties.role.value,
+                        state=row.state.value,
+                        event_code=row.event.code,
+                        next_state=row.next_state.value,
+                    )
+                case effects.SendApdu() | effects.SetTimer() | effects.ClearTimer():
+                    # No row for a received APDU sends any other APDU, and no fact of ours starts a timer.
+                    raise AssertionError(f"the machine asked for {effect!r} after {case.apdu.asn1_name}")
+                case _:
+                    assert_never(effect)
+        return answer
+
+    def _status_report(self, parties: _Parties, half: HalfRecord, state: State) -> MessageId | None:
+        """Answer with where the transaction stands."""
+        request = original_request(self._uow, half)
+        frame = compose.frame_for(
+            request, local=parties.local.symbol, at=self._at.astimezone(parties.local.zone)
+        )
+        history = history_of(self._uow.inputs.of(half.id), parties.local)
+        return self._send(compose.status_report(frame, request, history, state.wire), parties.partner, half)
+
+    # -- answers
+
+    def _refuse(
+        self,
+        verdict: Verdict,
+        reason: str,
+        header: Header,
+        partner: Partner | None,
+        report: Report | None,
+    ) -> Processed:
+        """Store why a message that concerns no half of ours has no effect, and say so to its sender."""
+        answer: MessageId | None = None
+        # Never a report in answer to a report (protocol.md 2.3, inferred: a loop guard).
+        if report is not None and header.apdu_type is not StatusOrErrorReport:
+            answer = self._report(header, report, partner, None)
+        self._uow.messages.processed(
+            self._message.id,
+            at=self._at,
+            verdict=verdict,
+            reason=reason,
+            apdu_type=_name_of(header),
+            partner=None if partner is None else partner.name,
+            profile_digest=None if partner is None else digest_of(partner),
+            answer_message_id=answer,
+        )
+        self._uow.events.append(
+            kind=MESSAGE_REFUSED,
+            half_id=None,
+            message_id=self._message.id,
+            detail={"verdict": verdict.value, "reason": reason},
+            at=self._at,
+        )
+        return Processed(
+            message_id=self._message.id,
+            verdict=verdict,
+            apdu_type=_name_of(header),
+            partner=None if partner is None else partner.name,
+            answer=answer,
+        )
+
+    def _report(
+        self, header: Header, report: Report, partner: Partner | None, half: HalfRecord | None
+    ) -> MessageId | None:
+        """An error report to the sender; None where none can be sent: a stranger on a one-way connection."""
+        local = self._any_local(header)
+        frame = compose.Frame(
+            version=header.protocol_version_num
+            if header.protocol_version_num in compose.SUPPORTED_VERSIONS
+            else max(compose.SUPPORTED_VERSIONS),
+            transaction_id=header.transaction_id,
+            requester_id=header.requester_id or header.transaction_id.initial_requester_id,
+            responder_id=header.responder_id,
+            at=self._at.astimezone(local.zone),
+        )
+        correlation = compose.correlation_of(
+            None if header.apdu_type is None else ApduType(header.apdu_type.apdu_tag.number),
+            header.service_date_time,
+        )
+        return self._send(compose.error_report(frame, report, correlation), partner, half)
+
+    def _send(self, apdu: ILLApdu, partner: Partner | None, half: HalfRecord | None) -> MessageId | None:
+        destination = self._destination(partner)
+        if not destination.reachable:
+            return None
+        context = Context() if half is None else Context(transaction_id=half.transaction_id, half_id=half.id)
+        retry = self._settings.retry if partner is None else partner.retry
+        return enqueue(self._uow, apdu, destination, context, retry=retry, at=self._at)
+
+    def _destination(self, partner: Partner | None) -> Destination:
+        on_connection = self._message.transport is Transport.TCP_TWO_WAY
+        return Destination(
+            partner=partner, connection_id=self._message.connection_id if on_connection else None
+        )
+
+    # -- exact duplicates and repeats (protocol.md 2.2)
+
+    def _exact_duplicate(self, partner: Partner) -> MessageId | None:
+        """The earlier message with these octets from this sender that had its effect."""
+        earlier = self._uow.messages.find_exact(
+            self._octets, partner=partner.name, before=self._message.id, verdicts=_EFFECTIVE
+        )
+        return earlier[-1] if earlier else None
+
+    def _duplicate(self, earlier: MessageId, header: Header, partner: Partner) -> Processed:
+        """Change nothing; on a two-way connection write the stored answer again."""
+        processing = self._uow.messages.processings(earlier)[-1]
+        answer = processing.answer_message_id
+        destination = self._destination(partner)
+        context = Context(transaction_id=processing.transaction_id, half_id=processing.half_id)
+        if answer is not None and destination.connection_id is not None:
+            send_again(self._uow, answer, destination, context, retry=partner.retry, at=self._at)
+        if processing.transaction_id is not None:
+            self._uow.messages.bind(self._message.id, processing.transaction_id)
+        self._uow.messages.processed(
+            self._message.id,
+            at=self._at,
+            verdict=Verdict.EXACT_DUPLICATE,
+            reason=f"the same octets as message {earlier}",
+            apdu_type=_name_of(header),
+            partner=partner.name,
+            profile_digest=digest_of(partner),
+            transaction_id=processing.transaction_id,
+            half_id=processing.half_id,
+            answer_message_id=answer,
+        )
+        return Processed(
+            message_id=self._message.id,
+            verdict=Verdict.EXACT_DUPLICATE,
+            apdu_type=_name_of(header),
+            partner=partner.name,
+            half_id=processing.half_id,
+            answer=answer,
+        )
+
+    def _repetition(
+        self, apdu: ILLApdu, service: Service, history: Sequence[InputRecord], partner: Partner
+    ) -> tuple[bool, bool]:
+        """Whether the APDU is a repeat, and whether what it repeats was seen here."""
+        marked = interpretation.is_marked_repeat(apdu)
+        earlier = [
+            record.message_id
+            for record in history
+            if record.service == service
+            and record.kind is InputKind.APDU
+            and record.message_id is not None
+            and record.verdict in _EFFECTIVE
+        ]
+        for message_id in earlier:
+            original = decode(self._uow.messages.raw(message_id), self._limits)
+            if marked and _same_service(apdu, original):
+                return True, True
+            # Inferred: lenient partners leave the mark out (protocol.md 2.2).
+            if (
+                not marked
+                and partner.tables.value == TableProfile.LENIENT.value
+                and isinstance(apdu, ILLRequest)
+                and replace(apdu, service_date_time=original.service_date_time) == original
+            ):
+                return True, True
+        return marked, False
+
+    # -- who
+
+    def _partner_of(self, header: Header) -> Partner | None:
+        """The partner that a message says it is from, by symbol; without one, by the address it came from."""
+        sender, _ = _ends(header, self._role(header))
+        if sender is not None:
+            return self._settings.partner_for(sender)
+        possible = [
+            partner
+            for partner in self._settings.partners
+            if partner.allowed_sources and self._may_come_from_here(partner)
+        ]
+        return possible[0] if len(possible) == 1 else None
+
+    def _trusted_partner(self, header: Header) -> Partner | None:
+        """The partner that a message says it is from, if its messages may come from that address."""
+        partner = self._partner_of(header)
+        return partner if partner is not None and self._may_come_from_here(partner) else None
+
+    def _role(self, header: Header) -> Role:
+        """Our role: by the APDU's type, or, where that travels both ways, by which of the symbols is ours."""
+        by_type = (
+            None
+            if header.apdu_type is None
+            else interpretation.receiving_role(interpretation.direction_of(header.apdu_type))
+        )
+        if by_type is not None:
+            return by_type
+        responder = symbol_of(header.responder_id)
+        if responder is not None and self._settings.local_for(responder) is not None:
+            return Role.RESPONDER
+        requester = _requester(header)
+        if requester is not None and self._settings.local_for(requester) is not None:
+            return Role.REQUESTER
+        return Role.RESPONDER
+
+    def _local(self, recipient: Symbol | None) -> LocalSymbol | None:
+        """The library of ours that is addressed; without a symbol, our only one."""
+        if recipient is not None:
+            return self._settings.local_for(recipient)
+        return self._settings.local[0] if len(self._settings.local) == 1 else None
+
+    def _any_local(self, header: Header) -> LocalSymbol:
+        """In whose time zone to answer about a message that may be addressed to nobody."""
+        for symbol in (symbol_of(header.responder_id), _requester(header)):
+            local = None if symbol is None else self._settings.local_for(symbol)
+            if local is not None:
+                return local
+        return self._settings.local[0]
+
+    def _initial_requester(self, header: Header) -> Symbol | None:
+        """Who began the transaction, under the symbol that our configuration writes."""
+        symbol = symbol_of(header.transaction_id.initial_requester_id) or symbol_of(header.requester_id)
+        if symbol is None:
+            partner = self._partner_of(header)
+            return None if partner is None else partner.symbols[0]
+        partner = self._settings.partner_for(symbol)
+        if partner is not None:
+            return partner.symbols[0]
+        local = self._settings.local_for(symbol)
+        return symbol if local is None else local.symbol
+
+    def _may_come_from_here(self, partner: Partner) -> bool:
+        """Whether the partner's allowed_sources hold the address that the message came from."""
+        if not partner.allowed_sources:
+            return True
+        return any(self._host in ip_network(network) for network in partner.allowed_sources)
+
+    def _half_state(self, half: HalfRecord | None, parties: _Parties) -> HalfState:
+        tables = TableProfile(parties.partner.tables.value)
+        if half is None:
+            return HalfState(role=parties.role, tables=tables)
+        return half_state(half, tables)
+
+    def _tell(self, kind: str, half: HalfRecord, detail: dict[str, object]) -> None:
+        self._uow.events.append(
+            kind=kind, half_id=half.id, message_id=self._message.id, detail=detail, at=self._at
+        )
+
+    @property
+    def _host(self) -> IPv4Address | IPv6Address:
+        address = self._message.peer_address or ""
+        host, _, _ = address.rpartition(":")
+        return ip_address(host.strip("[]"))
+
+
+_EFFECTIVE = frozenset({Verdict.APPLIED.value, Verdict.REPEATED.value})
+"""The verdicts under which a message had its effect, so that the same octets again are a duplicate. What was
+refused is classified afresh: it may be allowed by now."""
+
+
+def _header_of(apdu: ILLApdu) -> Header:
+    return Header(
+        apdu_type=type(apdu),
+        protocol_version_num=apdu.protocol_version_num,
+        transaction_id=apdu.transaction_id,
+        service_date_time=apdu.service_date_time,
+        requester_id=apdu.requester_id,
+        responder_id=apdu.responder_id,
+    )
+
+
+def _name_of(header: Header) -> str | None:
+    return None if header.apdu_type is None else header.apdu_type.asn1_name
+
+
+def _requester(header: Header) -> Symbol | None:
+    return symbol_of(header.requester_id) or symbol_of(header.transaction_id.initial_requester_id)
+
+
+def _ends(header: Header, role: Role) -> tuple[Symbol | None, Symbol | None]:
+    """Who sent a message and who is to receive it, given the receiver's role."""
+    requester, responder = _requester(header), symbol_of(header.responder_id)
+    match role:
+        case Role.RESPONDER:
+            return requester, responder
+        case Role.REQUESTER:
+            return responder, requester
+        case _:
+            assert_never(role)
+
+
+def _report_of(error: WireError, header: Header) -> Report:
+    """Checks 1 to 4 of protocol.md 5.1. An unknown version comes first: its syntax is not ours to judge."""
+    if header.protocol_version_num not in compose.SUPPORTED_VERSIONS:
+        return GeneralProblem(code=GeneralProblemCode.PROTOCOL_VERSION_NOT_SUPPORTED)
+    match error.kind:
+        case WireErrorKind.BADLY_STRUCTURED:
+            return GeneralProblem(code=GeneralProblemCode.BADLY_STRUCTURED_APDU)
+        case WireErrorKind.UNRECOGNIZED_APDU:
+            return GeneralProblem(code=GeneralProblemCode.UNRECOGNIZED_APDU)
+        case WireErrorKind.MISTYPED:
+            return GeneralProblem(code=GeneralProblemCode.MISTYPED_APDU)
+        case _:
+            assert_never(error.kind)
+
+
+def _same_service(repeat: ILLApdu, original: ILLApdu) -> bool:
+    """Whether the date-time that a repeat gives for its original is that of an APDU that we have."""
+    named = repeat.service_date_time.date_time_of_original_service
+    this = original.service_date_time.date_time_of_this_service
+    if named is None or named.date != this.date:
+        return False
+    return not named.time or not this.time or named.time == this.time

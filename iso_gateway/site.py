@@ -1,0 +1,120 @@
+"""One installation: its configuration, its database and its keys, opened for the daemon and the command alike."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import make_url
+
+from config.settings import Settings
+from iso_gateway.errors import GatewayError
+from iso_gateway.services import Gateway
+from iso_gateway.store.engine import open_engine, upgrade
+from iso_gateway.store.keyring import KeyRing, create_master_key
+from iso_gateway.store.unit_of_work import Store
+
+
+class WrongUserError(GatewayError):
+    """The state belongs to another user: files made now would lock its owner out."""
+
+
+class NotInitializedError(GatewayError):
+    """There is no database yet."""
+
+
+def utc_now() -> datetime:
+    """The moment, aware."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An installation that is open for work."""
+
+    settings: Settings
+    store: Store
+    gateway: Gateway
+    clock: Callable[[], datetime]
+
+    @classmethod
+    def create_or_open(cls, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Self:
+        """Open an installation for the daemon; the first time, make its state directory, keys and tables.
+
+        Raises:
+            GatewayError: the state cannot be used as it is.
+        """
+        _require_owner(settings)
+        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not settings.master_key_file.exists() and not _has_database(settings):
+            settings.master_key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            create_master_key(settings.master_key_file)
+        return cls._opened(settings, clock, upgrading=True)
+
+    @classmethod
+    def open(cls, settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Self:
+        """Open an installation for a command; nothing is made.
+
+        Raises:
+            GatewayError: there is none yet, or its state cannot be used as it is.
+        """
+        _require_owner(settings)
+        path = _sqlite_path(settings)
+        if path is not None and not path.exists():
+            raise NotInitializedError(
+                f"there is no database at {str(path)!r} yet: start the gateway once with 'iso-gateway serve'"
+            )
+        return cls._opened(settings, clock, upgrading=False)
+
+    @classmethod
+    def _opened(cls, settings: Settings, clock: Callable[[], datetime], *, upgrading: bool) -> Self:
+        ring = KeyRing.load(settings.master_key_file)
+        engine = open_engine(settings.database_url)
+        if upgrading:
+            upgrade(engine)
+        return cls(
+            settings=settings,
+            store=Store(engine, ring, clock=clock),
+            gateway=Gateway(settings, clock=clock),
+            clock=clock,
+        )
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.store.engine.dispose()
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Site]:
+    """An installation, open for the length of a command."""
+    site = Site.open(settings)
+    try:
+        yield site
+    finally:
+        site.close()
+
+
+def _sqlite_path(settings: Settings) -> Path | None:
+    url = make_url(settings.database_url)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _has_database(settings: Settings) -> bool:
+    """Whether there may be data that a new master key could not open."""
+    path = _sqlite_path(settings)
+    return path is None or (path.exists() and path.stat().st_size > 0)
+
+
+def _require_owner(settings: Settings) -> None:
+    path = _sqlite_path(settings)
+    if path is None or not path.exists():
+        return
+    owner = path.stat().st_uid
+    if owner != os.geteuid():
+        raise WrongUserError(
+            f"database {str(path)!r} belongs to user id {owner}, and this is user id {os.geteuid()}:"
+            " run the command as its owner, for example with sudo -u"
+        )
