@@ -1,0 +1,162 @@
+"""Several threads on one database, each as another process would be."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import Engine, text
+
+from iso_gateway.errors import StoreError
+from iso_gateway.store.engine import data_version, open_engine, upgrade
+from iso_gateway.store.keyring import KeyRing
+from iso_gateway.store.unit_of_work import Store
+from tests.integration.store import samples
+
+T = TypeVar("T")
+THREADS = 4
+DEADLINE_SECONDS = 30
+
+
+def together(work: Callable[[int], T]) -> list[T]:
+    """Do `work` in several threads that begin at the same moment."""
+    barrier = threading.Barrier(THREADS)
+
+    def begin(number: int) -> T:
+        barrier.wait(DEADLINE_SECONDS)
+        return work(number)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(begin, range(THREADS)))
+
+
+class TestContention:
+    def test_one_of_many_claims_a_row(
+        self, store: Store, ring: KeyRing, open_database: Callable[[], Engine]
+    ) -> None:
+        with store.unit_of_work() as uow:
+            message = samples.add_message(uow)
+            rows = [samples.queue(uow, message, lane=str(n)) for n in range(5)]
+        stores = [Store(open_database(), ring) for _ in range(THREADS)]
+
+        def claim_all(number: int) -> list[int | None]:
+            fences = []
+            for row in rows:
+                with stores[number].unit_of_work() as uow:
+                    until = samples.NOW + timedelta(seconds=30)
+                    fences.append(uow.outbox.claim(row, f"w{number}", samples.NOW, until))
+            return fences
+
+        by_row = list(zip(*together(claim_all), strict=True))
+        assert [sorted(fences, key=str) for fences in by_row] == [[1, None, None, None]] * 5
+
+    def test_inputs_of_one_half_are_numbered_without_gap_or_clash(
+        self, store: Store, ring: KeyRing, open_database: Callable[[], Engine]
+    ) -> None:
+        with store.unit_of_work() as uow:
+            half = samples.add_half(uow, samples.add_transaction(uow))
+        stores = [Store(open_database(), ring) for _ in range(THREADS)]
+
+        def move(number: int) -> None:
+            for _ in range(5):
+                with stores[number].unit_of_work() as uow:
+                    flags = uow.halves.get(half).flags
+                    samples.add_input(uow, half, None)
+                    uow.halves.update(half, state="SHIPPED", flags=(*flags, f"f{len(flags)}"), at=samples.NOW)
+
+        together(move)
+        with store.reading() as uow:
+            assert [row.sequence for row in uow.inputs.of(half)] == list(range(1, 21))
+            assert len(uow.halves.get(half).flags) == 22, "no change was lost"
+
+    def test_a_new_database_may_be_opened_by_many_at_once(
+        self, open_database: Callable[[], Engine], ring: KeyRing
+    ) -> None:
+        engines = [open_database() for _ in range(THREADS)]
+
+        def open_new(number: int) -> Store:
+            upgrade(engines[number])
+            return Store(engines[number], ring)
+
+        first, *others = together(open_new)
+        with first.unit_of_work() as uow:
+            message = samples.add_message(uow, b"octets")
+            uow.messages.processed(message, at=samples.NOW, verdict="applied", partner="SFU")
+        for other in others:
+            with other.reading() as uow:
+                # Only with the same digest key is it found, and only with the intake key is it readable.
+                assert uow.messages.find_exact(b"octets", partner="SFU") == (message,)
+                assert uow.messages.raw(message) == b"octets"
+
+
+@pytest.fixture
+def postgresql_store(postgresql_url: str, ring: KeyRing) -> Iterator[Store]:
+    """A store on PostgreSQL."""
+    engine = open_engine(postgresql_url)
+    upgrade(engine)
+    yield Store(engine, ring)
+    engine.dispose()
+
+
+@pytest.mark.postgresql
+class TestPostgresql:
+    def test_events_become_visible_in_the_order_of_their_numbers(self, postgresql_store: Store) -> None:
+        store = postgresql_store
+
+        def append() -> int:
+            with store.unit_of_work() as uow:
+                return uow.events.append(
+                    kind="second", half_id=None, message_id=None, detail=None, at=samples.NOW
+                )
+
+        with ThreadPoolExecutor(1) as pool:
+            with store.unit_of_work() as uow:
+                first = uow.events.append(
+                    kind="first", half_id=None, message_id=None, detail=None, at=samples.NOW
+                )
+                waiting: Future[int] = pool.submit(append)
+                wait_until_blocked(store.engine, waiting)
+                assert not waiting.done(), "it would be visible before the event that it comes after"
+            assert waiting.result(DEADLINE_SECONDS) > first
+
+    def test_commits_are_on_disk_whatever_the_server_says(self, postgresql_store: Store) -> None:
+        url = postgresql_store.engine.url
+        with postgresql_store.engine.begin() as connection:
+            connection.execute(text(f'ALTER DATABASE "{url.database}" SET synchronous_commit TO off'))
+        engine = open_engine(url.render_as_string(hide_password=False))
+        with engine.connect() as connection:
+            assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
+        engine.dispose()
+
+    def test_others_commits_are_noticed_and_asking_keeps_nothing_open(self, postgresql_store: Store) -> None:
+        with postgresql_store.engine.connect() as watching:
+            before = data_version(watching)
+            with postgresql_store.unit_of_work() as uow:
+                samples.add_message(uow)
+            assert data_version(watching) != before
+            with postgresql_store.engine.connect() as other:
+                idle = text("SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'")
+                assert other.execute(idle).scalar_one() == 0
+
+    def test_values_are_not_in_errors(self, postgresql_store: Store) -> None:
+        def clash() -> None:
+            with postgresql_store.unit_of_work() as uow:
+                transaction = samples.add_transaction(uow)
+                samples.add_half(uow, transaction, local="Secretive")
+                samples.add_half(uow, transaction, local="Secretive")
+
+        with pytest.raises(StoreError, match=r"UniqueViolation \(SQLSTATE 23505\)") as caught:
+            clash()
+        assert "Secretive" not in str(caught.value)
+
+
+def wait_until_blocked(engine: Engine, future: Future[int]) -> None:
+    """Ask the server until some statement waits for a lock (or the one that should has ended)."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not future.done() and time.monotonic() < deadline:
+            if connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one():
+                return

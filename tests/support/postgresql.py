@@ -1,0 +1,87 @@
+"""A private PostgreSQL 15 for tests: a cluster in a temporary directory, reached by a unix socket only.
+
+The server refuses to run as root, so as root it runs as the user `postgres` that Debian's package makes.
+Durability is switched off: these tests ask whether our statements are right, not whether PostgreSQL keeps its
+promises.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+_SUPERUSER = "iso_gateway_test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A running server; `database` makes an empty database in it."""
+
+    socket_directory: Path
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[str]:
+        """Give the URL of a new, empty database, dropped at the end."""
+        with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            try:
+                host = quote(str(self.socket_directory), safe="")
+                yield f"postgresql://{_SUPERUSER}@/{name}?host={host}"
+            finally:
+                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+    def _conninfo(self, database: str) -> str:
+        return f"host={self.socket_directory} user={_SUPERUSER} dbname={database}"
+
+
+def _as_server_user(*command: str | Path) -> list[str]:
+    words = [str(word) for word in command]
+    return ["runuser", "-u", "postgres", "--", *words] if os.geteuid() == 0 else words
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Make a cluster, run it, and take it away again."""
+    # Not below pytest's own directory: a socket's path is short, and `postgres` must be able to get there.
+    top = Path(tempfile.mkdtemp(prefix="isogw-pg-"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(top, "postgres")
+        data, log = top / "data", top / "log"
+        options = f"-c listen_addresses= -k {top} -c fsync=off -c full_page_writes=off"
+        trusting = ("-U", _SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        _run(_as_server_user(BINARIES / "initdb", "-D", data, *trusting))
+        _run(_as_server_user(BINARIES / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start"))
+        try:
+            yield Cluster(socket_directory=top)
+        finally:
+            _run(_as_server_user(BINARIES / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"))
+    finally:
+        shutil.rmtree(top)
+
+
+def _run(command: list[str]) -> None:
+    # Not captured by pipes: the server inherits them and would keep them open for ever.
+    with tempfile.TemporaryFile() as output:
+        result = subprocess.run(command, stdout=output, stderr=output, cwd="/", check=False)
+        if result.returncode != 0:
+            output.seek(0)
+            pytest.fail(f"{command} ended with {result.returncode}: {output.read().decode(errors='replace')}")
+
+
+@pytest.fixture(scope="session")
+def postgresql_cluster() -> Iterator[Cluster]:
+    """The cluster of this test session; skips where PostgreSQL 15 is not installed."""
+    if not (BINARIES / "initdb").exists():
+        pytest.skip("no PostgreSQL 15 here: apt-get install postgresql-15")
+    with running_cluster() as cluster:
+        yield cluster
