@@ -1,8 +1,8 @@
 """A byte stream becomes whole elements: where one APDU ends and the next begins.
 
 A BER element is its own frame. A definite length says where it ends; an indefinite one ends with the
-end-of-contents octets that belong to it, so the elements in it have to be stepped over, one header each. Every
-octet is looked at once, in whatever pieces the octets arrive. Nothing is known of types here (`asn1.codec`).
+end-of-contents octets that belong to it, so the elements in it have to be stepped over, one header each. No
+octet of contents is looked at twice, in whatever pieces the octets arrive. Types are `asn1.codec`'s affair.
 """
 
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ class Framer:
         for octets in framer.feed(data):
             ...
 
-    An element that cannot become an APDU is refused as early as can be: at its first octet, if that is not the
-    tag of an APDU (so an HTTP or SMTP client is cut off at once); at its length, if that claims more than
+    An element that cannot become an APDU is refused as early as can be: at its first octet, if no APDU can
+    begin with it (so an HTTP or SMTP client is cut off at once); at its length, if that claims more than
     `max_octets`. After an error the framer is dead: where an element begins can no longer be known.
 
     Args:
@@ -55,7 +55,7 @@ class Framer:
 
     @property
     def remainder(self) -> bytes:
-        """The octets that made no whole element, from where the unfinished one begins; at most `max_octets`."""
+        """The octets from where the unfinished, or refused, element begins; at most `max_octets` of them."""
         return bytes(self._buffer[: self._max_octets])
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -90,7 +90,7 @@ class Framer:
             raise self._error from None
 
     def _end(self) -> int | None:
-        """Step forward; give the end of the element that the buffer begins with, or None if it is not whole."""
+        """Step forward; give where the element ends that the buffer begins with, None if it is not whole."""
         while self._position < len(self._buffer):
             if self._at_end or not self._step():
                 break
@@ -101,7 +101,7 @@ class Framer:
         return self._position > 0 and self._open == 0
 
     def _step(self) -> bool:
-        """Step over one header, with the contents if their length is known. False when it is not whole yet."""
+        """Step over one header, and its contents if their length is known. False when it is not whole yet."""
         start = self._position
         if start == 0 and self._buffer[0] & _CLASS_AND_FORM != _APPLICATION_CONSTRUCTED:
             raise WireError("the first octet cannot begin an ILL-APDU", offset=0)

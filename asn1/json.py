@@ -4,9 +4,8 @@
 
 An enumerated value is its name (an unlisted one its number), an ILL-String `{"general-string": "text"}`, or
 `{"general-string": {"hex": "..."}}` where its octets are not UTF-8; ANY, OCTET STRING and the octets of a BIT
-STRING are `{"hex": "..."}`; a CHOICE is an object with the one alternative; NULL is null. DEFAULT components are
-always written, and may be left out when read. This is what `iso-gateway apdu decode` prints, and what `encode`
-reads.
+STRING are `{"hex": "..."}`; a CHOICE is an object with the one alternative; NULL is null. DEFAULT components
+are always written, and may be left out when read. `iso-gateway apdu` prints and reads this.
 """
 
 import json
@@ -41,6 +40,11 @@ from asn1.schema import (
 
 Json: TypeAlias = Any
 """What `json.loads` gives."""
+
+_STRINGS: Final[dict[str, type[GeneralString] | type[EDIFACTString]]] = {
+    "general-string": GeneralString,
+    "edifact-string": EDIFACTString,
+}
 
 T = TypeVar("T")
 
@@ -81,7 +85,7 @@ def from_json(obj: Json) -> ILLApdu:
 
 
 def dumps(apdu: ILLApdu, *, indent: int | None = None) -> str:
-    """Write an APDU as JSON text in printable ASCII: what came from the network is safe to show on a terminal."""
+    """Write an APDU as JSON text in printable ASCII, so that a terminal can show what the network sent."""
     return json.dumps(to_json(apdu), indent=indent).replace("\x7f", "\\u007f")
 
 
@@ -261,17 +265,16 @@ def _from_element(obj: Json, path: str) -> bytes:
 
 
 def _from_string(obj: Json, path: str) -> GeneralString | EDIFACTString:
-    classes = {"general-string": GeneralString, "edifact-string": EDIFACTString}
-    name, contents = _only_member(obj, classes, path)
+    name, contents = _only_member(obj, _STRINGS, path)
     inner = f"{path}.{name}"
     match contents:
         case str():
             try:
-                return classes[name].from_text(contents)
+                return _STRINGS[name].from_text(contents)
             except UnicodeEncodeError:
                 raise JsonError("half of a surrogate pair, which is no character", path=inner) from None
         case Mapping():
-            return classes[name](_from_hex(contents, inner))
+            return _STRINGS[name](_from_hex(contents, inner))
         case _:
             return _unexpected('a string or {"hex": "..."}', contents, inner)
 
