@@ -1,9 +1,9 @@
 """The daemon: the one place that wires adapters, store and use cases together, and starts and stops them.
 
-Theory of operation. Listeners hand every element to `Intake`, which returns only when it is stored (its own commit,
-its own fsync) and then classified (a second commit); only then does the adapter read on or close in good order.
-Answers and everything else that is sent stand in the outbox, from which the dispatcher sends. A task watches for
-commits of other processes, so that what the command queues goes out within `NOTICE`.
+Theory of operation. Listeners hand every element to `Intake`, which returns only when it is stored (its own
+commit, its own fsync) and then classified (a second commit); only then does the adapter read on or close in
+good order. Answers and everything else that is sent stand in the outbox, from which the dispatcher sends. A
+task watches for commits of other processes, so that what the command queues goes out soon after.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ STOPPED: Final = "gateway.stopped"
 RECOVERED: Final = "gateway.recovered"
 PROCESSING_FAILED: Final = "apdu.processing-failed"
 
-#: How often other processes' commits are looked for: well under the 300 ms within which they are to be noticed.
+#: How often other processes' commits are looked for: they are to be noticed within 300 ms.
 NOTICE: Final = timedelta(milliseconds=100)
 #: How long what is in hand may take when the gateway stops.
 GRACE: Final = timedelta(seconds=10)
@@ -89,7 +89,7 @@ class Intake:
 
 
 class TcpTransmitter:
-    """Sends octets on an open connection, or else to the partner's configured address. Never anywhere else."""
+    """Sends octets on an open connection, or else to the partner's configured address; nowhere else."""
 
     def __init__(self, settings: Settings, listeners: TcpListeners, sender: TcpSender) -> None:
         self._settings = settings

@@ -63,7 +63,7 @@ def summary_of(request: ILLRequest) -> dict[str, object]:
         "title": text_of(item.title) or text_of(item.title_of_article),
         "author": text_of(item.author) or text_of(item.author_of_article),
         "title_of_article": text_of(item.title_of_article),
-        "service_types": [int(getattr(kind, "value", kind)) for kind in request.iLL_service_type],
+        "service_types": [kind.value for kind in request.iLL_service_type],
     }
 
 

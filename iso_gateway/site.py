@@ -1,4 +1,4 @@
-"""One installation: its configuration, its database and its keys, opened for the daemon and the command alike."""
+"""One installation, for the daemon and the command alike: its configuration, its database, its keys."""
 
 import os
 from collections.abc import Callable, Iterator

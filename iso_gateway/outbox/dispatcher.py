@@ -1,13 +1,14 @@
 """The loop that sends what the outbox holds.
 
-It only reads rows: whoever wants something sent writes one. It is woken when this process has written some, when
-another process may have (`wake`), and when the next row falls due.
+It only reads rows: whoever wants something sent writes one. It is woken when this process has written some,
+when another process may have (`wake`), and when the next row falls due.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -97,7 +98,7 @@ class Dispatcher:
             try:
                 pause = await self._send_due()
             except StoreError as error:
-                log.error(OUTBOX_UNAVAILABLE, error=str(error))
+                log.error(OUTBOX_UNAVAILABLE, error=str(error))  # noqa: TRY400 - it says what to do
                 pause = PAUSE
             await self._rest(pause)
         if self._sending:
@@ -127,7 +128,7 @@ class Dispatcher:
         room = CONCURRENCY - len(self._sending)
         if room <= 0:
             return None
-        claimed, next_due = await self._writer.run(lambda uow: self._claim(uow, room))
+        claimed, next_due = await self._writer.run(partial(self._claim, room=room))
         for one in claimed:
             task = asyncio.create_task(self._send(one), name=f"send {one.row.id}")
             self._sending[one.row.id] = task
@@ -136,7 +137,7 @@ class Dispatcher:
             return None
         return max(0.0, (next_due - self._clock()).total_seconds())
 
-    def _claim(self, uow: UnitOfWork, room: int) -> tuple[list[_Claimed], datetime | None]:
+    def _claim(self, uow: UnitOfWork, *, room: int) -> tuple[list[_Claimed], datetime | None]:
         now = self._clock()
         claimed = []
         for row in uow.outbox.due(now, room):
