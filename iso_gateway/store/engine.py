@@ -9,6 +9,8 @@ returns.
 
 import os
 import sqlite3
+import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -63,12 +65,29 @@ def _open_sqlite(url: URL) -> Engine:
 
 
 def _create_private(path: Path) -> None:
-    """Make the file readable by its owner only; SQLite gives its log and index files the same mode."""
+    """Make an empty database that has its log and its mode from birth, unless there is a file already.
+
+    The owner alone may read it; SQLite gives its log and index files the same mode. It is made under another
+    name and linked into place, for two reasons. Switching a database to WAL that others are opening fails at
+    once, without regard to busy_timeout. And closing a descriptor of a database file drops every lock that this
+    process holds on it (sqlite.org/howtocorrupt.html, 2.2), so we never open the file itself.
+    """
+    if path.exists():
+        return
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+        os.close(descriptor)
+        try:
+            with closing(sqlite3.connect(name)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            path.hardlink_to(name)
+        finally:
+            Path(name).unlink()
+    except FileExistsError:
+        return  # another process was faster, in the same way
     except OSError as error:
         raise StoreError(
-            f"cannot open database file {str(path)!r}: {error.strerror};"
+            f"cannot make database file {str(path)!r}: {error.strerror};"
             " its directory must exist and be writable"
         ) from error
 

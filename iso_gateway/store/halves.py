@@ -11,7 +11,7 @@ from iso_gateway.store.records import Basis, Deadlines, HalfId, HalfListing, Hal
 from iso_gateway.store.tables import halves, keys, transactions
 from iso_gateway.store.transactions import summary_place
 
-_INSERT = insert(halves)
+_INSERT = insert(halves).returning(halves.c.id)
 _GET = select(halves).where(halves.c.id == bindparam("half_id"))
 _FIND = select(halves).where(
     halves.c.transaction_id == bindparam("transaction_id"),

@@ -25,7 +25,7 @@ _LAST_INPUT = select(func.coalesce(func.max(inputs.c.sequence), 0)).where(
 )
 _INPUTS_OF = select(inputs).where(inputs.c.half_id == bindparam("half_id")).order_by(inputs.c.sequence)
 
-_INSERT_EVENT = insert(events)
+_INSERT_EVENT = insert(events).returning(events.c.sequence)
 _EVENTS_AFTER = (
     select(events)
     .where(events.c.sequence > bindparam("after"))
@@ -34,7 +34,7 @@ _EVENTS_AFTER = (
 )
 _EVENTS_LOCK = 0x49534F32  # any number that only this program uses: "ISO2"
 
-_INSERT_AUDIT = insert(audit)
+_INSERT_AUDIT = insert(audit).returning(audit.c.id)
 _AUDIT_NEWEST = select(audit).order_by(audit.c.id.desc()).limit(bindparam("at_most"))
 
 

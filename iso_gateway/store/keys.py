@@ -4,17 +4,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.dml import ReturningInsert
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.keyring import KeyDisposedError, KeyRing
 from iso_gateway.store.records import HalfId, KeyId, KeyPurpose, TransactionId
 from iso_gateway.store.tables import halves, keys, transactions
 
-_INSERT = insert(keys)
+_INSERT = insert(keys).returning(keys.c.id)
 _SELECT = select(keys.c.purpose, keys.c.wrapped, keys.c.master_id, keys.c.disposed_at)
 _BY_ID = _SELECT.where(keys.c.id == bindparam("key_id"))
 _KEY_OF_TRANSACTION = select(transactions.c.key_id).where(transactions.c.id == bindparam("transaction_id"))
@@ -84,12 +84,9 @@ def create_key(connection: Connection, ring: KeyRing, purpose: KeyPurpose, at: d
     return HeldKey(id=KeyId(inserted_id(connection, _INSERT, row)), secret=secret)
 
 
-def inserted_id(connection: Connection, statement: Any, row: Mapping[str, object]) -> int:
-    """Insert one row and give the number that the database gave it."""
-    key = connection.execute(statement, row).inserted_primary_key
-    if key is None:
-        raise StoreError("the database gave no number to a new row; check that it was made by the migrations")
-    return int(key[0])
+def inserted_id(connection: Connection, statement: ReturningInsert[int], row: Mapping[str, object]) -> int:
+    """Insert one row by a statement that returns the number the database gives it."""
+    return connection.execute(statement, row).scalar_one()
 
 
 class Vault:

@@ -39,9 +39,9 @@ _COLUMNS = (
     messages.c.size,
     messages.c.received_as,
 )
-_INSERT = insert(messages)
+_INSERT = insert(messages).returning(messages.c.id)
 _INSERT_KEY = insert(message_keys)
-_INSERT_PROCESSING = insert(processings)
+_INSERT_PROCESSING = insert(processings).returning(processings.c.id)
 _GET = select(*_COLUMNS).where(messages.c.id == bindparam("message_id"))
 _KEY = select(message_keys.c.key_id, message_keys.c.wrapped).where(
     message_keys.c.message_id == bindparam("message_id")

@@ -66,7 +66,7 @@ def _is_due(now: str) -> ColumnElement[bool]:
     )
 
 
-_INSERT = insert(outbox)
+_INSERT = insert(outbox).returning(outbox.c.id)
 _DUE = select(outbox).where(_is_due("now")).order_by(_DUE_AT, outbox.c.id).limit(bindparam("at_most"))
 _NEXT_DUE = select(func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type)).where(_IS_HEAD, _CAN_BE_SENT)
 _GET = select(outbox).where(outbox.c.id == bindparam("outbox_id"))

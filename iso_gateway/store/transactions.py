@@ -12,7 +12,7 @@ from iso_gateway.store.tables import keys, transactions
 
 _DIGEST = "transactions.key"
 _COLUMNS = (transactions.c.id, transactions.c.key_id, transactions.c.created_at)
-_INSERT = insert(transactions)
+_INSERT = insert(transactions).returning(transactions.c.id)
 _FIND = select(*_COLUMNS).where(transactions.c.key_digest == bindparam("digest"))
 _GET = select(*_COLUMNS, transactions.c.sealed).where(transactions.c.id == bindparam("transaction_id"))
 _DISPOSE = (

@@ -13,6 +13,8 @@ from sqlalchemy import Engine, text
 from iso_gateway.errors import StoreError
 from iso_gateway.store.engine import data_version, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing
+from iso_gateway.store.keys import create_key
+from iso_gateway.store.records import KeyPurpose
 from iso_gateway.store.unit_of_work import Store
 from tests.integration.store import samples
 
@@ -122,6 +124,23 @@ class TestPostgresql:
                 assert not waiting.done(), "it would be visible before the event that it comes after"
             assert waiting.result(DEADLINE_SECONDS) > first
 
+    def test_the_second_to_make_the_digest_key_takes_that_of_the_first(
+        self, postgresql_url: str, ring: KeyRing
+    ) -> None:
+        engine = open_engine(postgresql_url)
+        upgrade(engine)
+        with ThreadPoolExecutor(1) as pool:
+            with engine.begin() as connection:
+                create_key(connection, ring, KeyPurpose.DIGEST, samples.NOW)
+                waiting: Future[Store] = pool.submit(Store, engine, ring)
+                wait_until_blocked(engine, waiting)
+                assert not waiting.done()
+            waiting.result(DEADLINE_SECONDS)
+        with engine.connect() as connection:
+            purposes = connection.execute(text("SELECT purpose FROM keys ORDER BY purpose")).scalars().all()
+        assert purposes == ["digest", "intake"]
+        engine.dispose()
+
     def test_commits_are_on_disk_whatever_the_server_says(self, postgresql_store: Store) -> None:
         url = postgresql_store.engine.url
         with postgresql_store.engine.begin() as connection:
@@ -153,7 +172,7 @@ class TestPostgresql:
         assert "Secretive" not in str(caught.value)
 
 
-def wait_until_blocked(engine: Engine, future: Future[int]) -> None:
+def wait_until_blocked(engine: Engine, future: Future[T]) -> None:
     """Ask the server until some statement waits for a lock (or the one that should has ended)."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         deadline = time.monotonic() + DEADLINE_SECONDS

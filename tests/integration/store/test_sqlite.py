@@ -1,8 +1,10 @@
 """What only SQLite has: its settings, its file, its locks."""
 
+import os
 import re
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,9 +92,8 @@ def test_a_key_that_vanished_is_an_error_that_names_it(sqlite_engine: Engine, ri
     store = Store(sqlite_engine, ring)
     with store.unit_of_work() as uow:
         message = samples.add_message(uow, transaction_id=samples.add_transaction(uow))
-    with sqlite3.connect(str(sqlite_engine.url.database)) as connection:
+    with closing(sqlite3.connect(str(sqlite_engine.url.database))) as connection, connection:
         connection.execute("DELETE FROM keys WHERE purpose = 'transaction'")
-    connection.close()
     with store.reading() as uow, pytest.raises(StoreError, match=r"key \d+ is not in the database"):
         uow.messages.raw(message)
 
@@ -101,13 +102,12 @@ def test_a_data_key_moved_to_another_message_does_not_open(sqlite_engine: Engine
     store = Store(sqlite_engine, ring)
     with store.unit_of_work() as uow:
         first, second = samples.add_message(uow, b"1"), samples.add_message(uow, b"2")
-    with sqlite3.connect(str(sqlite_engine.url.database)) as connection:
+    with closing(sqlite3.connect(str(sqlite_engine.url.database))) as connection, connection:
         connection.execute(
             "UPDATE message_keys SET wrapped = (SELECT wrapped FROM message_keys WHERE message_id = ?)"
             " WHERE message_id = ?",
             (first, second),
         )
-    connection.close()
     with store.reading() as uow:
         assert uow.messages.raw(first) == b"1"
         with pytest.raises(StoreError, match=re.escape(f"message_keys.wrapped:{second}:")):
@@ -146,8 +146,48 @@ def test_a_database_that_would_keep_nothing_is_refused(url: str) -> None:
         open_engine(url)
 
 
+def test_a_new_file_is_made_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'x.db'}")
+    assert [file.name for file in tmp_path.iterdir()] == ["x.db"]
+    with closing(sqlite3.connect(tmp_path / "x.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    engine.dispose()
+
+
+def test_one_that_another_process_made_meanwhile_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.db"
+    open_engine(f"sqlite:///{path}").dispose()
+    inode = path.stat().st_ino
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "exists", lambda _path: False)  # as it was when we looked
+        open_engine(f"sqlite:///{path}").dispose()
+    assert path.stat().st_ino == inode
+    assert [file.name for file in tmp_path.iterdir()] == ["x.db"]
+
+
+def test_opening_again_drops_no_lock_of_this_process(sqlite_engine: Engine, ring: KeyRing) -> None:
+    url = str(sqlite_engine.url)
+    with Store(sqlite_engine, ring).unit_of_work() as uow:
+        samples.add_message(uow)
+        open_engine(url).dispose()
+        inode = Path(str(sqlite_engine.url.database)).stat().st_ino
+        held = Path("/proc/locks").read_text(encoding="ascii")
+        assert re.search(rf"POSIX .* {os.getpid()} [0-9a-f:]+:{inode} ", held)
+
+
+def test_a_place_where_sqlite_cannot_keep_its_log_is_refused() -> None:
+    # As on some network file systems: the journal mode asked for is not the one that is given.
+    with (
+        closing(sqlite3.connect(":memory:")) as connection,
+        pytest.raises(StoreError, match="on a local disk"),
+    ):
+        engine_module._prepare_sqlite(connection, None)
+
+
 def test_a_file_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"cannot open database file '.*missing/x\.db': No such file"):
+    with pytest.raises(StoreError, match=r"cannot make database file '.*missing/x\.db': No such file"):
         open_engine(f"sqlite:///{tmp_path / 'missing' / 'x.db'}")
 
 
