@@ -70,7 +70,7 @@ def enqueue(
         peer_address=None,
         connection_id=destination.connection_id,
         side=Side.PARTNER if destination.partner is None else Side(destination.partner.side.value),
-        raw=encode(apdu),
+        raw=unlike_http(encode(apdu)),
         transaction_id=context.transaction_id,
     )
     uow.messages.processed(
@@ -85,6 +85,21 @@ def enqueue(
     )
     send_again(uow, message_id, destination, context, retry=retry, at=at)
     return message_id
+
+
+def unlike_http(octets: bytes) -> bytes:
+    """Keep a short APDU from being taken for HTTP by peers built on libyaz (seen with 5.34, docs/adr/0005).
+
+    libyaz reads three printable octets at the start of what it receives as HTTP and waits for the connection
+    to end. An APPLICATION tag is printable, so is a length of 32 to 126, and so is the SEQUENCE's tag behind
+    it. The long form of the length, as good BER as the short one, is not.
+
+    Args:
+        octets: an encoded APDU with a definite length.
+    """
+    if all(0x20 <= octet < 0x7F for octet in octets[:3]):
+        return octets[:1] + b"\x81" + octets[1:]
+    return octets
 
 
 def send_again(

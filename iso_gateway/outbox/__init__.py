@@ -8,8 +8,8 @@ The delivery contract:
 - A message is delivered when the partner's transport has accepted it. There is no acknowledgement in the
   protocol, so nothing is said here about what the partner's software made of it.
 - Whatever fails is tried again after a delay that grows by `factor` up to `max_delay`, with jitter, until the
-  message's `lifetime` ends; then it is 'not delivered', with the reason, and its lane goes on. Every try sends
-  identical octets.
+  message's `lifetime` ends; then it is 'not delivered', with the reason, and its lane goes on. Every try
+  sends identical octets.
 - A report to an unknown sender goes out on that sender's own connection or not at all, and is tried once.
 - A row is leased while it is being sent. When a gateway dies in the middle, the row is sent again after its
   lease (at once, by the next gateway on the same SQLite file): at most the message in flight goes out twice.
