@@ -69,8 +69,8 @@ def _create_private(path: Path) -> None:
 
     The owner alone may read it; SQLite gives its log and index files the same mode. It is made under another
     name and linked into place, for two reasons. Switching a database to WAL that others are opening fails at
-    once, without regard to busy_timeout. And closing a descriptor of a database file drops every lock that this
-    process holds on it (sqlite.org/howtocorrupt.html, 2.2), so we never open the file itself.
+    once, without regard to busy_timeout. And closing a descriptor of a database file drops every lock that
+    this process holds on it (sqlite.org/howtocorrupt.html, 2.2), so we never open the file itself.
     """
     if path.exists():
         return
