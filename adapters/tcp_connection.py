@@ -10,8 +10,8 @@ the end says something, and it must be true:
   that is ended on our own initiative (silence, stop, too many, or the octets could not be stored) is always
   reset: were it closed in good order, a peer that was just sending would take our FIN for the receipt of what
   we never read.
-- On a two-way connection ended on our own initiative we end our side first and give the peer a moment to end
-  its own, because a reset could destroy answers that it has not read yet.
+- On a two-way connection ended on our own initiative we end our side first, and for a moment go on receiving
+  until the peer ends its own: a reset could destroy answers that it has not read yet.
 
 Reading stops while an element is being received, so a peer is never read faster than the store can write.
 Imports asn1 and config, nothing of iso_gateway.
@@ -19,8 +19,6 @@ Imports asn1 and config, nothing of iso_gateway.
 
 import asyncio
 import contextlib
-import socket
-import struct
 import traceback
 from collections.abc import Mapping
 from datetime import timedelta
@@ -34,6 +32,7 @@ from structlog.typing import FilteringBoundLogger
 from adapters.envelope import Envelope, Transport
 from adapters.errors import DeliveryFailed
 from adapters.receiver import Receiver
+from adapters.tcp_socket import acknowledged, reset
 from asn1.errors import WireError
 from asn1.framing import Framer
 from config.settings import Limits
@@ -49,8 +48,6 @@ CHUNK: Final = 65_536
 
 #: How long a peer gets to end its side after we have ended ours. Long enough for one round trip anywhere.
 LINGER: Final = timedelta(seconds=1)
-
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -107,6 +104,7 @@ class TcpConnection:
         self._stopping = asyncio.Event()
         self._closing = False
         self._writing = asyncio.Lock()
+        self._framer = Framer(max_octets=limits.max_apdu_octets, max_depth=limits.max_depth)
         self._octets = 0
         self._elements = 0
         # Drained shall mean that the kernel has all of it: then a time-out tells what the peer cannot have.
@@ -130,14 +128,16 @@ class TcpConnection:
         log.info(OPENED, transport=self.envelope.transport.value)
         try:
             try:
-                ending = await self._receive()
+                ending = last = await self._receive()
                 await self._settle(ending)
+                if self._ends_too_early(ending):
+                    last = await self._receive_last(ending)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like a receipt
                 # Neither its text nor its traceback: a database error carries the values it was about.
                 log.error(FAILED, error=type(error).__qualname__, where=_where(error))  # noqa: TRY400
-                ending = Ending.NOT_STORED
+                ending = last = Ending.NOT_STORED
             self._closing = True
-            await self._close(ending)
+            await self._close(last)
         except BaseException:
             self._closing = True
             reset(self._writer)
@@ -146,13 +146,13 @@ class TcpConnection:
         return ending
 
     def finish(self) -> None:
-        """Lets the element in hand be received and reads no further; returns at once, `run` soon after."""
+        """Lets what was read already be received and ends the connection; returns at once, `run` soon."""
         self._stopping.set()
         if self._timer is not None and not self._timer.expired():
             self._timer.reschedule(self._clock())
 
     async def write(self, octets: bytes, *, within: timedelta) -> None:
-        """Writes one APDU whole, and returns when the kernel has taken all of it.
+        """Writes one APDU whole, and returns when the peer's system has acknowledged all of it.
 
         Args:
             octets: the encoded APDU.
@@ -169,9 +169,11 @@ class TcpConnection:
                 async with timer:
                     self._writer.write(octets)
                     await self._writer.drain()
+                    await acknowledged(self._writer)
             except OSError as error:
+                failure = undelivered(self._writer, self.envelope.peer_address, error, late=timer.expired())
                 reset(self._writer)
-                raise undelivered(self.envelope.peer_address, error, unread=timer.expired()) from error
+                raise failure from error
             self._active_at = self._clock()
 
     def reset(self) -> None:
@@ -179,7 +181,7 @@ class TcpConnection:
         reset(self._writer)
 
     async def _receive(self) -> Ending:
-        framer = Framer(max_octets=self._limits.max_apdu_octets, max_depth=self._limits.max_depth)
+        framer = self._framer
         while True:
             data = await self._read(at_boundary=framer.at_boundary)
             if isinstance(data, Ending):
@@ -195,8 +197,6 @@ class TcpConnection:
             for element in elements:
                 await self._receiver.element(element, self.envelope)
                 self._elements += 1
-                if self._stopping.is_set():
-                    return Ending.STOPPED
             if elements:
                 self._element_since = None
             if wrong is not None:
@@ -210,7 +210,7 @@ class TcpConnection:
             self._element_since = None
         elif self._element_since is None:
             self._element_since = self._active_at
-        while not self._stopping.is_set():
+        while self._closing or not self._stopping.is_set():
             timer = asyncio.timeout_at(self._deadline())
             self._timer = timer
             try:
@@ -228,7 +228,7 @@ class TcpConnection:
             finally:
                 self._timer = None
             # What we wrote meanwhile counts as life, too: the peer may be busy with our answer.
-            if not self._stopping.is_set() and self._clock() >= self._deadline():
+            if self._clock() >= self._deadline() and (self._closing or not self._stopping.is_set()):
                 return Ending.SILENT
         return Ending.STOPPED
 
@@ -244,34 +244,43 @@ class TcpConnection:
                 async with asyncio.timeout(self._limits.answer_timeout.total_seconds()):
                     await self._receiver.settled(self.envelope.connection_id)
 
+    def _ends_too_early(self, ending: Ending) -> bool:
+        """Tells whether the peer deserves a moment to end its side: not if it fell silent within an element."""
+        if self.envelope.transport is Transport.TCP_ONE_WAY:
+            return False
+        return ending is Ending.STOPPED or (ending is Ending.SILENT and self._framer.at_boundary)
+
+    async def _receive_last(self, ending: Ending) -> Ending:
+        """Ends our side, and for a moment receives what the peer sends before it ends its own."""
+        self._closing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER.total_seconds()):
+                self._writer.write_eof()
+                return await self._receive()
+        return ending
+
     async def _close(self, ending: Ending) -> None:
         match ending:
             case Ending.PEER_CLOSED:
                 await self._close_in_order()
             case Ending.UNREADABLE:
-                # Closing with octets unread would reset the connection and could destroy answers under way.
-                await self._end_our_side()
+                await self._read_away()
                 await self._close_in_order()
-            case Ending.SILENT | Ending.STOPPED:
-                if self.envelope.transport is Transport.TCP_TWO_WAY and await self._end_our_side():
-                    await self._close_in_order()
-                else:
-                    reset(self._writer)
-            case Ending.LOST | Ending.NOT_STORED:
+            case Ending.SILENT | Ending.STOPPED | Ending.LOST | Ending.NOT_STORED:
                 reset(self._writer)
             case _:
                 assert_never(ending)
 
-    async def _end_our_side(self) -> bool:
-        """Ends our side and waits a little; tells whether the peer ended its own and said nothing before."""
-        said = False
+    async def _read_away(self) -> None:
+        """Ends our side and throws away what still comes, for a moment.
+
+        Closing with octets unread would reset the connection, and could destroy answers under way.
+        """
         with contextlib.suppress(OSError):
             async with asyncio.timeout(LINGER.total_seconds()):
                 self._writer.write_eof()
                 while await self._reader.read(CHUNK):
-                    said = True
-                return not said
-        return False
+                    pass
 
     async def _close_in_order(self) -> None:
         self._writer.close()
@@ -282,13 +291,6 @@ class TcpConnection:
         reset(self._writer)
 
 
-def reset(writer: asyncio.StreamWriter) -> None:
-    """Ends a connection with RST whatever its state, so that the peer cannot take the end for a receipt."""
-    with contextlib.suppress(OSError):  # the socket is closed already
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-    writer.transport.abort()
-
-
 def gone(connection_id: str) -> DeliveryFailed:
     """Returns the failure of writing on a connection that is not there, or not for writing."""
     return DeliveryFailed(
@@ -296,23 +298,29 @@ def gone(connection_id: str) -> DeliveryFailed:
     )
 
 
-def undelivered(address: str, error: OSError, *, unread: bool) -> DeliveryFailed:
-    """Returns the failure of writing to an open connection.
+def undelivered(writer: asyncio.StreamWriter, peer: str, error: OSError, *, late: bool) -> DeliveryFailed:
+    """Returns the failure of writing to an open connection; to be asked before the connection is reset.
 
     Args:
-        address: the peer, for the operator.
-        error: what the system said, or a TimeoutError of our own.
-        unread: whether a part of the octets never left this machine, so that the peer cannot have the APDU
-            whole.
+        writer: what was written with; what is left in it never went out.
+        peer: the address, for the operator.
+        error: what the system said.
+        late: whether it was not the system, but our own limit of time.
     """
-    if unread:
+    if not late:
         return DeliveryFailed(
-            f"{address} did not take the whole APDU in time; it is tried again",
+            f"{peer} broke the connection while an APDU was sent ({describe(error)}); it may have it or not",
+            temporary=True,
+            ambiguous=True,
+        )
+    if writer.transport.get_write_buffer_size():
+        return DeliveryFailed(
+            f"{peer} did not take the whole APDU in time; look whether its ILL system reads",
             temporary=True,
             ambiguous=False,
         )
     return DeliveryFailed(
-        f"{address} broke the connection while an APDU was sent ({describe(error)}); it may have it or not",
+        f"{peer} did not acknowledge the whole APDU in time; it may have it or not",
         temporary=True,
         ambiguous=True,
     )

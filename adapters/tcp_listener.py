@@ -105,22 +105,21 @@ class TcpListeners:
                 for one in ready:
                     undo.callback(one.close)
                     bound.append((listener, one))
-            servers: list[asyncio.Server] = []
             for listener, one in bound:
                 try:
-                    server = await asyncio.start_server(
-                        partial(self._accept, listener), sock=one, backlog=BACKLOG
-                    )
+                    one.listen(BACKLOG)
                 except OSError as error:
                     raise _cannot_listen(listener, error) from error
-                undo.callback(server.close)
-                servers.append(server)
-                self._addresses.setdefault(listener.name, one.getsockname()[:2])
-            self._servers = servers
             undo.pop_all()
+        # Only now that nothing can fail any more is anybody let in.
+        for listener, one in bound:
+            self._servers.append(
+                await asyncio.start_server(partial(self._accept, listener), sock=one, backlog=BACKLOG)
+            )
+            self._addresses.setdefault(listener.name, one.getsockname()[:2])
 
     async def stop(self, grace: timedelta) -> None:
-        """Stops listening, lets every element in hand be received, and ends all connections.
+        """Stops listening, lets every element that was read be received, and ends all connections.
 
         Args:
             grace: how long receiving, and on two-way connections answering, may take; what is not done then

@@ -17,7 +17,8 @@ from structlog.typing import FilteringBoundLogger
 from adapters.envelope import OUTBOUND, Envelope, Peer, Transport, written
 from adapters.errors import DeliveryFailed
 from adapters.receiver import Receiver
-from adapters.tcp_connection import CHUNK, TcpConnection, describe, end, gone, reset, undelivered
+from adapters.tcp_connection import CHUNK, TcpConnection, describe, end, gone, undelivered
+from adapters.tcp_socket import acknowledged, all_but_end_acknowledged, reset
 from config.settings import Limits, ListenerMode, TcpTransport
 
 IGNORED: Final = "connection.ignored"
@@ -168,19 +169,18 @@ async def _send_one_way(
     # Drained shall mean that the kernel has all of it: then a time-out tells what the peer cannot have.
     writer.transport.set_write_buffer_limits(high=0)
     timer = asyncio.timeout(within.total_seconds())
-    written_whole = False
     ignored = 0
     try:
         async with timer:
             writer.write(octets)
             await writer.drain()
-            written_whole = True
             writer.write_eof()
             while data := await reader.read(CHUNK):
                 ignored += len(data)
+            await acknowledged(writer)
     except OSError as error:
-        if not (written_whole and timer.expired()):
-            raise undelivered(peer, error, unread=timer.expired()) from error
+        if not (timer.expired() and all_but_end_acknowledged(writer)):
+            raise undelivered(writer, peer, error, late=timer.expired()) from error
     if ignored:
         _log.warning(IGNORED, peer=peer, octets=ignored)
     # Not a reset, even after the time is over: it could destroy what the peer has not read yet.
