@@ -245,7 +245,7 @@ class TcpConnection:
                     await self._receiver.settled(self.envelope.connection_id)
 
     def _ends_too_early(self, ending: Ending) -> bool:
-        """Tells whether the peer deserves a moment to end its side: not if it fell silent within an element."""
+        """Tells whether the peer gets a moment to end its side: not if it fell silent within an element."""
         if self.envelope.transport is Transport.TCP_ONE_WAY:
             return False
         return ending is Ending.STOPPED or (ending is Ending.SILENT and self._framer.at_boundary)

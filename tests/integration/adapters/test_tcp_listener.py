@@ -38,6 +38,14 @@ APDU = APDUS[0]
 BAD = b"GET / HTTP/1.1\r\n\r\n"
 
 
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
 def answering(receiver: Recorder, tcp: TcpListeners) -> None:
     """Makes the receiver write every element back on the connection it came by."""
 
@@ -474,6 +482,7 @@ class TestStarting:
             _, writer = await asyncio.open_connection("127.0.0.2", port)
             writer.close()
 
+    @pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6 loopback address; switch IPv6 on")
     async def test_ipv6_is_listened_on(self) -> None:
         receiver = Recorder()
         async with listening(receiver, replace(ONE_WAY, host="::1")) as tcp:

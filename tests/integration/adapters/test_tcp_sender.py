@@ -195,7 +195,7 @@ class TestOneWay:
             server.listen()
             failed = await failure(
                 TcpTransport(host="127.0.0.1", port=server.getsockname()[1]),
-                bytes(200_000),
+                bytes(12_000),
                 send_timeout=SHORT,
             )
         assert (failed.temporary, failed.ambiguous) == (True, True)
