@@ -61,6 +61,23 @@ def test_octets_after_the_apdu_are_refused_although_libyaz_would_not_mind() -> N
     ]
 
 
+@pytest.mark.parametrize("file", ["119-indef-open", "121-indef-half-eoc"])
+def test_a_missing_end_of_contents_is_refused_whatever_lies_behind_the_message(file: str) -> None:
+    [message] = [m for m in corpus.malformed() if m.file == file]
+    [verdict] = judge_with_libyaz([message.octets])
+    assert isinstance(verdict, Refused)
+    assert verdict.code != 0
+    assert verdict.path[0] == "Cancel"
+
+
+def test_variants_are_judged_as_the_corpus_says() -> None:
+    variants = corpus.variants()
+    kinds = {Read: Libyaz.ACCEPTS, Refused: Libyaz.REFUSES, Crashed: Libyaz.CRASHES}
+    verdicts = judge_with_libyaz([variant.octets for variant in variants])
+    judged = {variant.name: kinds[type(verdict)] for variant, verdict in zip(variants, verdicts, strict=True)}
+    assert judged == {variant.name: variant.libyaz for variant in variants}
+
+
 def test_a_refusal_names_the_missing_component() -> None:
     [sample] = [s for s in corpus.variants() if s.name == "0001-ill-request.defaults-omitted"]
     [verdict] = judge_with_libyaz([sample.octets])

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <yaz/ill.h>
 #include <yaz/odr.h>
@@ -985,6 +986,10 @@ DUMP(APDU)
 
 /* ---- The program ---- */
 
+/* Octets of 1 bits behind each message. Why: libyaz looks for an end-of-contents without asking whether the message has ended, and
+ * takes two zeros that happen to lie behind it for one. */
+#define PADDING 16
+
 struct error {
     int code;
     /* Which check in the source of libyaz failed. */
@@ -1064,12 +1069,12 @@ int main(void)
         return 2;
     while ((got = fread(head, 1, sizeof head, stdin)) == sizeof head) {
         uint32_t length = (uint32_t) head[0] << 24 | (uint32_t) head[1] << 16 | (uint32_t) head[2] << 8 | head[3];
-        /* Exactly as long as the message, so that a memory checker sees libyaz read beyond it. */
-        char *octets = malloc(length ? length : 1);
+        char *octets = malloc((size_t) length + PADDING);
         if (length > INT32_MAX || !octets || fread(octets, 1, length, stdin) != length) {
             fprintf(stderr, "illdump: the input ends inside a message of %lu octets\n", (unsigned long) length);
             return 2;
         }
+        memset(octets + length, 0xff, PADDING);
         judge(odr, octets, (int) length);
         free(octets);
     }
