@@ -84,7 +84,7 @@ class TcpSender:
             )
         reader, writer = await _connect(transport, connect_timeout)
         try:
-            peer = Peer.of(writer.get_extra_info("peername"))
+            peer = _peer(transport, writer)
             if transport.mode is ListenerMode.ONE_WAY:
                 return await _send_one_way(reader, writer, str(peer), octets, send_timeout)
             connection = TcpConnection(
@@ -157,6 +157,17 @@ async def _connect(
             temporary=True,
             ambiguous=False,
         ) from error
+
+
+def _peer(transport: TcpTransport, writer: asyncio.StreamWriter) -> Peer:
+    name = writer.get_extra_info("peername")
+    if name is None:
+        raise DeliveryFailed(
+            f"{written(transport.host, transport.port)} broke the connection at once; ask whether it allows us",
+            temporary=True,
+            ambiguous=False,
+        )
+    return Peer.of(name)
 
 
 async def _send_one_way(

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
+import pytest
+
 from adapters.envelope import Envelope
 from adapters.tcp_listener import TcpListeners
 from asn1.errors import WireError
@@ -128,6 +130,16 @@ def reset(writer: asyncio.StreamWriter) -> None:
     connection = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, no_time))
     writer.transport.abort()
+
+
+def forget_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes every connection look as if the peer had reset it before asyncio could ask for its address."""
+    known = asyncio.StreamWriter.get_extra_info
+
+    def forgotten(writer: asyncio.StreamWriter, name: str, default: object = None) -> object:
+        return None if name == "peername" else known(writer, name, default)
+
+    monkeypatch.setattr(asyncio.StreamWriter, "get_extra_info", forgotten)
 
 
 async def never(*_: object) -> None:

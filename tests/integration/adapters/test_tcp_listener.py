@@ -26,6 +26,7 @@ from tests.integration.adapters.peers import (
     TWO_WAY,
     Recorder,
     connect,
+    forget_peers,
     ids,
     listening,
     never,
@@ -357,6 +358,20 @@ class TestCaps:
             await tcp.stop(LONG)
         refused = [entry for entry in logs if entry["event"] == REFUSED]
         assert [entry["count"] for entry in refused] == [1, 4]
+
+
+async def test_a_connection_that_broke_before_it_was_accepted_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    receiver = Recorder()
+    async with listening(receiver, ONE_WAY) as tcp:
+        with monkeypatch.context() as forgetful:
+            forget_peers(forgetful)
+            reader, writer = await connect(tcp)
+            assert await reader.read() == b""
+            writer.close()
+        assert tcp.connections == 0
+        assert await send(tcp, APDU) == b""
 
 
 class TestWriting:

@@ -24,6 +24,7 @@ from tests.integration.adapters.peers import (
     SHORT,
     TWO_WAY,
     Recorder,
+    forget_peers,
     ids,
     listening,
     never,
@@ -131,6 +132,15 @@ class TestConnecting:
         assert failed.reason == (
             "cannot connect to ill.sfu.example:1611: temporary failure in name resolution"
         )
+
+    async def test_a_connection_that_breaks_at_once_may_be_tried_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with partner(never) as transport:
+            forget_peers(monkeypatch)
+            failed = await failure(transport)
+        assert (failed.temporary, failed.ambiguous) == (True, False)
+        assert "broke the connection at once" in failed.reason
 
     async def test_nothing_goes_out_unprotected_where_tls_is_asked_for(self) -> None:
         async with partner(never) as transport:
