@@ -163,7 +163,7 @@ def _peer(transport: TcpTransport, writer: asyncio.StreamWriter) -> Peer:
     name = writer.get_extra_info("peername")
     if name is None:
         raise DeliveryFailed(
-            f"{written(transport.host, transport.port)} broke the connection at once; ask whether it allows us",
+            f"{written(transport.host, transport.port)} broke the connection at once; does it allow us?",
             temporary=True,
             ambiguous=False,
         )
