@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.support import corpus
-from tests.support.yaz import read_with_libyaz, yaz_illclient
+from tests.support.yaz import find_yaz_illclient, read_with_libyaz, yaz_illclient
 
 pytestmark = pytest.mark.yaz
 
@@ -20,6 +20,7 @@ EXAMPLE: Final = Path(__file__).parent.parent.parent / "examples" / "yaz-illclie
 
 def converse(answer: bytes, arguments: list[str], directory: Path) -> tuple[int, str, bytes]:
     """Give the exit status and the standard output of the client, and what it sent, when answered so."""
+    find_yaz_illclient()
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         ThreadPoolExecutor(max_workers=1) as pool,

@@ -107,6 +107,14 @@ def read_with_libyaz(apdus: Sequence[bytes]) -> list[Reading]:
     return readings
 
 
+def find_yaz_illclient() -> str:
+    """Give the path of yaz-illclient, or skip the test: before it starts what would wait for the client."""
+    program = shutil.which("yaz-illclient")
+    if program is None:
+        pytest.skip("yaz-illclient is absent: apt-get install yaz-illclient")
+    return program
+
+
 def yaz_illclient(arguments: Sequence[str], port: int, directory: Path) -> subprocess.CompletedProcess[str]:
     """Run yaz-illclient against 127.0.0.1:`port` and wait for its end; from a coroutine, call it in a thread.
 
@@ -118,11 +126,8 @@ def yaz_illclient(arguments: Sequence[str], port: int, directory: Path) -> subpr
 
     Raises subprocess.TimeoutExpired when no answer comes for a minute: the client itself would wait for ever.
     """
-    program = shutil.which("yaz-illclient")
-    if program is None:
-        pytest.skip("yaz-illclient is absent: apt-get install yaz-illclient")
     return subprocess.run(
-        [program, *arguments, f"127.0.0.1:{port}"],
+        [find_yaz_illclient(), *arguments, f"127.0.0.1:{port}"],
         cwd=directory,
         stdin=subprocess.DEVNULL,
         capture_output=True,
