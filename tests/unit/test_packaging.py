@@ -1,4 +1,4 @@
-"""The distribution: four top-level packages, never uploaded, and what an installed gateway needs inside (ADR 0001)."""
+"""The distribution: four top-level packages, never uploaded, and what an installed gateway needs in it."""
 
 import subprocess
 import sys
