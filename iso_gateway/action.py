@@ -11,7 +11,7 @@ from iso_gateway import compose, primitives
 from iso_gateway.errors import NotFoundError, PrimitiveRefusedError
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.events import Facts, Service, ServiceRequested
-from iso_gateway.protocol.states import Role, State, TableProfile
+from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
 from iso_gateway.record import digest_of, half_state, original_request
 from iso_gateway.sending import Context, Destination, enqueue
 from iso_gateway.store.records import HalfId, HalfRecord, InputKind, MessageId
@@ -75,8 +75,8 @@ def perform(
     event = ServiceRequested(service=service, facts=Facts(loan=compose.is_loan(primitive, request)))
     outcome = machine.advance(before, event, at)
     if outcome.verdict is not machine.Verdict.APPLIED:
-        possible = ", ".join(one.phrase for one in machine.allowed(before))
-        raise PrimitiveRefusedError(f"{outcome.reason}; possible now: {possible}")
+        others = ", ".join(one.phrase for one in possible(before))
+        raise PrimitiveRefusedError(f"{outcome.reason}; possible now: {others}")
     service_at = _service_time(half, at)
     frame = compose.frame_for(request, local=local.symbol, at=service_at.astimezone(local.zone))
     apdu = compose.apdu_for(primitive, request, frame)
@@ -138,9 +138,17 @@ def perform(
     return Acted(half_id=half.id, message_id=message_id, apdu=apdu, state=after.state, partner=partner.name)
 
 
-def possible(half: HalfRecord, tables: TableProfile) -> tuple[Service, ...]:
-    """The services that the local user may ask for now."""
-    return machine.allowed(half_state(half, tables))
+def possible(state: HalfState) -> tuple[Service, ...]:
+    """The services that the local user may ask for now, as far as this version can perform them.
+
+    Args:
+        state: the half, from `record.half_state`.
+    """
+    return tuple(service for service in machine.allowed(state) if service not in _NOT_PERFORMED)
+
+
+# Forwarding comes later; reports are the gateway's own answers.
+_NOT_PERFORMED = frozenset({Service.FWN, Service.STR})
 
 
 def _service_time(half: HalfRecord, at: datetime) -> datetime:

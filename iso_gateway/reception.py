@@ -228,6 +228,14 @@ class Reception:
                 None,
                 SecurityProblem(text="The sender is not known here"),
             )
+        if self._settings.route(local, partner) is None:
+            return self._refuse(
+                Verdict.UNKNOWN_RECIPIENT,
+                f"there is no route between {local.name} and {partner.name}: add one to the configuration",
+                header,
+                partner,
+                SecurityProblem(text="The library addressed is not served here"),
+            )
         parties = _Parties(local=local, partner=partner, role=role)
         if not is_well_formed(header.transaction_id):
             return self._refuse(
@@ -430,10 +438,7 @@ class Reception:
         report: Report | None,
     ) -> Processed:
         """Store why a message that concerns no half of ours has no effect, and say so to its sender."""
-        answer: MessageId | None = None
-        # Never a report in answer to a report (protocol.md 2.3, inferred: a loop guard).
-        if report is not None and header.apdu_type is not StatusOrErrorReport:
-            answer = self._report(header, report, partner, None)
+        answer = None if report is None else self._report(header, report, partner, None)
         self._uow.messages.processed(
             self._message.id,
             at=self._at,
@@ -463,6 +468,9 @@ class Reception:
         self, header: Header, report: Report, partner: Partner | None, half: HalfRecord | None
     ) -> MessageId | None:
         """An error report to the sender; None where none can be sent: a stranger on a one-way connection."""
+        if header.apdu_type is StatusOrErrorReport:
+            # Never a report in answer to a report (protocol.md 2.3, inferred: a loop guard).
+            return None
         local = self._any_local(header)
         frame = compose.Frame(
             version=header.protocol_version_num
@@ -538,6 +546,12 @@ class Reception:
     ) -> tuple[bool, bool]:
         """Whether the APDU is a repeat, and whether what it repeats was seen here."""
         marked = interpretation.is_marked_repeat(apdu)
+        # Inferred: lenient partners leave the mark out of a second ILL-Request (protocol.md 2.2).
+        unmarked = (
+            not marked and isinstance(apdu, ILLRequest) and partner.tables.value == TableProfile.LENIENT.value
+        )
+        if not marked and not unmarked:
+            return False, False
         earlier = [
             record.message_id
             for record in history
@@ -550,13 +564,7 @@ class Reception:
             original = decode(self._uow.messages.raw(message_id), self._limits)
             if marked and _same_service(apdu, original):
                 return True, True
-            # Inferred: lenient partners leave the mark out (protocol.md 2.2).
-            if (
-                not marked
-                and partner.tables.value == TableProfile.LENIENT.value
-                and isinstance(apdu, ILLRequest)
-                and replace(apdu, service_date_time=original.service_date_time) == original
-            ):
+            if unmarked and replace(apdu, service_date_time=original.service_date_time) == original:
                 return True, True
         return marked, False
 
