@@ -8,6 +8,7 @@ version) is given back as it came.
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TypedDict, TypeVar, assert_never
 
 from asn1 import ill
@@ -290,24 +291,30 @@ def error_report(frame: Frame, report: reports.Report, correlation: str) -> ill.
     """
     user: ill.UserErrorReport | None = None
     provider: ill.ProviderErrorReport | None = None
-    note: str | None = None
+    # The codes in words: some peers show their users the note and not the code (seen: yaz-illclient).
+    note: str
     match report:
         case reports.GeneralProblem(code=general):
             provider = ill.ProviderErrorReport(general_problem=ill.GeneralProblem(general))
+            note = ill.GeneralProblem(general).asn1_name
         case reports.TransactionIdProblem(code=problem):
             provider = ill.ProviderErrorReport(transaction_id_problem=ill.TransactionIdProblem(problem))
+            note = ill.TransactionIdProblem(problem).asn1_name
         case reports.StateTransitionProhibited(apdu_type=apdu_type, current_state=state):
             provider = ill.ProviderErrorReport(
                 state_transition_prohibited=ill.StateTransitionProhibited(
                     aPDU_type=ill.ILLAPDUType(apdu_type), current_state=ill.CurrentState(state)
                 )
             )
+            note = f"{_capitals(apdu_type)} is not possible in state {_capitals(state)}"
         case reports.AlreadyForwarded():
             user = ill.UserErrorReport(
                 already_forwarded=ill.AlreadyForwarded(responder_id=frame.responder_id or SystemId())
             )
+            note = "already forwarded"
         case reports.SecurityProblem(text=text):
             user = ill.UserErrorReport(security_problem=GeneralString.from_text(text))
+            note = text
         case reports.UnableToPerform(code=unable, note=words):
             user = ill.UserErrorReport(unable_to_perform=ill.UnableToPerform(unable))
             note = words
@@ -333,8 +340,13 @@ def correlation_of(apdu_type: ApduType | None, service_date_time: ill.ServiceDat
         service_date_time: as it came.
     """
     this = service_date_time.date_time_of_this_service
-    name = "APDU" if apdu_type is None else apdu_type.name.replace("_", "-")
+    name = "APDU" if apdu_type is None else _capitals(apdu_type)
     return " ".join(filter(None, (name, this.date.strip(), (this.time or "").strip())))
+
+
+def _capitals(member: IntEnum) -> str:
+    """A name as the standard's prose writes it: `CANCEL-REPLY`."""
+    return member.name.replace("_", "-")
 
 
 _OPTIONAL_MESSAGES = ill.ResponderOptionalMessagesType(
