@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.envelope import Envelope
 from adapters.errors import DeliveryFailed
@@ -41,10 +42,13 @@ READY: Final = "gateway.ready"
 STOPPING: Final = "gateway.stopping"
 STOPPED: Final = "gateway.stopped"
 RECOVERED: Final = "gateway.recovered"
+WATCH_FAILED: Final = "database.watch-failed"
 PROCESSING_FAILED: Final = "apdu.processing-failed"
 
 #: How often other processes' commits are looked for: they are to be noticed within 300 ms.
 NOTICE: Final = timedelta(milliseconds=100)
+#: How long to leave a database alone that cannot be asked.
+PAUSE: Final = timedelta(seconds=1)
 #: How long what is in hand may take when the gateway stops.
 GRACE: Final = timedelta(seconds=10)
 
@@ -218,14 +222,20 @@ class Daemon:
 
 async def _watch(site: Site, dispatcher: Dispatcher) -> None:
     """Wake the dispatcher when another process, such as the command, has committed."""
-    with site.store.engine.connect() as connection:
-        last = data_version(connection)
-        while True:
-            await asyncio.sleep(NOTICE.total_seconds())
-            version = data_version(connection)
-            if version != last:
-                last = version
-                dispatcher.wake()
+    engine = site.store.engine
+    while True:
+        try:
+            with engine.connect() as connection:
+                last = data_version(connection)
+                while True:
+                    await asyncio.sleep(NOTICE.total_seconds())
+                    version = data_version(connection)
+                    if version != last:
+                        last = version
+                        dispatcher.wake()
+        except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
+            log.warning(WATCH_FAILED, error=type(error).__name__)
+            await asyncio.sleep(PAUSE.total_seconds())
 
 
 @contextmanager
