@@ -18,6 +18,8 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
+from tests.support.peers import require
+
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 _SUPERUSER = "iso_gateway_test"
 
@@ -81,7 +83,6 @@ def _run(command: list[str]) -> None:
 @pytest.fixture(scope="session")
 def postgresql_cluster() -> Iterator[Cluster]:
     """The cluster of this test session; skips where PostgreSQL 15 is not installed."""
-    if not (BINARIES / "initdb").exists():
-        pytest.skip("no PostgreSQL 15 here: apt-get install postgresql-15")
+    require((BINARIES / "initdb").exists(), "PostgreSQL 15", "apt-get install postgresql-15")
     with running_cluster() as cluster:
         yield cluster

@@ -4,7 +4,7 @@ libyaz shares no line with the gateway, so what it reads in our octets is a judg
 a defect of ours until shown otherwise. The reverse does not hold: tests/corpus/README.md says why it is no
 measure of what we must accept.
 
-Everything here skips the test, with the package to install, when the tool is absent. Mark the tests `yaz`.
+Everything here needs a tool that may be absent (`tests.support.peers`). Mark the tests `yaz`.
 """
 
 import atexit
@@ -21,9 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias, assert_never
 
-import pytest
-
 from tests.support.corpus import Reading
+from tests.support.peers import require
 
 SOURCE: Final = Path(__file__).parent.parent / "interop" / "yaz" / "illdump.c"
 
@@ -109,10 +108,7 @@ def read_with_libyaz(apdus: Sequence[bytes]) -> list[Reading]:
 
 def find_yaz_illclient() -> str:
     """Give the path of yaz-illclient, or skip the test: before it starts what would wait for the client."""
-    program = shutil.which("yaz-illclient")
-    if program is None:
-        pytest.skip("yaz-illclient is absent: apt-get install yaz-illclient")
-    return program
+    return require(shutil.which("yaz-illclient"), "yaz-illclient", "apt-get install yaz-illclient")
 
 
 def yaz_illclient(arguments: Sequence[str], port: int, directory: Path) -> subprocess.CompletedProcess[str]:
@@ -148,14 +144,12 @@ def _verdict(line: dict[str, Any]) -> Verdict:
 @cache
 def _illdump() -> Path:
     """Compile illdump once in a run, outside the tree, and give the program."""
-    compiler, pkg_config = shutil.which("cc"), shutil.which("pkg-config")
-    if compiler is None or pkg_config is None:
-        pytest.skip("a C compiler or pkg-config is absent: apt-get install gcc pkg-config libyaz-dev")
+    compiler = require(shutil.which("cc"), "a C compiler", "apt-get install gcc")
+    pkg_config = require(shutil.which("pkg-config"), "pkg-config", "apt-get install pkg-config")
     flags = subprocess.run(
         [pkg_config, "--cflags", "--libs", "yaz"], capture_output=True, text=True, check=False
     )
-    if flags.returncode != 0:
-        pytest.skip("libyaz is absent: apt-get install libyaz-dev gcc")
+    require(flags.returncode == 0, "libyaz", "apt-get install libyaz-dev")
     directory = Path(tempfile.mkdtemp(prefix="illdump-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     program = directory / "illdump"
