@@ -179,12 +179,13 @@ def scan_at(data: bytes, start: int, limits: Limits) -> Element:
     Raises:
         WireError: as `scan`, except for octets that follow and for `max_octets`.
     """
-    root = _open(data, start, len(data))
+    root = _open(data, start, len(data), enclosed=False)
     count = 1
-    waiting = [(root, len(data))] if root.constructed else []
+    # What is open, where what encloses it ends, and whether that is the end of a definite length.
+    waiting = [(root, len(data), False)] if root.constructed else []
     position = root.content
     while waiting:
-        parent, bound = waiting[-1]
+        parent, bound, enclosed = waiting[-1]
         if position == parent.content_end:
             waiting.pop()
             continue
@@ -197,23 +198,24 @@ def scan_at(data: bytes, start: int, limits: Limits) -> Element:
         count += 1
         if count > limits.max_elements:
             raise WireError(f"more than {limits.max_elements} elements", offset=position)
-        inner_bound = bound if parent.content_end == INDEFINITE else parent.content_end
-        element = _open(data, position, inner_bound)
+        if parent.content_end != INDEFINITE:
+            bound, enclosed = parent.content_end, True
+        element = _open(data, position, bound, enclosed=enclosed)
         parent.children.append(element)
         if element.constructed:
             if len(waiting) == limits.max_depth:
                 raise WireError(f"elements nested more than {limits.max_depth} deep", offset=position)
-            waiting.append((element, inner_bound))
+            waiting.append((element, bound, enclosed))
             position = element.content
         else:
             position = element.end
     return root
 
 
-def _open(data: bytes, start: int, bound: int) -> Element:
+def _open(data: bytes, start: int, bound: int, *, enclosed: bool) -> Element:
     found = read_header(data, start, bound)
     if found is None:
-        cut = "truncated" if bound == len(data) else "the enclosing element ends"
+        cut = "the enclosing element ends" if enclosed else "truncated"
         raise WireError(f"{cut} within a tag or a length", offset=start)
     tag_class, number, constructed, content, length = found
     if tag_class is TagClass.UNIVERSAL and number == 0:
@@ -222,7 +224,7 @@ def _open(data: bytes, start: int, bound: int) -> Element:
         return Element(tag_class, number, constructed, start, content, INDEFINITE, INDEFINITE)
     end = content + length
     if end > bound:
-        if bound == len(data):
+        if not enclosed:
             raise WireError(
                 f"truncated: the element that begins here needs {end - bound} more octets", offset=start
             )

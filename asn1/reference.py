@@ -399,16 +399,9 @@ def _written_primitive(primitive: Primitive, value: Any, path: str) -> Any:
         case Primitive.PRINTABLE_STRING | Primitive.VISIBLE_STRING:
             _expect(str, value, path)
             return value.encode("latin-1")
-        case (
-            Primitive.OCTET_STRING
-            | Primitive.OBJECT_DESCRIPTOR
-            | Primitive.GRAPHIC_STRING
-            | Primitive.GENERAL_STRING
-        ):
+        case _:  # the strings of octets; EXTERNAL has components and does not come here
             _expect(bytes, value, path)
             return value
-        case _:
-            raise AssertionError(primitive)
 
 
 def _bits(value: BitString, path: str) -> Any:

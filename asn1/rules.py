@@ -21,7 +21,7 @@ _MAX_ARC_DIGITS = len(str(_MAX_ARC))
 
 def is_integer(number: int) -> bool:
     """Whether an INTEGER is within the bound."""
-    return number.bit_length() < 8 * MAX_INTEGER_OCTETS
+    return (number if number >= 0 else ~number).bit_length() < 8 * MAX_INTEGER_OCTETS
 
 
 def is_object_identifier(text: str) -> bool:

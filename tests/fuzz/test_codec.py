@@ -50,16 +50,16 @@ def test_the_header_of_a_value_is_what_it_begins_with(apdu: ILLApdu) -> None:
 def refused_or_decoded(octets: bytes) -> None:
     """Let the octets be decoded; anything but a WireError comes out as it is."""
     decode_header(octets)
-    refusal = None
+    outcome: ILLApdu | WireError
     try:
-        apdu = decode(octets)
+        outcome = decode(octets)
     except WireError as error:
-        refusal = error
-    if refusal is None:
-        assert decode(encode(apdu)) == apdu
+        outcome = error
+    if isinstance(outcome, WireError):
+        assert 0 <= outcome.offset <= len(octets)
+        assert str(outcome).isprintable()
     else:
-        assert 0 <= refusal.offset <= len(octets)
-        assert str(refusal).isprintable()
+        assert decode(encode(outcome)) == outcome
 
 
 @settings(max_examples=500, deadline=None)
