@@ -1,10 +1,10 @@
 """The shape of an APDU: what pyasn1 forgets to ask, where it is not so, and the same value in plain BER.
 
-pyasn1 reads an empty INTEGER as 0, stumbles over long lengths and over an ANY of indefinite length (pyasn1#66),
-and says of no error where it is. So the tree of elements is held against the schema before pyasn1 sees anything:
-order, presence and tags of components, form and length of contents, the values that an ENUMERATED may have.
-What pyasn1 sees is written on the way: the same value in definite lengths and unsegmented strings, the octets of
-each ANY as they came.
+pyasn1 reads an empty INTEGER as 0, stumbles over long lengths and over an ANY of indefinite length
+(pyasn1#66), and says of no error where it is. So the tree of elements is held against the schema before
+pyasn1 sees anything: order, presence and tags of components, form and length of contents, the values that
+an ENUMERATED may have. What pyasn1 sees is written on the way: the same value in definite lengths and
+unsegmented strings, the octets of each ANY as they came.
 """
 
 from collections.abc import Sequence as SequenceABC
