@@ -261,9 +261,6 @@ def _create_attempts() -> None:
             "outcome IN ('delivered', 'failed', 'gave-up', 'abandoned')", name=op.f("ck_attempts_outcome")
         ),
         sa.CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name=op.f("ck_attempts_finished")),
-        sa.CheckConstraint(
-            "finished_at IS NULL OR finished_at >= started_at", name=op.f("ck_attempts_finished_at")
-        ),
         sa.ForeignKeyConstraint(
             ["message_id"], ["messages.id"], name=op.f("fk_attempts_message_id_messages")
         ),
@@ -310,7 +307,6 @@ def _create_halves() -> None:
         sa.CheckConstraint("state <> '' AND local <> '' AND partner <> ''", name=op.f("ck_halves_named")),
         sa.CheckConstraint("tables IN ('strict', 'lenient')", name=op.f("ck_halves_tables")),
         sa.CheckConstraint("protocol_version >= 0", name=op.f("ck_halves_protocol_version")),
-        sa.CheckConstraint("updated_at >= created_at", name=op.f("ck_halves_updated_at")),
         sa.ForeignKeyConstraint(
             ["transaction_id"], ["transactions.id"], name=op.f("fk_halves_transaction_id_transactions")
         ),
