@@ -1,7 +1,7 @@
 """What becomes of a service that the local user asks for: allowed by the machine, composed, queued."""
 
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from enum import IntEnum
 from typing import assert_never
 
@@ -12,7 +12,7 @@ from iso_gateway.errors import NotFoundError, PrimitiveRefusedError
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.events import Facts, Service, ServiceRequested
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
-from iso_gateway.record import digest_of, half_state, original_request
+from iso_gateway.record import digest_of, half_state, note_inferred, original_request
 from iso_gateway.sending import Context, Destination, enqueue
 from iso_gateway.store.records import HalfId, HalfRecord, InputKind, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
@@ -57,7 +57,8 @@ def perform(
         at: now, aware.
 
     Raises:
-        NotFoundError: there is no such half, or its partner or local symbol is no longer configured.
+        NotFoundError: the half's partner or local symbol is no longer configured.
+        StoreError: there is no such half, or what it says has been disposed of.
         PrimitiveRefusedError: the state tables do not allow it now.
         PrimitiveInvalidError: a field is missing or wrong.
     """
@@ -77,8 +78,8 @@ def perform(
     if outcome.verdict is not machine.Verdict.APPLIED:
         others = ", ".join(one.phrase for one in possible(before))
         raise PrimitiveRefusedError(f"{outcome.reason}; possible now: {others}")
-    service_at = _service_time(half, at)
-    frame = compose.frame_for(request, local=local.symbol, at=service_at.astimezone(local.zone))
+    service_at = _service_time(half, at, local.zone)
+    frame = compose.frame_for(request, local=local.symbol, partner=partner.symbols[0], at=service_at)
     apdu = compose.apdu_for(primitive, request, frame)
     message_id: MessageId | None = None
     for effect in outcome.effects:
@@ -96,7 +97,9 @@ def perform(
                 uow.events.append(
                     kind="attention", half_id=half.id, message_id=None, detail={"reason": reason}, at=at
                 )
-            case effects.NoteInferred() | effects.ClearTimer():
+            case effects.NoteInferred(row=row):
+                note_inferred(row)
+            case effects.ClearTimer():
                 continue
             case effects.Indicate() | effects.SendReport() | effects.SetTimer():
                 raise AssertionError(f"the machine asked for {effect!r} after a local primitive")
@@ -151,15 +154,26 @@ def possible(state: HalfState) -> tuple[Service, ...]:
 _NOT_PERFORMED = frozenset({Service.FWN, Service.STR})
 
 
-def _service_time(half: HalfRecord, at: datetime) -> datetime:
-    """The service-date-time of a new sending: whole seconds, and never one that the half has used before.
+def _service_time(half: HalfRecord, at: datetime, zone: tzinfo) -> datetime:
+    """The service-date-time of a new sending, in the local zone: later than all that the half has used.
 
-    It identifies a service within its transaction (protocol.md 2.2), and a clock may be set back.
+    It identifies a service within its transaction (protocol.md 2.2), in whole seconds and without a zone. So
+    it must not repeat itself when the clock is set back, nor in the hour that comes twice in autumn.
     """
     at = at.replace(microsecond=0)
-    if half.last_service_at is None:
-        return at
-    return max(at, half.last_service_at + timedelta(seconds=1))
+    last = half.last_service_at
+    if last is None:
+        return at.astimezone(zone)
+    following = max(at, last + timedelta(seconds=1))
+    behind = _on_the_wall(last, zone) - _on_the_wall(following, zone)
+    if behind >= timedelta(0):
+        following += behind + timedelta(seconds=1)
+    return following.astimezone(zone)
+
+
+def _on_the_wall(moment: datetime, zone: tzinfo) -> datetime:
+    """What a clock in the zone shows."""
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def _payload(primitive: primitives.ResponderPrimitive) -> dict[str, object]:

@@ -87,17 +87,20 @@ class ServiceRecord:
         at: when, in the local symbol's zone.
         by_us: whether we invoked it.
         changed_state: whether the half's state changed with it.
+        loan: whether, after it, what is or was supplied is to come back.
     """
 
     service: Service
     at: dt.datetime
     by_us: bool
     changed_state: bool
+    loan: bool
 
 
 def iso_date(moment: dt.date) -> str:
     """ISO-Date: YYYYMMDD."""
-    return moment.strftime("%Y%m%d")
+    # Why not strftime: it leaves the year 202, a slip of the fingers, at three digits.
+    return f"{moment.year:04}{moment.month:02}{moment.day:02}"
 
 
 def iso_time(moment: dt.datetime) -> str:
@@ -105,25 +108,28 @@ def iso_time(moment: dt.datetime) -> str:
     return moment.strftime("%H%M%S")
 
 
-def frame_for(request: ILLRequest, *, local: Symbol, at: dt.datetime) -> Frame:
+def frame_for(request: ILLRequest, *, local: Symbol, partner: Symbol, at: dt.datetime) -> Frame:
     """The frame of what we, as responder, send about a request.
 
     Args:
         request: the ILL-Request that began the transaction.
         local: our own symbol, for a request that came without a responder-id.
+        partner: the requester's, for one that says nowhere who sent it.
         at: the moment of the service, in the local symbol's zone.
     """
-    requester = request.requester_id
-    if symbol_of(requester) is None:
-        requester = request.transaction_id.initial_requester_id
-    responder = request.responder_id
     return Frame(
         version=request.protocol_version_num,
         transaction_id=request.transaction_id,
-        requester_id=requester,
-        responder_id=system_id_of(local) if symbol_of(responder) is None else responder,
+        requester_id=named(request.requester_id, request.transaction_id.initial_requester_id)
+        or system_id_of(partner),
+        responder_id=named(request.responder_id) or system_id_of(local),
         at=at,
     )
+
+
+def named(*system_ids: SystemId | None) -> SystemId | None:
+    """The first of the System-Ids that holds a symbol, as it came; None where none does."""
+    return next((one for one in system_ids if symbol_of(one) is not None), None)
 
 
 def service_of(primitive: primitives.ResponderPrimitive) -> Service:
@@ -258,7 +264,7 @@ def status_report(
     latest = reportable[-1]
     transitions = [record for record in history if record.changed_state] or list(history[:1])
     answers = [record.service for record in history if record.service in _RESULTS]
-    shipped = any(record.service is Service.SHI for record in history)
+    shipments = [record for record in history if record.service is Service.SHI]
     item = request.item_id
     return ill.StatusOrErrorReport(
         **frame.components,
@@ -273,7 +279,7 @@ def status_report(
                 most_recent_service=_most_recent_service(latest.service),
                 date_of_most_recent_service=iso_date(latest.at),
                 initiator_of_most_recent_service=_initiator(frame, by_us=latest.by_us),
-                shipped_service_type=_requested_service_type(request) if shipped else None,
+                shipped_service_type=_supplied(loan=shipments[-1].loan) if shipments else None,
                 transaction_results=_RESULTS[answers[-1]] if answers else None,
             ),
             provider_status_report=ill.CurrentState(state),
@@ -370,14 +376,16 @@ def _initiator(frame: Frame, *, by_us: bool) -> SystemId:
     return SystemId() if system_id is None else system_id
 
 
-def _requested_service_type(request: ILLRequest) -> ILLServiceType | None:
-    return next((kind for kind in _SHIPPABLE if kind in request.iLL_service_type), None)
+def _supplied(*, loan: bool) -> ILLServiceType:
+    return ILLServiceType.loan if loan else ILLServiceType.copy_non_returnable
 
 
 def _shipped_service_type(primitive: primitives.Ship, request: ILLRequest) -> ILLServiceType:
     chosen = primitive.service_type
     if chosen is None:
-        chosen = _requested_service_type(request) or ILLServiceType.loan
+        # The requester lists what would serve it in the order of its preference (known).
+        wanted = (kind for kind in request.iLL_service_type if isinstance(kind, ILLServiceType))
+        chosen = next((kind for kind in wanted if kind in _SHIPPABLE), ILLServiceType.loan)
     if chosen not in _SHIPPABLE:
         raise PrimitiveInvalidError(
             f"{chosen.asn1_name!r} cannot be shipped: say loan or copy-non-returnable"
@@ -385,11 +393,40 @@ def _shipped_service_type(primitive: primitives.Ship, request: ILLRequest) -> IL
     return chosen
 
 
+_CARRIED = {
+    TransactionResults.conditional: frozenset({"reason", "date"}),
+    TransactionResults.retry: frozenset({"reason", "date"}),
+    TransactionResults.unfilled: frozenset({"reason"}),
+    TransactionResults.locations_provided: frozenset({"reason"}),
+    TransactionResults.will_supply: frozenset({"reason", "date"}),
+    TransactionResults.hold_placed: frozenset({"date"}),
+    TransactionResults.estimate: frozenset({"cost"}),
+}
+"""What each answer has a place for in the abstract syntax, besides locations, which all of them have."""
+
+
+def _refuse_what_is_not_carried(answer: primitives.Answer) -> None:
+    """A date that the partner never sees would be worse than none: the local user would rely on it."""
+    given = {"reason": answer.reason, "date": answer.date, "cost": answer.cost}
+    for name, value in given.items():
+        if value is not None and name not in _CARRIED[answer.result]:
+            raise PrimitiveInvalidError(
+                f"the answer {answer.result.asn1_name} carries no {name}: leave it out, or say it in the note"
+            )
+
+
+def _location(text: str) -> ill.LocationInfo:
+    symbol = Symbol.parse(text.strip())
+    if not symbol.symbol.strip():
+        raise PrimitiveInvalidError(f"{text!r} is no location: give a library's symbol, as ILLUME:SFU")
+    _string(text)
+    return ill.LocationInfo(location_id=system_id_of(symbol))
+
+
 def _explanation(answer: primitives.Answer) -> ill.ResultsExplanation:
+    _refuse_what_is_not_carried(answer)
     date = None if answer.date is None else iso_date(answer.date)
-    locations = tuple(
-        ill.LocationInfo(location_id=system_id_of(Symbol.parse(symbol))) for symbol in answer.locations
-    )
+    locations = tuple(_location(symbol) for symbol in answer.locations)
     match answer.result:
         case TransactionResults.conditional:
             return ill.ResultsExplanation(
@@ -447,7 +484,7 @@ def _explanation(answer: primitives.Answer) -> ill.ResultsExplanation:
                 raise PrimitiveInvalidError("the answer estimate needs the cost, in words")
             return ill.ResultsExplanation(
                 estimate_results=ill.EstimateResults(
-                    cost_estimate=GeneralString.from_text(answer.cost), locations=locations or None
+                    cost_estimate=_string(answer.cost.strip()), locations=locations or None
                 )
             )
         case _:
@@ -483,4 +520,12 @@ def _date_due(date: dt.date | None, *, renewable: bool) -> ill.DateDue | None:
 def _note(text: str | None) -> GeneralString | None:
     if text is None or not text.strip():
         return None
-    return GeneralString.from_text(text.strip())
+    return _string(text.strip())
+
+
+def _string(text: str) -> GeneralString:
+    try:
+        return GeneralString.from_text(text)
+    except UnicodeEncodeError:
+        # How Python hands on an argument of the command that is not in the terminal's encoding.
+        raise PrimitiveInvalidError(f"{text!r} is not text in UTF-8: write it anew") from None

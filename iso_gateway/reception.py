@@ -8,7 +8,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import assert_never
 
 import structlog
@@ -18,7 +18,7 @@ from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
 from config.settings import Acknowledge, LocalSymbol, Partner, Settings
 from config.symbols import Symbol
 from iso_gateway import compose, interpretation
-from iso_gateway.identity import canonical_transaction, is_well_formed, symbol_of
+from iso_gateway.identity import canonical_transaction, is_well_formed, symbol_of, system_id_of
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.errors import (
     GeneralProblem,
@@ -30,7 +30,15 @@ from iso_gateway.protocol.errors import (
 )
 from iso_gateway.protocol.events import ApduReceived, ApduType, Service
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
-from iso_gateway.record import digest_of, half_state, history_of, original_request, summary_of
+from iso_gateway.record import (
+    digest_of,
+    half_state,
+    history_of,
+    note_inferred,
+    original_request,
+    stored_apdu,
+    summary_of,
+)
 from iso_gateway.sending import Context, Destination, enqueue, send_again
 from iso_gateway.store.records import (
     Basis,
@@ -49,7 +57,6 @@ log = structlog.stdlib.get_logger(__name__)
 MESSAGE_UNREADABLE = "message.unreadable"
 MESSAGE_REFUSED = "message.refused"
 ATTENTION = "attention"
-INFERRED_ROW = "protocol.inferred-row"
 
 
 class Verdict(enum.StrEnum):
@@ -95,7 +102,7 @@ class Processed:
         apdu_type: its name in the standard's spelling, where that could be read.
         partner: name of the partner that sent it, where it is known.
         half_id: the half that it concerns.
-        answer: the message that was put into the outbox in answer.
+        answer: the message that was put into the outbox in answer; for a duplicate, put there again.
     """
 
     message_id: MessageId
@@ -404,13 +411,7 @@ class Reception:
                 case effects.RaiseAttention(reason=reason):
                     self._tell(ATTENTION, half, {"reason": reason})
                 case effects.NoteInferred(row=row):
-                    log.info(
-                        INFERRED_ROW,
-                        role=case.parties.role.value,
-                        state=row.state.value,
-                        event_code=row.event.code,
-                        next_state=row.next_state.value,
-                    )
+                    note_inferred(row)
                 case effects.SendApdu() | effects.SetTimer() | effects.ClearTimer():
                     # No row for a received APDU sends any other APDU, and no fact of ours starts a timer.
                     raise AssertionError(f"the machine asked for {effect!r} after {case.apdu.asn1_name}")
@@ -422,7 +423,10 @@ class Reception:
         """Answer with where the transaction stands."""
         request = original_request(self._uow, half)
         frame = compose.frame_for(
-            request, local=parties.local.symbol, at=self._at.astimezone(parties.local.zone)
+            request,
+            local=parties.local.symbol,
+            partner=parties.partner.symbols[0],
+            at=self._at.astimezone(parties.local.zone),
         )
         history = history_of(self._uow.inputs.of(half.id), parties.local)
         return self._send(compose.status_report(frame, request, history, state.wire), parties.partner, half)
@@ -472,13 +476,23 @@ class Reception:
             # Never a report in answer to a report (protocol.md 2.3, inferred: a loop guard).
             return None
         local = self._any_local(header)
+        requester = compose.named(header.requester_id, header.transaction_id.initial_requester_id)
+        responder = compose.named(header.responder_id)
+        if partner is not None:
+            # Both are always sent (inferred): whom a message left out is whoever it can only have been.
+            own = self._local(None)
+            sender = system_id_of(partner.symbols[0])
+            recipient = None if own is None else system_id_of(own.symbol)
+            as_responder = self._role(header) is Role.RESPONDER
+            requester = requester or (sender if as_responder else recipient)
+            responder = responder or (recipient if as_responder else sender)
         frame = compose.Frame(
             version=header.protocol_version_num
             if header.protocol_version_num in compose.SUPPORTED_VERSIONS
             else max(compose.SUPPORTED_VERSIONS),
             transaction_id=header.transaction_id,
-            requester_id=header.requester_id or header.transaction_id.initial_requester_id,
-            responder_id=header.responder_id,
+            requester_id=requester,
+            responder_id=responder,
             at=self._at.astimezone(local.zone),
         )
         correlation = compose.correlation_of(
@@ -504,11 +518,13 @@ class Reception:
     # -- exact duplicates and repeats (protocol.md 2.2)
 
     def _exact_duplicate(self, partner: Partner) -> MessageId | None:
-        """The earlier message with these octets from this sender that had its effect."""
-        earlier = self._uow.messages.find_exact(
-            self._octets, partner=partner.name, before=self._message.id, verdicts=_EFFECTIVE
-        )
-        return earlier[-1] if earlier else None
+        """The message with these octets from this sender that had its effect.
+
+        It may have come after this one: what could not be processed when it came is taken up at the next
+        start, and its sender may have sent it again meanwhile.
+        """
+        others = self._uow.messages.find_exact(self._octets, partner=partner.name, verdicts=_EFFECTIVE)
+        return next((one for one in reversed(others) if one != self._message.id), None)
 
     def _duplicate(self, earlier: MessageId, header: Header, partner: Partner) -> Processed:
         """Change nothing; on a two-way connection write the stored answer again."""
@@ -518,6 +534,8 @@ class Reception:
         context = Context(transaction_id=processing.transaction_id, half_id=processing.half_id)
         if answer is not None and destination.connection_id is not None:
             send_again(self._uow, answer, destination, context, retry=partner.retry, at=self._at)
+        else:
+            answer = None
         if processing.transaction_id is not None:
             self._uow.messages.bind(self._message.id, processing.transaction_id)
         self._uow.messages.processed(
@@ -561,7 +579,7 @@ class Reception:
             and record.verdict in _EFFECTIVE
         ]
         for message_id in earlier:
-            original = decode(self._uow.messages.raw(message_id), self._limits)
+            original = stored_apdu(self._uow, message_id)
             if marked and _same_service(apdu, original):
                 return True, True
             if unmarked and replace(apdu, service_date_time=original.service_date_time) == original:
@@ -634,7 +652,8 @@ class Reception:
         """Whether the partner's allowed_sources hold the address that the message came from."""
         if not partner.allowed_sources:
             return True
-        return any(self._host in ip_network(network) for network in partner.allowed_sources)
+        host = self._host
+        return host is not None and any(host in network for network in partner.allowed_sources)
 
     def _half_state(self, half: HalfRecord | None, parties: _Parties) -> HalfState:
         tables = TableProfile(parties.partner.tables.value)
@@ -648,9 +667,11 @@ class Reception:
         )
 
     @property
-    def _host(self) -> IPv4Address | IPv6Address:
-        address = self._message.peer_address or ""
-        host, _, _ = address.rpartition(":")
+    def _host(self) -> IPv4Address | IPv6Address | None:
+        """The address that the message came from; None where its way in has none."""
+        if self._message.peer_address is None:
+            return None
+        host, _, _ = self._message.peer_address.rpartition(":")
         return ip_address(host.strip("[]"))
 
 

@@ -1,9 +1,17 @@
 """A transaction's record as the use cases read it: its request, its half's state, what happened so far."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from enum import Enum
+from functools import lru_cache
+from typing import Final
 
-from asn1.codec import decode
-from asn1.ill import ILLRequest
+import structlog
+
+from asn1.codec import Limits, WireError, decode
+from asn1.ill import ILLApdu, ILLRequest
 from config.settings import LocalSymbol, Partner
 from iso_gateway.compose import ServiceRecord
 from iso_gateway.errors import StoreError
@@ -11,8 +19,13 @@ from iso_gateway.identity import profile_digest, request_number, symbol_of, text
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.machine import Verdict
 from iso_gateway.protocol.states import Flags, HalfState, Role, State, TableProfile
-from iso_gateway.store.records import HalfRecord, InputKind, InputRecord
+from iso_gateway.protocol.tables import Row
+from iso_gateway.store.records import HalfRecord, InputKind, InputRecord, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
+
+log = structlog.stdlib.get_logger(__name__)
+
+INFERRED_ROW = "protocol.inferred-row"
 
 
 def half_state(half: HalfRecord, tables: TableProfile) -> HalfState:
@@ -22,19 +35,36 @@ def half_state(half: HalfRecord, tables: TableProfile) -> HalfState:
     )
 
 
+def stored_apdu(uow: UnitOfWork, message_id: MessageId) -> ILLApdu:
+    """An APDU that was decoded once before, when it came: whatever the limits are today, it is read.
+
+    Raises:
+        StoreError: the octets are none any more, or their key has been disposed of.
+    """
+    octets = uow.messages.raw(message_id)
+    try:
+        return decode(octets, Limits(max_octets=len(octets), max_depth=_DEEPEST))
+    except WireError as error:
+        raise StoreError(
+            f"message {message_id} was read when it came and now is not ({error}): restore a backup"
+        ) from None
+
+
+#: The greatest depth that `limits.max_depth` may be set to.
+_DEEPEST: Final = 100
+
+
 def original_request(uow: UnitOfWork, half: HalfRecord) -> ILLRequest:
     """The ILL-Request that began a responder's half.
 
     Raises:
         StoreError: the record does not begin with one, or its key has been disposed of.
     """
-    first = uow.inputs.of(half.id)[0].message_id
-    request = None if first is None else decode(uow.messages.raw(first))
+    first = next((record.message_id for record in uow.inputs.of(half.id)), None)
+    request = None if first is None else stored_apdu(uow, first)
     if isinstance(request, ILLRequest):
         return request
-    raise StoreError(
-        f"the record of request {half.id} does not begin with an ILL-Request: run a check of the database"
-    )
+    raise StoreError(f"the record of request {half.id} does not begin with an ILL-Request: restore a backup")
 
 
 def history_of(inputs: Sequence[InputRecord], local: LocalSymbol) -> tuple[ServiceRecord, ...]:
@@ -45,6 +75,7 @@ def history_of(inputs: Sequence[InputRecord], local: LocalSymbol) -> tuple[Servi
             at=record.at.astimezone(local.zone),
             by_us=record.kind is not InputKind.APDU,
             changed_state=record.state_after != record.state_before,
+            loan=Flags.from_names(record.flags_after).loan,
         )
         for record in inputs
         if record.verdict == Verdict.APPLIED
@@ -67,6 +98,31 @@ def summary_of(request: ILLRequest) -> dict[str, object]:
     }
 
 
+def note_inferred(row: Row) -> None:
+    """Log that an inferred row of the tables decided: a partner may see it otherwise (protocol.md 8)."""
+    log.info(
+        INFERRED_ROW,
+        role=row.role.value,
+        state=row.state.value,
+        event_code=row.event.code,
+        next_state=row.next_state.value,
+    )
+
+
+@lru_cache(maxsize=1024)
 def digest_of(partner: Partner) -> str:
-    """A digest of the profile under which a message is classified."""
-    return profile_digest(repr(partner))
+    """A digest of the profile under which a message is classified: the same in every process."""
+    return profile_digest(json.dumps(asdict(partner), default=_plain, sort_keys=True))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Enum():
+            return value.value
+        case timedelta():
+            return value.total_seconds()
+        case frozenset():
+            # Why sorted: the order of a set differs from process to process.
+            return sorted(str(_plain(member)) for member in value)
+        case _:
+            return str(value)
