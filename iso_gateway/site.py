@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from config.settings import Settings
 from iso_gateway.errors import GatewayError
 from iso_gateway.services import Gateway
-from iso_gateway.store.engine import open_engine, upgrade
+from iso_gateway.store.engine import current, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing, create_master_key
 from iso_gateway.store.unit_of_work import Store
 
@@ -73,14 +73,14 @@ class Site:
     def _opened(cls, settings: Settings, clock: Callable[[], datetime], *, upgrading: bool) -> Self:
         ring = KeyRing.load(settings.master_key_file)
         engine = open_engine(settings.database_url)
-        if upgrading:
-            upgrade(engine)
-        return cls(
-            settings=settings,
-            store=Store(engine, ring, clock=clock),
-            gateway=Gateway(settings, clock=clock),
-            clock=clock,
-        )
+        try:
+            if upgrading:
+                upgrade(engine)
+            store = Store(engine, ring, clock=clock)
+        except GatewayError:
+            engine.dispose()
+            raise
+        return cls(settings=settings, store=store, gateway=Gateway(settings, clock=clock), clock=clock)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -105,7 +105,13 @@ def _sqlite_path(settings: Settings) -> Path | None:
 def _has_database(settings: Settings) -> bool:
     """Whether there may be data that a new master key could not open."""
     path = _sqlite_path(settings)
-    return path is None or (path.exists() and path.stat().st_size > 0)
+    if path is not None:
+        return path.exists() and path.stat().st_size > 0
+    engine = open_engine(settings.database_url)
+    try:
+        return current(engine) != "base"
+    finally:
+        engine.dispose()
 
 
 def _require_owner(settings: Settings) -> None:
