@@ -1,0 +1,336 @@
+"""`iso-gateway apdu`: single APDUs, without an installation: decode, encode, send, listen.
+
+The one module of the command that may import adapters.
+"""
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from adapters.errors import DeliveryFailed, ListenError
+from iso_gateway.cli.options import Full, Json
+from iso_gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from adapters.envelope import Envelope
+    from adapters.tcp_listener import TcpListeners
+    from asn1.errors import WireError
+
+app = typer.Typer(no_args_is_help=True, help="Single APDUs: decode, encode, send, listen. Needs no gateway.")
+
+#: What goes wrong on the way in and out, for the root of the command to report.
+FAILURES: Final = (DeliveryFailed, ListenError)
+
+#: How long another host may take to accept a connection, and then an APDU.
+CONNECT_TIMEOUT: Final = timedelta(seconds=10)
+SEND_TIMEOUT: Final = timedelta(seconds=30)
+#: How long what is in hand may take to end.
+GRACE: Final = timedelta(seconds=2)
+#: The most that is read from a file: no APDU that we read is nearly as long, even as hex or JSON.
+MOST_OCTETS: Final = 8 * 1024 * 1024
+
+_STANDARD_INPUT: Final = "-"
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF \t\r\n")
+
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="The file; - is standard input.")]
+TwoWay = Annotated[
+    bool, typer.Option("--two-way", help="A two-way connection, on which answers come back (port 499).")
+]
+
+
+@app.command()
+def decode(file: File, full: Full = False, json: Json = False) -> None:
+    """Show what an APDU says. The file holds its octets (BER), or the same in hexadecimal digits."""
+    from asn1.codec import decode as decode_octets
+    from asn1.errors import WireError
+    from asn1.json import to_json
+    from iso_gateway.cli import trees
+    from iso_gateway.cli.output import complain, write_json, write_lines
+
+    octets = octets_of(read(file))
+    try:
+        apdu = decode_octets(octets)
+    except WireError as error:
+        complain(f"error: {error}")
+        for line in trees.around(octets, error.offset):
+            complain(line)
+        raise typer.Exit(1) from None
+    if json:
+        write_json(to_json(apdu))
+    else:
+        write_lines(*trees.tree(apdu, full=full))
+
+
+@app.command()
+def encode(
+    file: File,
+    as_hex: Annotated[bool, typer.Option("--hex", help="Write hexadecimal digits.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write to this file instead.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Make the octets (BER) of an APDU from JSON, as `apdu decode --json` writes it."""
+    from asn1.codec import encode as encode_apdu
+    from asn1.json import JsonError, loads
+
+    try:
+        octets = encode_apdu(loads(read(file)))
+    except JsonError as error:
+        raise GatewayError(f"{_named(file)} is no APDU in JSON: {error}") from None
+    result = f"{octets.hex()}\n".encode("ascii") if as_hex else octets
+    if output is not None:
+        try:
+            output.write_bytes(result)
+        except OSError as error:
+            raise GatewayError(f"cannot write {str(output)!r}: {error.strerror}") from None
+        return
+    if not as_hex and sys.stdout.isatty():
+        raise GatewayError("octets would confuse the terminal: say --hex, --output FILE, or redirect them")
+    sys.stdout.buffer.write(result)
+    sys.stdout.buffer.flush()
+
+
+@app.command()
+def send(
+    file: File,
+    to: Annotated[str, typer.Option("--to", metavar="HOST:PORT", help="Where to; [ADDRESS]:PORT for IPv6.")],
+    two_way: TwoWay = False,
+    wait: Annotated[
+        float,
+        typer.Option(
+            "--wait", min=0, max=3600, metavar="SECONDS", help="Two-way: how long answers are waited for."
+        ),
+    ] = 5.0,
+    full: Full = False,
+    json: Json = False,
+) -> None:
+    """Send the octets of a file (BER, or hexadecimal digits) as they are, and show what comes back.
+
+    With 0 they were sent: one-way, the other side has taken them and closed the connection.
+    """
+    import asyncio
+
+    from iso_gateway.cli.opening import quiet
+
+    octets = octets_of(read(file))
+    host, port = _address(to)
+    quiet()
+    answers = Answers(full=full, json=json, enough=1)
+    asyncio.run(_send(octets, host, port, two_way=two_way, wait=wait, answers=answers))
+
+
+@app.command()
+def listen(
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, metavar="N", help="The port; 0 lets the system choose.")
+    ],
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address.")] = "127.0.0.1",
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, metavar="N", help="End after so many; else at Ctrl-C.")
+    ] = None,
+    two_way: TwoWay = False,
+    full: Full = False,
+    json: Json = False,
+) -> None:
+    """Listen on a port and show each APDU that arrives. Nothing is answered. With --json, one object a line."""
+    import asyncio
+
+    from adapters.envelope import written
+    from iso_gateway.cli.opening import quiet
+    from iso_gateway.cli.output import write_json, write_lines
+
+    def announce(bound_host: str, bound_port: int) -> None:
+        if json:
+            write_json({"listening": {"host": bound_host, "port": bound_port}}, indent=None)
+        else:
+            write_lines(f"listening on {written(bound_host, bound_port)}")
+        sys.stdout.flush()
+
+    quiet()
+    printer = Printer(full=full, json=json, enough=count)
+    asyncio.run(_listen(host, port, two_way=two_way, printer=printer, announce=announce))
+
+
+class Printer:
+    """Shows each APDU as it comes in: the receiver of the adapters (`adapters.receiver.Receiver`).
+
+    Args:
+        full: whether long values are shown as they are.
+        json: whether each is one line of JSON.
+        enough: `done` is set after so many; None is never.
+    """
+
+    def __init__(self, *, full: bool, json: bool, enough: int | None) -> None:
+        import asyncio
+
+        self._full = full
+        self._json = json
+        self._enough = enough
+        self._count = 0
+        self.done = asyncio.Event()
+
+    async def element(self, octets: bytes, envelope: "Envelope") -> None:
+        """Show an element, which may be no APDU all the same."""
+        from asn1.codec import decode as decode_octets
+        from asn1.errors import WireError
+        from asn1.json import to_json
+        from iso_gateway.cli import trees
+        from iso_gateway.cli.output import write_json, write_lines
+
+        try:
+            apdu = decode_octets(octets)
+        except WireError as error:
+            await self.unreadable(octets, error, envelope)
+            return
+        if self._json:
+            write_json({"peer": envelope.peer_address, "apdu": to_json(apdu)}, indent=None)
+        else:
+            write_lines(f"from {envelope.peer_address}, {len(octets)} octets:")
+            write_lines(*trees.tree(apdu, full=self._full))
+        self._one_more()
+
+    async def unreadable(self, octets: bytes, error: "WireError", envelope: "Envelope") -> None:
+        """Show octets that are no APDU, with the reason."""
+        from iso_gateway.cli import data, trees
+        from iso_gateway.cli.output import write_json, write_lines
+
+        if self._json:
+            row = {
+                "peer": envelope.peer_address,
+                "octets": {"hex": octets.hex()},
+                "error": data.wire_error(error),
+            }
+            write_json(row, indent=None)
+        else:
+            write_lines(f"from {envelope.peer_address}, {len(octets)} octets, unreadable: {error}")
+            write_lines(*trees.dump(octets, most=None if self._full else 64))
+        self._one_more()
+
+    async def settled(self, connection_id: str) -> None:
+        """Nothing is ever written here, so there is nothing to wait for."""
+
+    def _one_more(self) -> None:
+        sys.stdout.flush()
+        self._count += 1
+        if self._count == self._enough:
+            self.done.set()
+
+
+class Answers(Printer):
+    """Shows what comes back on a connection that we opened."""
+
+    async def settled(self, connection_id: str) -> None:  # noqa: ARG002 - the signature of Receiver
+        """The other side has ended the connection: no more will come."""
+        self.done.set()
+
+
+async def _send(octets: bytes, host: str, port: int, *, two_way: bool, wait: float, answers: Answers) -> None:
+    import asyncio
+    import contextlib
+
+    from adapters.tcp_sender import TcpSender
+    from config.settings import Limits, ListenerMode, TcpTransport
+
+    silence = max(timedelta(seconds=wait), GRACE)
+    sender = TcpSender(answers, Limits(answer_timeout=silence), lambda: "1")
+    mode = ListenerMode.TWO_WAY if two_way else ListenerMode.ONE_WAY
+    transport = TcpTransport(host=host, port=port, mode=mode)
+    await sender.send(transport, octets, connect_timeout=CONNECT_TIMEOUT, send_timeout=SEND_TIMEOUT)
+    if two_way:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(answers.done.wait(), wait)
+        # Our side is ended now; what the peer still sends before it ends its own is shown, too.
+        await sender.stop(GRACE)
+
+
+async def _listen(
+    host: str, port: int, *, two_way: bool, printer: Printer, announce: Callable[[str, int], None]
+) -> None:
+    import asyncio
+    import itertools
+    import signal
+
+    from adapters.tcp_listener import TcpListeners
+    from config.settings import Limits, Listener, ListenerMode
+
+    mode = ListenerMode.TWO_WAY if two_way else ListenerMode.ONE_WAY
+    listener = Listener(name="listen", mode=mode, host=host, port=port)
+    numbers = itertools.count(1)
+    listeners = TcpListeners([listener], Limits(), printer, lambda: str(next(numbers)))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, printer.done.set)
+    await listeners.start()
+    announce(*listeners.addresses[listener.name])
+    await printer.done.wait()
+    await _quiet(listeners)
+    await listeners.stop(GRACE)
+
+
+async def _quiet(listeners: "TcpListeners") -> None:
+    """Let senders end their connections themselves, for a moment: a reset would tell them that nothing arrived."""
+    import asyncio
+
+    until = asyncio.get_running_loop().time() + GRACE.total_seconds()
+    while listeners.connections and asyncio.get_running_loop().time() < until:
+        await asyncio.sleep(0.01)
+
+
+def read(file: str) -> bytes:
+    """The contents of a file, or of standard input.
+
+    Raises:
+        GatewayError: it cannot be read, or is far too long to be an APDU.
+    """
+    try:
+        if file == _STANDARD_INPUT:
+            data = sys.stdin.buffer.read(MOST_OCTETS + 1)
+        else:
+            with Path(file).open("rb") as stream:
+                data = stream.read(MOST_OCTETS + 1)
+    except OSError as error:
+        raise GatewayError(f"cannot read {_named(file)}: {error.strerror}") from None
+    if len(data) > MOST_OCTETS:
+        raise GatewayError(f"{_named(file)} has more than {MOST_OCTETS} octets: that is no APDU")
+    return data
+
+
+def octets_of(data: bytes) -> bytes:
+    """The octets that a file stands for: its own, or those that its hexadecimal digits write.
+
+    There is no doubt which: an APDU begins with an octet that is no hexadecimal digit, unless it is of a type from
+    1 to 6 (0x61 to 0x66 are letters), and no such APDU can go on in digits alone.
+
+    Raises:
+        GatewayError: the number of digits is odd.
+    """
+    if not data.strip() or not _HEX.issuperset(data):
+        return data
+    digits = b"".join(data.split()).decode("ascii")
+    if len(digits) % 2:
+        raise GatewayError(
+            f"an odd number of hexadecimal digits ({len(digits)}): one is missing, or too many"
+        )
+    return bytes.fromhex(digits)
+
+
+def _named(file: str) -> str:
+    return "standard input" if file == _STANDARD_INPUT else repr(file)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        raise typer.BadParameter(
+            f"{text!r} is no HOST:PORT, such as 192.0.2.7:1611 or [2001:db8::7]:499", param_hint="--to"
+        )
+    return host, int(port)

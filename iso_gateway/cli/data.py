@@ -1,0 +1,260 @@
+"""What the command shows, as values for `json.dumps`: for programs, so names here are kept once published.
+
+APDUs and their components have the standard's names (`asn1.json`). Times are ISO 8601 with their offset.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from enum import Enum
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import TypeAlias
+
+from asn1.errors import WireError
+from asn1.json import to_json
+from config.settings import Partner, Settings
+from config.symbols import Symbol
+from iso_gateway.action import Acted
+from iso_gateway.cli.privacy import CLIENT_ID, names_patron, without_client_id
+from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, RequestRecord, Step
+from iso_gateway.store.records import EventRecord, HalfListing, MessageRecord, OutboxRecord, ProcessingRecord
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+def plain(value: object) -> Json:
+    """A value of ours as JSON has it: a dataclass as an object, a time as ISO 8601, a duration in seconds.
+
+    Raises:
+        TypeError: the value is of none of the types that ours are made of.
+    """
+    match value:
+        case Enum():
+            return plain(value.value)
+        case None | bool() | int() | float() | str():
+            return value
+        case datetime() | date():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case bytes():
+            return {"hex": value.hex()}
+        case Symbol() | Path() | IPv4Network() | IPv6Network():
+            return str(value)
+        case Mapping():
+            return {str(name): plain(member) for name, member in value.items()}
+        case frozenset():
+            return sorted((plain(member) for member in value), key=str)
+        case tuple() | list():
+            return [plain(member) for member in value]
+        case _ if dataclasses.is_dataclass(value):
+            return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        case _:
+            raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def message_row(listed: ListedMessage) -> dict[str, Json]:
+    """A message in a list."""
+    message, processing = listed.message, listed.processing
+    return {
+        "id": message.id,
+        "direction": message.direction.value,
+        "at": plain(message.stored_at),
+        "type": None if processing is None else processing.apdu_type,
+        "verdict": None if processing is None else processing.verdict,
+        "partner": None if processing is None else processing.partner,
+        "size": message.size,
+        "reason": None if processing is None else processing.reason,
+        "request_id": None if processing is None else processing.half_id,
+        "delivery": None if listed.delivery is None else listed.delivery.status.value,
+    }
+
+
+def message(
+    record: MessageRecord,
+    processings: tuple[ProcessingRecord, ...],
+    deliveries: tuple[Delivery, ...],
+    contents: Contents,
+    *,
+    with_patron_data: bool,
+) -> dict[str, Json]:
+    """One message with everything that is known of it."""
+    latest = processings[-1] if processings else None
+    row = deliveries[-1].row if deliveries else None
+    return {
+        **message_row(ListedMessage(message=record, processing=latest, delivery=row)),
+        "transport": record.transport.value,
+        "listener": record.listener,
+        "peer_address": record.peer_address,
+        "connection_id": record.connection_id,
+        "side": record.side.value,
+        "received_as": record.received_as,
+        "processings": [_processing(one) for one in processings],
+        "outbox": [delivery(one) for one in deliveries],
+        **contents_of(contents, with_patron_data=with_patron_data),
+    }
+
+
+def contents_of(contents: Contents, *, with_patron_data: bool) -> dict[str, Json]:
+    """What a message says: octets, APDU or error, and which components are hidden."""
+    hiding = not with_patron_data and names_patron(contents)
+    octets, apdu = contents.octets, contents.apdu
+    if apdu is not None and hiding:
+        apdu = without_client_id(apdu)
+    return {
+        "octets": None if octets is None or hiding else {"hex": octets.hex()},
+        "disposed": octets is None,
+        "apdu": None if apdu is None else to_json(apdu),
+        "error": None if contents.error is None else wire_error(contents.error),
+        "hidden": [CLIENT_ID] if hiding else [],
+    }
+
+
+def wire_error(error: WireError) -> dict[str, Json]:
+    """Why octets are no APDU."""
+    return {"reason": error.reason, "offset": error.offset, "path": error.path, "kind": error.kind.value}
+
+
+def _processing(record: ProcessingRecord) -> dict[str, Json]:
+    return {
+        "at": plain(record.at),
+        "verdict": record.verdict,
+        "reason": record.reason,
+        "error_offset": record.error_offset,
+        "error_path": record.error_path,
+        "type": record.apdu_type,
+        "partner": record.partner,
+        "profile_digest": record.profile_digest,
+        "request_id": record.half_id,
+        "answer_message_id": record.answer_message_id,
+    }
+
+
+def outbox_row(row: OutboxRecord) -> dict[str, Json]:
+    """What is to be sent, or was."""
+    return {
+        "id": row.id,
+        "message_id": row.message_id,
+        "partner": row.partner,
+        "connection_id": row.connection_id,
+        "lane": row.lane,
+        "status": row.status.value,
+        "attempts": row.attempts,
+        "next_attempt_at": plain(row.next_attempt_at),
+        "last_error": row.last_error,
+        "created_at": plain(row.created_at),
+        "expires_at": plain(row.expires_at),
+        "finished_at": plain(row.finished_at),
+    }
+
+
+def delivery(one: Delivery) -> dict[str, Json]:
+    """One time that a message was put into the outbox, with its attempts in the place of their number."""
+    attempts = [
+        {
+            "started_at": plain(attempt.started_at),
+            "finished_at": plain(attempt.finished_at),
+            "outcome": plain(attempt.outcome),
+            "error": attempt.error,
+        }
+        for attempt in one.attempts
+    ]
+    return {**outbox_row(one.row), "attempts": plain(attempts)}
+
+
+def request_row(listing: HalfListing) -> dict[str, Json]:
+    """A request in a list. What names it is None once its key has been disposed of."""
+    half, summary = listing.half, listing.summary or {}
+    return {
+        "id": half.id,
+        "role": half.role,
+        "state": half.state,
+        "partner": half.partner,
+        "local": half.local,
+        "title": plain(summary.get("title")),
+        "request_number": plain(summary.get("request_number")),
+        "created_at": plain(half.created_at),
+        "updated_at": plain(half.updated_at),
+    }
+
+
+def request(record: RequestRecord, possible: list[str], *, with_patron_data: bool) -> dict[str, Json]:
+    """One request with its history, oldest first, and what `requests act` can do now."""
+    half = record.half
+    return {
+        **request_row(record.listing),
+        "basis": half.basis.value,
+        "tables": half.tables,
+        "protocol_version": half.protocol_version,
+        "flags": plain(half.flags),
+        "deadlines": plain(half.deadlines),
+        "summary": plain(record.listing.summary),
+        "disposed": record.listing.summary is None,
+        "possible": plain(possible),
+        "history": [_step(step, record, with_patron_data=with_patron_data) for step in record.steps],
+    }
+
+
+def _step(step: Step, record: RequestRecord, *, with_patron_data: bool) -> dict[str, Json]:
+    contents = contents_of(step.contents, with_patron_data=with_patron_data)
+    return {
+        "at": plain(step.at.astimezone(record.zone)),
+        "direction": "sent" if step.by_us else "received",
+        "service": step.name,
+        "message_id": step.message_id,
+        "state": step.state,
+        "verdict": step.verdict,
+        "reason": step.reason,
+        "outbox": [delivery(one) for one in step.deliveries],
+        "apdu": contents["apdu"],
+        "error": contents["error"],
+        "hidden": contents["hidden"],
+    }
+
+
+def acted(result: Acted) -> dict[str, Json]:
+    """What came of a service that was asked for."""
+    return {
+        "request_id": result.half_id,
+        "message_id": result.message_id,
+        "type": result.apdu.asn1_name,
+        "partner": result.partner,
+        "state": result.state.value,
+    }
+
+
+def partner_row(partner: Partner) -> dict[str, Json]:
+    """A partner in a list."""
+    return {
+        "name": partner.name,
+        "display_name": partner.display_name,
+        "symbols": plain(partner.symbols),
+        "aliases": plain(partner.aliases),
+        "transport": plain(partner.transport),
+        "side": partner.side.value,
+        "tables": partner.tables.value,
+        "test": partner.test,
+    }
+
+
+def partner(one: Partner, settings: Settings) -> dict[str, Json]:
+    """One partner with every setting and the routes that concern it; durations are in seconds."""
+    routes = [route for local in settings.local if (route := settings.route(local, one)) is not None]
+    settings_of = plain(one)
+    if not isinstance(settings_of, dict):
+        raise TypeError("a partner is an object in JSON")
+    return {**settings_of, "routes": plain(routes)}
+
+
+def event(record: EventRecord) -> dict[str, Json]:
+    """Something that the local side is told."""
+    return {
+        "sequence": record.sequence,
+        "at": plain(record.at),
+        "kind": record.kind,
+        "request_id": record.half_id,
+        "message_id": record.message_id,
+        "detail": plain(record.detail),
+        "disposed": record.disposed,
+    }

@@ -1,0 +1,57 @@
+"""`iso-gateway events`: what the gateway tells the local side, in order."""
+
+import time
+from typing import Annotated, Final
+
+import typer
+
+from iso_gateway.cli.options import LARGEST, Config, Json, Limit, settings_from
+
+#: How often new events are looked for, in seconds.
+INTERVAL: Final = 0.3
+
+
+def events(
+    context: typer.Context,
+    config: Config = None,
+    after: Annotated[
+        int,
+        typer.Option("--after", min=0, max=LARGEST, metavar="N", help="Only events with a greater number."),
+    ] = 0,
+    limit: Limit = 100,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Go on with each new event, until Ctrl-C; with --json, one a line."),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List what the gateway told the local side, oldest first."""
+    from iso_gateway.cli import data, opening, rendering
+    from iso_gateway.cli.output import write_json, write_lines
+
+    settings = settings_from(context, config)
+    with opening.installation(settings) as site:
+        while True:
+            with site.store.reading() as uow:
+                page = uow.events.after(after, limit)
+            if json and not follow:
+                write_json([data.event(record) for record in page])
+            for record in page:
+                after = record.sequence
+                if json and follow:
+                    write_json(data.event(record), indent=None)
+                elif not json:
+                    write_lines(rendering.event(record))
+            if not follow:
+                return
+            if not page and not pause():
+                return
+
+
+def pause() -> bool:
+    """Wait for a moment; False when the user has had enough."""
+    try:
+        time.sleep(INTERVAL)
+    except KeyboardInterrupt:
+        return False
+    return True

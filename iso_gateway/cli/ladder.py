@@ -1,0 +1,207 @@
+"""The history of a request as a ladder: borrower on the left, lender on the right, a message on each rung."""
+
+from collections.abc import Iterator
+from datetime import tzinfo
+from typing import Final
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from asn1 import ill
+from asn1.ill import ILLApdu
+from asn1.schema import Unlisted
+from iso_gateway.cli import rendering, words
+from iso_gateway.cli.output import shown, text
+from iso_gateway.cli.privacy import names_patron
+from iso_gateway.cli.reading import RequestRecord, Step
+from iso_gateway.identity import text_of
+from iso_gateway.protocol.states import Role
+from iso_gateway.store.records import OutboxRecord, OutboxStatus
+
+#: The narrowest terminal on which both sides stand side by side, and the widest that is made use of.
+SIDE_BY_SIDE: Final = 76
+WIDEST: Final = 120
+
+_TIME: Final = len("2026-01-31 12:00:00")
+_STATE: Final = 24
+_NOTE: Final = 500
+_NAME: Final = 200
+
+_EFFECTIVE: Final = ("applied", "composed")
+
+
+def request(
+    record: RequestRecord, *, width: int, with_patron_data: bool, full: bool
+) -> Iterator[RenderableType]:
+    """A request: what it is, its ladder, and what can be done now.
+
+    Args:
+        record: the request.
+        width: of the terminal, in characters.
+        with_patron_data: whether the Client-Id is shown.
+        full: whether long notes and names are shown as they are.
+    """
+    yield from _head(record, with_patron_data=with_patron_data, full=full)
+    yield Text()
+    width = min(width, WIDEST)
+    beside = width >= SIDE_BY_SIDE
+    if beside:
+        yield _ends(record, width)
+    for step in record.steps:
+        yield from _rung(step, record, width) if beside else _paragraph(step, record)
+        indent = _TIME + 3 if beside else 2
+        for line in _details(step, record.zone, full=full):
+            yield Padding(line, (0, 0, 0, indent))
+
+
+def _head(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Iterator[Text]:
+    half, summary = record.half, record.listing.summary
+    yield Text.assemble(
+        (f"Request {half.id}: ", "bold"),
+        text(words.state_in_words(half.state), "bold"),
+        f", we are the {words.role_in_words(half.role)}",
+    )
+    if summary is None:
+        yield Text(f"  what it was for: {rendering.DISPOSED}")
+        return
+    limit = None if full else _NAME
+    for name, key in (
+        ("ILL number", "request_number"),
+        ("title", "title"),
+        ("author", "author"),
+        ("article", "title_of_article"),
+    ):
+        if (value := summary.get(key)) is not None:
+            yield Text.assemble((f"  {name}: ", "cyan"), text(value, limit=limit))
+    yield from _patron(record, with_patron_data=with_patron_data, full=full)
+
+
+def _patron(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Iterator[Text]:
+    for step in record.steps:
+        if step.contents.apdu is None or not names_patron(step.contents):
+            continue
+        if not with_patron_data:
+            yield Text(f"  {rendering.HIDDEN}", style="yellow")
+            return
+        client = getattr(step.contents.apdu, "client_id", None)
+        if isinstance(client, ill.ClientId):
+            parts = (client.client_name, client.client_status, client.client_identifier)
+            said = ", ".join(part.text for part in parts if part is not None)
+            yield Text.assemble(("  Client-Id: ", "cyan"), text(said, limit=None if full else _NAME))
+            return
+
+
+def _names(record: RequestRecord) -> tuple[str, str]:
+    """Borrower and lender, by the names that the configuration has for them."""
+    half = record.half
+    if half.role == Role.REQUESTER:
+        return half.local, half.partner
+    return half.partner, half.local
+
+
+def _ends(record: RequestRecord, width: int) -> Text:
+    borrower, lender = (
+        shown(f"{role} {name}", width // 3)
+        for role, name in zip(("borrower", "lender"), _names(record), strict=True)
+    )
+    rung = _rung_width(width)
+    gap = max(1, rung - len(borrower) - len(lender))
+    return Text(f"{'':{_TIME + 2}}{borrower}{'':{gap}}{lender}", style="bold", no_wrap=True)
+
+
+def _rung_width(width: int) -> int:
+    return width - _TIME - _STATE - 4
+
+
+def _rightward(step: Step, record: RequestRecord) -> bool:
+    """Whether a message went from the borrower to the lender."""
+    return step.by_us is (record.half.role == Role.REQUESTER)
+
+
+def _rung(step: Step, record: RequestRecord, width: int) -> Iterator[Text]:
+    inner = _rung_width(width) - 2
+    label = shown(_label(step), inner - 22)
+    at = rendering.moment(step.at.astimezone(record.zone))
+    line = Text(f"{at}  ", no_wrap=True, overflow="crop")
+    if step.message_id is None:
+        line.append(f"|{f' {label} ':.^{inner}}|")
+    elif _rightward(step, record):
+        line.append(f"|{f' {label} ':-^{inner - 1}}>|")
+    else:
+        line.append(f"|<{f' {label} ':-^{inner - 1}}|")
+    line.append("  ")
+    line.append(shown(_state(step)), style="bold")
+    if step.state is not None and len(_state(step)) > _STATE:
+        # The state in full has a line of its own where it does not fit beside.
+        yield Text(line.plain[: _TIME + 2 + inner + 2], no_wrap=True, overflow="crop")
+        yield Text(f"{'':{_TIME + 3}}{shown(_state(step))}", style="bold")
+        return
+    yield line
+
+
+def _paragraph(step: Step, record: RequestRecord) -> Iterator[Text]:
+    borrower, lender = _names(record)
+    at = rendering.moment(step.at.astimezone(record.zone))
+    if step.message_id is None:
+        way = "timer"
+    elif _rightward(step, record):
+        way = f"borrower {borrower} -> lender {lender}"
+    else:
+        way = f"lender {lender} -> borrower {borrower}"
+    yield text(f"{at} {way}")
+    yield Text.assemble("  ", text(_label(step), "bold"))
+    if _state(step):
+        yield text(f"  {_state(step)}")
+
+
+def _state(step: Step) -> str:
+    return "" if step.state is None else words.state_in_words(step.state)
+
+
+def _label(step: Step) -> str:
+    number = "" if step.message_id is None else f" [{step.message_id}]"
+    return f"{step.name.replace('answer TRUE', 'yes').replace('answer FALSE', 'no')}{number}"
+
+
+def _details(step: Step, zone: tzinfo, *, full: bool) -> Iterator[Text]:
+    """What stands under a rung: verdict, fate, what a report says, notes."""
+    if step.verdict not in _EFFECTIVE:
+        yield text(f"{step.verdict}: {step.reason}" if step.reason else step.verdict, "yellow")
+    if step.deliveries:
+        yield _delivery(step.deliveries[-1].row, zone)
+    apdu = step.contents.apdu
+    if apdu is None:
+        if step.message_id is not None and step.contents.octets is None:
+            yield Text(rendering.DISPOSED)
+        return
+    for said in report_in_words(apdu):
+        yield text(said)
+    for name in ("requester_note", "responder_note", "note"):
+        note = text_of(getattr(apdu, name, None))
+        if note is not None:
+            yield text(f'"{shown(note, None if full else _NOTE)}"', "italic")
+
+
+def _delivery(row: OutboxRecord, zone: tzinfo) -> Text:
+    line = rendering.fate(row)
+    if row.status is OutboxStatus.DELIVERED and row.finished_at is not None:
+        line.append(f" {rendering.moment(row.finished_at.astimezone(zone))}")
+    if row.finished_at is None and row.attempts:
+        line.append(f", next attempt {rendering.moment(row.next_attempt_at.astimezone(zone))}")
+    return line
+
+
+def report_in_words(apdu: ILLApdu) -> Iterator[str]:
+    """What a STATUS-OR-ERROR-REPORT says, by the standard's names."""
+    if not isinstance(apdu, ill.StatusOrErrorReport):
+        return
+    if apdu.status_report is not None:
+        state = apdu.status_report.provider_status_report
+        yield f"status: {'unlisted' if isinstance(state, Unlisted) else state.asn1_name.upper()} ({state.value})"
+    if apdu.error_report is not None:
+        for report in (apdu.error_report.user_error_report, apdu.error_report.provider_error_report):
+            if report is not None:
+                name, value = report.chosen
+                told = getattr(value, "asn1_name", None) or getattr(value, "text", None)
+                yield f"error: {name.replace('_', '-')}{'' if told is None else f', {told}'}"

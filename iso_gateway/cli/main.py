@@ -1,0 +1,165 @@
+"""The operator's command, `iso-gateway`: its root, and the commands that concern the gateway as a whole.
+
+Exit codes: 0 done, 1 failed, 2 the configuration or the arguments are wrong.
+"""
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from config.errors import ConfigErrors
+from iso_gateway.cli import apdu, events, messages, partners, requests, waiting
+from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
+from iso_gateway.errors import GatewayError
+
+FAILED: Final = 1
+WRONG: Final = 2
+
+
+class Root(TyperGroup):
+    """The root of the command, which turns the gateway's exceptions into messages and exit codes."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except ConfigErrors as errors:
+            _complain(*(str(error) for error in errors.errors))
+            raise typer.Exit(WRONG) from None
+        except (GatewayError, *apdu.FAILURES) as error:
+            _complain(f"error: {error}")
+            raise typer.Exit(FAILED) from None
+
+
+def _complain(*messages: str) -> None:
+    from iso_gateway.cli.output import complain
+
+    for message in messages:
+        complain(message)
+
+
+app = typer.Typer(
+    cls=Root,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(requests.app, name="requests")
+app.add_typer(messages.app, name="messages")
+app.add_typer(waiting.app, name="waiting")
+app.add_typer(partners.app, name="partners")
+app.add_typer(apdu.app, name="apdu")
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            envvar=CONFIG_VARIABLE,
+            help=f"The gateway's configuration; else ./{DEFAULT_CONFIG}.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """ISO ILL gateway (ISO 10160/10161): it receives interlibrary loan requests, answers, keeps and shows them.
+
+    Exit codes: 0 done, 1 failed, 2 the configuration or the arguments are wrong.
+    """
+    context.obj = config
+
+
+@app.command()
+def serve(context: typer.Context, config: Config = None) -> None:
+    """Run the gateway until SIGTERM or SIGINT; what is in hand is finished then."""
+    import asyncio
+
+    from iso_gateway import daemon, logs
+
+    settings = settings_from(context, config)
+    logs.configure(settings.logging)
+    asyncio.run(daemon.serve(settings))
+
+
+@app.command()
+def init(
+    directory: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="The directory, which is made if need be.", show_default=False),
+    ],
+) -> None:
+    """Write a configuration that runs as it is, with example partners, into a directory."""
+    import shlex
+
+    from config import starter
+    from iso_gateway.cli.output import shown, write_lines
+
+    files = starter.write(directory)
+    path = shown(shlex.quote(str(files[0])))
+    write_lines(
+        f"wrote {path} and {len(files) - 1} partners beside it",
+        f"start the gateway:        iso-gateway serve --config {path}",
+        f"after each change, check: iso-gateway check --config {path}",
+    )
+
+
+@app.command()
+def check(context: typer.Context, config: Config = None, json: Json = False) -> None:
+    """Read the whole configuration and say everything that is wrong with it, one mistake a line."""
+    from iso_gateway.cli.output import shown, write_json, write_lines
+
+    try:
+        settings = settings_from(context, config)
+    except ConfigErrors as errors:
+        if not json:
+            raise
+        write_json({"errors": [_mistake(error) for error in errors.errors]})
+        raise typer.Exit(WRONG) from None
+    counts = {
+        "listeners": len(settings.listeners),
+        "local": len(settings.local),
+        "partners": len(settings.partners),
+        "routes": len(settings.routes),
+    }
+    if json:
+        write_json({"source": str(settings.source), "errors": [], **counts})
+        return
+    read = ", ".join(f"{count} {_NOUNS[name][count != 1]}" for name, count in counts.items())
+    write_lines(f"{shown(settings.source)}: {read}; nothing is wrong")
+
+
+def _mistake(error: Any) -> dict[str, str]:
+    return {
+        "file": str(error.file),
+        "key": error.key,
+        "problem": error.problem,
+        "expected": error.expected,
+    }
+
+
+_NOUNS: Final = {
+    "listeners": ("listener", "listeners"),
+    "local": ("local symbol", "local symbols"),
+    "partners": ("partner", "partners"),
+    "routes": ("route", "routes"),
+}
+
+app.command(name="events")(events.events)
+
+
+def run() -> None:
+    """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a letter gets its escape; the command does not fail for it.
+            stream.reconfigure(errors="backslashreplace")
+    app()

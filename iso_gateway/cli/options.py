@@ -1,0 +1,65 @@
+"""The options that many commands have, and the configuration that they lead to.
+
+Light on purpose, as is every module of the command that holds commands: `iso-gateway --help` must not wait for
+the database library. What is heavy is imported in the commands.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+CONFIG_VARIABLE: Final = "ISO_GATEWAY_CONFIG"
+DEFAULT_CONFIG: Final = Path("gateway.toml")
+
+#: The greatest number that an identifier or a sequence number can be.
+LARGEST: Final = 2**63 - 1
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help=f"The gateway's configuration (or {CONFIG_VARIABLE}; else ./{DEFAULT_CONFIG}).",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
+WithPatronData = Annotated[
+    bool, typer.Option("--with-patron-data", help="Show the Client-Id too, which names the patron.")
+]
+Full = Annotated[bool, typer.Option("--full", help="Show long values in full.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="The most that is listed.")]
+Before = Annotated[
+    int | None,
+    typer.Option(
+        "--before", min=1, max=LARGEST, metavar="ID", help="Continue a list: only what is older than this."
+    ),
+]
+PartnerName = Annotated[
+    str | None, typer.Option("--partner", metavar="NAME", help="Only this partner's, by its name.")
+]
+RequestId = Annotated[
+    int, typer.Argument(metavar="ID", min=1, max=LARGEST, help="The request, as requests list numbers it.")
+]
+MessageId = Annotated[
+    int, typer.Argument(metavar="ID", min=1, max=LARGEST, help="The message, as messages list numbers it.")
+]
+
+
+def settings_from(context: typer.Context, config: Path | None) -> "Settings":
+    """Read the configuration that the command line names.
+
+    Args:
+        context: of the command; the option in front of the sub-command, or the variable, is in its root.
+        config: the option of the command itself, which goes before.
+
+    Raises:
+        ConfigErrors: with everything that is wrong in it.
+    """
+    from config.loading import load
+
+    return load(config or context.find_root().obj or DEFAULT_CONFIG)

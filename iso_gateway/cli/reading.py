@@ -1,0 +1,245 @@
+"""What the command reads of the store, as values that can be shown or written as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+
+from asn1.codec import Limits, WireError, decode
+from asn1.ill import ILLApdu
+from config.settings import Settings
+from iso_gateway import action, interpretation
+from iso_gateway.protocol.events import Service
+from iso_gateway.protocol.states import Role, TableProfile
+from iso_gateway.record import half_state
+from iso_gateway.store.keyring import KeyDisposedError
+from iso_gateway.store.records import (
+    AttemptRecord,
+    Direction,
+    HalfId,
+    HalfListing,
+    HalfRecord,
+    InputKind,
+    InputRecord,
+    MessageId,
+    MessageListing,
+    MessageRecord,
+    OutboxId,
+    OutboxRecord,
+    ProcessingRecord,
+)
+from iso_gateway.store.unit_of_work import UnitOfWork
+
+#: The most messages of one request that are shown; a conversation of this length is a fault of its own.
+MOST_STEPS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a message says.
+
+    Args:
+        octets: as they were on the wire; None once they have been disposed of.
+        apdu: what they decode to, if they do.
+        error: why they do not.
+    """
+
+    octets: bytes | None = None
+    apdu: ILLApdu | None = None
+    error: WireError | None = None
+
+    @classmethod
+    def read(cls, uow: UnitOfWork, message_id: MessageId, settings: Settings) -> "Contents":
+        """Read the octets of a stored message. Raises StoreError when there is none such."""
+        limits = Limits(max_octets=settings.limits.max_apdu_octets, max_depth=settings.limits.max_depth)
+        try:
+            octets = uow.messages.raw(message_id)
+        except KeyDisposedError:
+            return cls()
+        try:
+            return cls(octets=octets, apdu=decode(octets, limits))
+        except WireError as error:
+            return cls(octets=octets, error=error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One time that a message was put into the outbox, and each attempt to send it."""
+
+    row: OutboxRecord
+    attempts: tuple[AttemptRecord, ...]
+
+
+def deliveries_of(uow: UnitOfWork, message_id: MessageId) -> tuple[Delivery, ...]:
+    """Each time that a message was to be sent, oldest first."""
+    return tuple(
+        Delivery(row=row, attempts=uow.outbox.attempts(row.id))
+        for row in uow.outbox.list(message_id=message_id, finished=True)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedMessage:
+    """A message in a list; `delivery` is the latest, for one that is to be sent."""
+
+    message: MessageRecord
+    processing: ProcessingRecord | None
+    delivery: OutboxRecord | None
+
+
+def listed(uow: UnitOfWork, listing: MessageListing) -> ListedMessage:
+    """A message with what became of its sending."""
+    rows: Sequence[OutboxRecord] = ()
+    if listing.message.direction is Direction.SENT:
+        rows = uow.outbox.list(message_id=listing.message.id, finished=True)
+    return ListedMessage(
+        message=listing.message, processing=listing.processing, delivery=rows[-1] if rows else None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One message of a request, or one time that a timer moved it.
+
+    Args:
+        at: when it was stored, or when the timer fired; aware.
+        by_us: whether it is ours.
+        name: the service with the answer that it gives, as `ILL-ANSWER will-supply`; `unreadable` where nothing
+            could be read.
+        message_id: None for a timer.
+        state: the request's state afterwards; None for what did not go through the state tables.
+        verdict: how it was classified.
+        reason: why, in the gateway's own words.
+        deliveries: for what we sent.
+        contents: what it says.
+    """
+
+    at: datetime
+    by_us: bool
+    name: str
+    message_id: MessageId | None
+    state: str | None
+    verdict: str
+    reason: str
+    deliveries: tuple[Delivery, ...]
+    contents: Contents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRecord:
+    """A request with its whole history.
+
+    Args:
+        listing: its state, and what lists know it by.
+        zone: the time zone of our library.
+        steps: oldest first.
+        possible: the services that the local user may ask for now.
+    """
+
+    listing: HalfListing
+    zone: tzinfo
+    steps: tuple[Step, ...]
+    possible: tuple[Service, ...]
+
+    @property
+    def half(self) -> HalfRecord:
+        """Our half of the transaction."""
+        return self.listing.half
+
+
+def read_request(uow: UnitOfWork, settings: Settings, half_id: HalfId) -> RequestRecord:
+    """Read everything about one request. Raises StoreError when there is none such."""
+    half = uow.halves.get(half_id)
+    try:
+        summary: dict[str, object] | None = uow.transactions.summary(half.transaction_id)
+    except KeyDisposedError:
+        summary = None
+    local = next((one for one in settings.local if one.name == half.local), None)
+    return RequestRecord(
+        listing=HalfListing(half=half, summary=summary),
+        zone=UTC if local is None else local.zone,
+        steps=_steps(uow, settings, half),
+        possible=possible_now(settings, half),
+    )
+
+
+def possible_now(settings: Settings, half: HalfRecord) -> tuple[Service, ...]:
+    """The services that the local user may ask for now; none where this version cannot act."""
+    partner = settings.partner(half.partner)
+    if partner is None or half.role != Role.RESPONDER:
+        return ()
+    return action.possible(half_state(half, TableProfile(partner.tables.value)))
+
+
+def _steps(uow: UnitOfWork, settings: Settings, half: HalfRecord) -> tuple[Step, ...]:
+    inputs = uow.inputs.of(half.id)
+    by_message = {record.message_id: record for record in inputs if record.message_id is not None}
+    steps = [
+        _message_step(uow, settings, listing, by_message.get(listing.message.id))
+        for listing in uow.messages.list(transaction_id=half.transaction_id, limit=MOST_STEPS)
+        if _is_of(listing, half)
+    ]
+    steps += [_timer_step(record) for record in inputs if record.message_id is None]
+    return tuple(sorted(steps, key=lambda step: (step.at, step.message_id or 0)))
+
+
+def _is_of(listing: MessageListing, half: HalfRecord) -> bool:
+    return listing.processing is None or listing.processing.half_id in (half.id, None)
+
+
+def _message_step(
+    uow: UnitOfWork, settings: Settings, listing: MessageListing, record: InputRecord | None
+) -> Step:
+    message, processing = listing.message, listing.processing
+    contents = Contents.read(uow, message.id, settings)
+    if record is not None:
+        name = Service(record.service).phrase
+    else:
+        name = _name_of(contents, processing)
+    by_us = message.direction is Direction.SENT
+    return Step(
+        at=message.stored_at,
+        by_us=by_us,
+        name=name,
+        message_id=message.id,
+        state=None if record is None else record.state_after,
+        verdict="" if processing is None else processing.verdict,
+        reason="" if processing is None else processing.reason,
+        deliveries=deliveries_of(uow, message.id) if by_us else (),
+        contents=contents,
+    )
+
+
+def _timer_step(record: InputRecord) -> Step:
+    return Step(
+        at=record.at,
+        by_us=record.kind is not InputKind.APDU,
+        name=Service(record.service).phrase,
+        message_id=None,
+        state=record.state_after,
+        verdict=record.verdict,
+        reason="",
+        deliveries=(),
+        contents=Contents(),
+    )
+
+
+def _name_of(contents: Contents, processing: ProcessingRecord | None) -> str:
+    service = None if contents.apdu is None else interpretation.service_of(contents.apdu)
+    if service is not None:
+        return service.phrase
+    if processing is not None and processing.apdu_type is not None:
+        return processing.apdu_type.upper()
+    return "unreadable"
+
+
+def newest_delivery(deliveries: Sequence[Delivery]) -> OutboxRecord | None:
+    """The latest sending of a message."""
+    return deliveries[-1].row if deliveries else None
+
+
+def heads_of(rows: Sequence[OutboxRecord]) -> frozenset[OutboxId]:
+    """The rows, of all that are unfinished, that nothing of their lane stands in front of."""
+    first: dict[str, OutboxId] = {}
+    for row in rows:
+        first.setdefault(row.lane, row.id)
+    return frozenset(first.values())

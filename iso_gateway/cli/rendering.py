@@ -1,0 +1,341 @@
+"""Lists and single things for people: tables and lines for rich, made of what was read, with no input or output.
+
+Long cells of lists are cut, and patron data is in none of them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from config.settings import MailTransport, Partner, Settings, TcpTransport
+from iso_gateway.cli import data, trees, words
+from iso_gateway.cli.output import shown, text
+from iso_gateway.cli.privacy import names_patron, without_client_id
+from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, heads_of
+from iso_gateway.store.records import (
+    Direction,
+    EventRecord,
+    HalfListing,
+    MessageRecord,
+    OutboxRecord,
+    OutboxStatus,
+    ProcessingRecord,
+)
+
+#: The most characters of a cell in a list.
+CELL = 60
+#: The most lines of octets that are shown of a message.
+DUMP_LINES = 16
+
+HIDDEN = "Client-Id hidden: --with-patron-data shows it"
+OCTETS_HIDDEN = "octets hidden, because they may name the patron: --with-patron-data shows them"
+DISPOSED = "disposed of: nobody can read it any more"
+
+
+def moment(at: datetime) -> str:
+    """A time for people, in the zone of this machine, or in the one that it was given."""
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _local(at: datetime) -> str:
+    return moment(at.astimezone())
+
+
+def _table(*columns: str, rows: Iterable[Sequence[RenderableType]], empty: str) -> RenderableType:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table if table.row_count else Text(empty)
+
+
+def messages(listed: Sequence[ListedMessage]) -> RenderableType:
+    """A list of messages."""
+    return _table(
+        "message",
+        "time",
+        "direction",
+        "ISO message",
+        "partner",
+        "request",
+        "octets",
+        "what became of it",
+        rows=(_message_row(one) for one in listed),
+        empty="no messages",
+    )
+
+
+def _message_row(one: ListedMessage) -> tuple[Text, ...]:
+    message, processing = one.message, one.processing
+    return (
+        text(message.id),
+        text(_local(message.stored_at)),
+        text(message.direction.value),
+        text("?" if processing is None else processing.apdu_type or "?", "bold"),
+        text("?" if processing is None else processing.partner or "?"),
+        text("" if processing is None else processing.half_id),
+        text(message.size),
+        _fate(one),
+    )
+
+
+def _fate(one: ListedMessage) -> Text:
+    if one.message.direction is Direction.SENT:
+        return Text("stored") if one.delivery is None else fate(one.delivery)
+    if one.processing is None:
+        return Text("stored, not looked at yet", style="yellow")
+    verdict = one.processing.verdict
+    if verdict == "applied":
+        return Text(verdict)
+    return text(f"{verdict}: {one.processing.reason}", "yellow", limit=CELL)
+
+
+def fate(row: OutboxRecord) -> Text:
+    """What became of sending a message, in the four words."""
+    said = words.fate_in_words(row.status)
+    match row.status:
+        case OutboxStatus.DELIVERED:
+            return Text(said, style="green")
+        case OutboxStatus.NOT_DELIVERED:
+            return text(f"{said}: {row.last_error}", "red", limit=2 * CELL)
+        case _:
+            return text(said if row.last_error is None else f"{said}: {row.last_error}", limit=2 * CELL)
+
+
+def message(
+    record: MessageRecord,
+    processings: Sequence[ProcessingRecord],
+    deliveries: Sequence[Delivery],
+    contents: Contents,
+    *,
+    with_patron_data: bool,
+    full: bool,
+) -> Iterator[Text]:
+    """One message with everything that is known of it, as lines."""
+    kind = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), "unreadable")
+    yield text(f"Message {record.id}: {kind}, {record.direction.value}", "bold")
+    yield from _pairs(
+        ("stored", _local(record.stored_at)),
+        ("transport", record.transport.value),
+        ("listener", record.listener),
+        ("peer", record.peer_address),
+        ("connection", record.connection_id),
+        ("side", record.side.value),
+        ("size", f"{record.size} octets"),
+        ("relay of message", record.received_as),
+    )
+    for one in processings:
+        yield text(f"Classified {_local(one.at)}", "bold")
+        yield from _pairs(
+            ("verdict", one.verdict),
+            ("reason", one.reason or None),
+            ("offset", one.error_offset),
+            ("path", one.error_path),
+            ("partner", one.partner),
+            ("request", one.half_id),
+            ("answered by message", one.answer_message_id),
+        )
+    for delivery in deliveries:
+        yield from _delivery(delivery)
+    yield from _contents(contents, with_patron_data=with_patron_data, full=full)
+
+
+def _pairs(*pairs: tuple[str, object]) -> Iterator[Text]:
+    for name, value in pairs:
+        if value is not None:
+            yield Text.assemble((f"  {name}: ", "cyan"), text(value))
+
+
+def _delivery(delivery: Delivery) -> Iterator[Text]:
+    row = delivery.row
+    yield Text("To be sent", style="bold")
+    yield Text.assemble(("  fate: ", "cyan"), fate(row))
+    waiting = row.finished_at is None
+    yield from _pairs(
+        ("partner", row.partner),
+        ("on connection", row.connection_id),
+        ("next attempt", _local(row.next_attempt_at) if waiting else None),
+        ("given up after", _local(row.expires_at) if waiting else None),
+        ("finished", None if row.finished_at is None else _local(row.finished_at)),
+    )
+    for attempt in delivery.attempts:
+        outcome = "under way" if attempt.outcome is None else attempt.outcome.value
+        why = "" if attempt.error is None else f": {attempt.error}"
+        yield text(f"  attempt {_local(attempt.started_at)}: {outcome}{why}")
+
+
+def _contents(contents: Contents, *, with_patron_data: bool, full: bool) -> Iterator[Text]:
+    hiding = not with_patron_data and names_patron(contents)
+    yield Text("Octets", style="bold")
+    if contents.octets is None:
+        yield Text(f"  {DISPOSED}")
+        return
+    if hiding:
+        yield Text(f"  {OCTETS_HIDDEN}", style="yellow")
+    else:
+        for line in trees.dump(contents.octets, most=None if full else DUMP_LINES):
+            yield Text(f"  {line}")
+    yield Text("Contents", style="bold")
+    if contents.error is not None:
+        yield text(f"  unreadable: {contents.error}", "red")
+    if contents.apdu is not None:
+        if hiding:
+            yield Text(f"  {HIDDEN}", style="yellow")
+        apdu = without_client_id(contents.apdu) if hiding else contents.apdu
+        for entry in trees.tree(apdu, full=full):
+            yield Text("  ") + entry
+
+
+def requests(listings: Sequence[HalfListing]) -> RenderableType:
+    """A list of requests."""
+    return _table(
+        "request",
+        "we are",
+        "state",
+        "partner",
+        "ILL number",
+        "title",
+        "last change",
+        rows=(_request_row(one) for one in listings),
+        empty="no requests",
+    )
+
+
+def _request_row(listing: HalfListing) -> tuple[Text, ...]:
+    half, summary = listing.half, listing.summary
+    title = DISPOSED if summary is None else summary.get("title")
+    number = None if summary is None else summary.get("request_number")
+    return (
+        text(half.id),
+        text(f"{words.role_in_words(half.role)} {half.local}"),
+        text(words.state_in_words(half.state), "bold"),
+        text(half.partner),
+        text(number, limit=CELL),
+        text(title, limit=CELL),
+        text(_local(half.updated_at)),
+    )
+
+
+def waiting(rows: Sequence[OutboxRecord]) -> RenderableType:
+    """What waits to be sent."""
+    heads = heads_of(rows)
+    return _table(
+        "message",
+        "partner",
+        "fate",
+        "why",
+        "attempts",
+        "next attempt",
+        rows=(_waiting_row(row, first=row.id in heads) for row in rows),
+        empty="nothing waits to be sent",
+    )
+
+
+def _waiting_row(row: OutboxRecord, *, first: bool) -> tuple[Text, ...]:
+    return (
+        text(row.message_id),
+        text(row.partner or "(the connection it answers)"),
+        text(words.fate_in_words(row.status), "bold"),
+        text(why_waiting(row, first=first), limit=2 * CELL),
+        text(row.attempts),
+        text(_local(row.next_attempt_at) if first else "after the one before it"),
+    )
+
+
+def why_waiting(row: OutboxRecord, *, first: bool) -> str:
+    """Why something has not been sent yet, in the gateway's words."""
+    if not first:
+        return "an earlier message of the same request has to be delivered first"
+    if row.last_error is not None:
+        return row.last_error
+    return "it is its turn: is the gateway running?" if row.attempts == 0 else "it is being tried"
+
+
+def partners(listed: Sequence[Partner]) -> RenderableType:
+    """A list of partners."""
+    return _table(
+        "partner",
+        "library",
+        "symbols",
+        "reached by",
+        "",
+        rows=(
+            (
+                text(one.name, "bold"),
+                text(one.display_name, limit=CELL),
+                text(", ".join(str(symbol) for symbol in one.symbols), limit=CELL),
+                text(reached_by(one), limit=CELL),
+                text("rehearsal" if one.test else ""),
+            )
+            for one in listed
+        ),
+        empty="no partners are configured",
+    )
+
+
+def reached_by(partner: Partner) -> str:
+    """How APDUs reach a partner."""
+    match partner.transport:
+        case TcpTransport(host=host, port=port, mode=mode):
+            return f"tcp {host}:{port} {mode.value}"
+        case MailTransport(address=address):
+            return f"mail {address}"
+
+
+def partner(one: Partner, settings: Settings) -> Iterator[Text]:
+    """One partner with every setting, as lines."""
+    yield text(f"{one.name}: {one.display_name or 'no display name'}", "bold")
+    for name, value in data.partner(one, settings).items():
+        if name not in ("name", "display_name"):
+            yield from _setting(name, value, 1)
+
+
+def _setting(name: str, value: data.Json, depth: int) -> Iterator[Text]:
+    indent = "  " * depth
+    match value:
+        case dict():
+            yield text(f"{indent}{name}:", "cyan")
+            for inner, member in value.items():
+                yield from _setting(inner, member, depth + 1)
+        case list() if any(isinstance(member, dict) for member in value):
+            for member in value:
+                yield from _setting(name, member, depth)
+        case _:
+            yield Text.assemble((f"{indent}{name}: ", "cyan"), text(_setting_value(value)))
+
+
+def _setting_value(value: data.Json) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(str(member) for member in value) or "none"
+        case _:
+            return str(value)
+
+
+#: What of an event's detail a list shows; anything else may be patron data.
+_SHOWN_DETAIL = ("service", "state", "verdict", "reason", "actor")
+
+
+def event(record: EventRecord) -> Text:
+    """An event, as a line."""
+    line = Text.assemble(
+        text(f"{record.sequence:>6}  {_local(record.at)}  "), text(record.kind, "bold", limit=CELL)
+    )
+    if record.half_id is not None:
+        line.append(f"  request {record.half_id}")
+    if record.message_id is not None:
+        line.append(f"  message {record.message_id}")
+    for name in _SHOWN_DETAIL:
+        value = None if record.detail is None else record.detail.get(name)
+        if value is not None:
+            line.append(f"  {name}: {shown(value, 2 * CELL)}")
+    return line
