@@ -157,13 +157,7 @@ class Reception:
         except WireError as error:
             return self.unreadable(error)
         if apdu.protocol_version_num not in compose.SUPPORTED_VERSIONS:
-            return self._refuse(
-                Verdict.VERSION_NOT_SUPPORTED,
-                f"protocol version {apdu.protocol_version_num} is not spoken here, only 1 and 2",
-                _header_of(apdu),
-                self._trusted_partner(_header_of(apdu)),
-                GeneralProblem(code=GeneralProblemCode.PROTOCOL_VERSION_NOT_SUPPORTED),
-            )
+            return self._version_not_supported(_header_of(apdu))
         return self._addressed(apdu)
 
     # -- checks 1 to 4: what cannot be read
@@ -175,10 +169,13 @@ class Reception:
             error: what is wrong with them.
         """
         header = decode_header(self._octets, self._limits)
+        if header is not None and header.protocol_version_num not in compose.SUPPORTED_VERSIONS:
+            # This comes first: the syntax of another version is not ours to judge.
+            return self._version_not_supported(header)
         partner = None if header is None else self._trusted_partner(header)
         answer: MessageId | None = None
         if header is not None:
-            answer = self._report(header, _report_of(error, header), partner, None)
+            answer = self._report(header, _report_of(error), partner, None)
         self._uow.messages.processed(
             self._message.id,
             at=self._at,
@@ -199,6 +196,15 @@ class Reception:
             apdu_type=None if header is None else _name_of(header),
             partner=None if partner is None else partner.name,
             answer=answer,
+        )
+
+    def _version_not_supported(self, header: Header) -> Processed:
+        return self._refuse(
+            Verdict.VERSION_NOT_SUPPORTED,
+            f"protocol version {header.protocol_version_num} is not spoken here, only 1 and 2",
+            header,
+            self._trusted_partner(header),
+            GeneralProblem(code=GeneralProblemCode.PROTOCOL_VERSION_NOT_SUPPORTED),
         )
 
     # -- checks 5 and 6: whose it is
@@ -711,10 +717,8 @@ def _ends(header: Header, role: Role) -> tuple[Symbol | None, Symbol | None]:
             assert_never(role)
 
 
-def _report_of(error: WireError, header: Header) -> Report:
-    """Checks 1 to 4 of protocol.md 5.1. An unknown version comes first: its syntax is not ours to judge."""
-    if header.protocol_version_num not in compose.SUPPORTED_VERSIONS:
-        return GeneralProblem(code=GeneralProblemCode.PROTOCOL_VERSION_NOT_SUPPORTED)
+def _report_of(error: WireError) -> Report:
+    """What is said of octets that fail one of the checks 1 to 3 of protocol.md 5.1."""
     match error.kind:
         case WireErrorKind.BADLY_STRUCTURED:
             return GeneralProblem(code=GeneralProblemCode.BADLY_STRUCTURED_APDU)
