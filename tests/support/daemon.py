@@ -1,0 +1,399 @@
+"""The gateway as its users meet it: a process with a configuration, ports, a log and a state directory.
+
+Nothing here sleeps. What the daemon does is awaited where it shows: in a line of its log, in the octets or
+the end of a connection. Every wait ends after `PATIENCE`, which only a hung run uses up.
+
+The process has a process group of its own, and only that group is ever signalled.
+"""
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self, TypeAlias
+
+from asn1.codec import decode, encode
+from asn1.framing import Framer
+from asn1.ill import ILLApdu
+from config import starter
+from config.loading import load
+from config.settings import Settings
+from iso_gateway.action import Acted
+from iso_gateway.primitives import ResponderPrimitive
+from iso_gateway.site import Site
+from iso_gateway.store.records import (
+    Direction,
+    HalfId,
+    HalfListing,
+    MessageId,
+    MessageRecord,
+    ProcessingRecord,
+)
+from iso_gateway.store.unit_of_work import UnitOfWork
+
+#: Seconds that anything may take before the test fails: far more than it needs, far less than a hung run.
+PATIENCE: Final = 60.0
+
+#: A port on which nobody listens: a partner that is down.
+DOWN: Final = 1
+
+HOST: Final = "127.0.0.1"
+ONE_WAY: Final = "one-way"
+TWO_WAY: Final = "two-way"
+
+COMMAND: Final = Path(sys.executable).with_name("iso-gateway")
+
+#: The same command, for what runs before it.
+RUN: Final = "import sys; from iso_gateway.cli.main import run; sys.exit(run())"
+
+#: One line of the log.
+Line: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A message as the database has it: its envelope, its octets, and how it was last classified."""
+
+    record: MessageRecord
+    octets: bytes = field(repr=False)
+    processing: ProcessingRecord | None
+
+    @property
+    def id(self) -> MessageId:
+        """Its id."""
+        return self.record.id
+
+    @property
+    def verdict(self) -> str:
+        """How it was classified."""
+        assert self.processing is not None, f"message {self.id} was never classified"
+        return self.processing.verdict
+
+
+class Installation:
+    """A configuration in a directory, as `iso-gateway init` makes it, on ports that the system chooses.
+
+    The rehearsal partner YAZ stays as it is, acknowledged by a status report. A second partner, ZED, differs:
+    it is not acknowledged. Both are sent to on the ports given.
+    """
+
+    def __init__(self, directory: Path, *, yaz_port: int = DOWN, zed_port: int = DOWN) -> None:
+        self.directory: Final = directory
+        self.config: Final = directory / starter.GATEWAY_FILE
+        starter.write(directory)
+        self.edit(starter.GATEWAY_FILE, "port = 1611", "port = 0")
+        self.edit(starter.GATEWAY_FILE, "port = 4990", "port = 0")
+        self.edit(starter.GATEWAY_FILE, 'level = "info"', 'level = "debug"')
+        self.edit(starter.GATEWAY_FILE, 'format = "console"', 'format = "json"')
+        self.edit(starter.GATEWAY_FILE, 'first_delay = "5s"', 'first_delay = "50ms"')
+        self.edit(starter.GATEWAY_FILE, 'max_delay = "1h"', 'max_delay = "200ms"')
+        self.edit("partners/yaz.toml", "port = 1612", f"port = {yaz_port}")
+        (directory / "partners" / "zed.toml").write_text(
+            'name = "ZED"\nsymbols = ["ILLUME:ZED"]\ntest = true\n\n'
+            f'[transport]\nkind = "tcp"\nhost = "{HOST}"\nport = {zed_port}\nmode = "one-way"\n',
+            encoding="ascii",
+        )
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace a text that stands in a file of the configuration exactly once."""
+        path = self.directory / file
+        content = path.read_text(encoding="utf-8")
+        assert content.count(old) == 1, f"{old!r} stands {content.count(old)} times in {file}"
+        path.write_text(content.replace(old, new), encoding="utf-8")
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration as the daemon reads it."""
+        return load(self.config)
+
+    @contextmanager
+    def running(self, *, before: str = "", tracer: Sequence[str | Path] = ()) -> Iterator["RunningDaemon"]:
+        """Run a daemon that listens; at the end it is stopped, and has to end well unless it was killed.
+
+        Args:
+            before: Python that the process runs before the command, to spoil it on purpose.
+            tracer: a command that runs the daemon, such as strace with its options.
+        """
+        daemon = self.start(before=before, tracer=tracer)
+        try:
+            daemon.await_ready()
+            yield daemon
+            if daemon.is_alive:
+                assert daemon.stop() == 0, daemon.output
+        finally:
+            daemon.kill()
+
+    def start(self, *, before: str = "", tracer: Sequence[str | Path] = ()) -> "RunningDaemon":
+        """Start a daemon, which may not come up; whoever calls this has to see to its end."""
+        command: list[str | Path] = [sys.executable, "-c", f"{before}\n{RUN}"] if before else [COMMAND]
+        return RunningDaemon(self, [*tracer, *command, "serve", "--config", self.config])
+
+    def command(self, *arguments: str | int) -> subprocess.CompletedProcess[bytes]:
+        """Run the operator's command on this configuration and give what it printed."""
+        return subprocess.run(
+            [COMMAND, *map(str, arguments), "--config", self.config],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    @contextmanager
+    def site(self) -> Iterator[Site]:
+        """The installation, opened as the command opens it, beside the daemon if that runs."""
+        site = Site.open(self.settings)
+        try:
+            yield site
+        finally:
+            site.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[UnitOfWork]:
+        """One consistent view of the database."""
+        with self.site() as site, site.store.reading() as uow:
+            yield uow
+
+    def messages(self, direction: Direction | None = None) -> list[Stored]:
+        """Give the messages in the order in which they were stored, of one direction or of both."""
+        with self.reading() as uow:
+            return [
+                Stored(record=one.message, octets=uow.messages.raw(one.message.id), processing=one.processing)
+                for one in reversed(uow.messages.list(limit=1_000_000))
+                if direction is None or one.message.direction is direction
+            ]
+
+    def received(self) -> list[Stored]:
+        """Give what came in."""
+        return self.messages(Direction.RECEIVED)
+
+    def sent(self) -> list[Stored]:
+        """Give what went out, or is to go out."""
+        return self.messages(Direction.SENT)
+
+    def requests(self) -> list[HalfListing]:
+        """Give the halves, oldest first."""
+        with self.reading() as uow:
+            return list(reversed(uow.halves.list(limit=1_000_000)))
+
+    def act(self, half_id: HalfId, primitive: ResponderPrimitive) -> Acted:
+        """Perform a service as an operator does, in another process than the daemon's."""
+        with self.site() as site, site.store.unit_of_work() as uow:
+            return site.gateway.act(uow, half_id, primitive, actor="the test")
+
+
+class RunningDaemon:
+    """A process of ours, and what it prints."""
+
+    def __init__(self, installation: Installation, command: Sequence[str | Path]) -> None:
+        self.installation: Final = installation
+        self._process = subprocess.Popen(
+            command,
+            cwd=installation.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._lines: list[bytes] = []
+        self._log: list[Line] = []
+        self._ended = False
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, name="daemon's output")
+        self._reader.start()
+        self._ports: dict[str, int] = {}
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    @property
+    def output(self) -> bytes:
+        """All that it has printed so far, as it came."""
+        with self._changed:
+            return b"".join(self._lines)
+
+    @property
+    def log(self) -> list[Line]:
+        """The lines of its log so far."""
+        with self._changed:
+            return list(self._log)
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The port of each listener, by its name."""
+        return self._ports
+
+    def connect(self, listener: str, *, source: str = HOST) -> "Peer":
+        """Connect to a listener, from an address of this machine."""
+        return Peer(self._ports[listener], source=source)
+
+    def exchange(self, listener: str, octets: bytes | ILLApdu, *, source: str = HOST) -> bytes:
+        """Send on a connection of its own, end our side, and give all that came back until the orderly close.
+
+        The close tells that the octets are stored, and the answer, if there is one, written.
+        """
+        with self.connect(listener, source=source) as peer:
+            peer.send(octets)
+            peer.finish()
+            return peer.rest()
+
+    def await_ready(self) -> None:
+        """Return once it listens."""
+        ready = self.await_line("gateway.ready")
+        for name, address in ready["listeners"].items():
+            self._ports[name] = int(address.rpartition(":")[2])
+
+    def await_line(self, event: str, *, times: int = 1, **fields: object) -> Line:
+        """Give the line of the log with this event and these fields, the first or a later one.
+
+        Raises AssertionError, with all that was printed, when the process ends or nothing comes.
+        """
+
+        def matching() -> list[Line]:
+            return [
+                line
+                for line in self._log
+                if line["event"] == event and all(line.get(key) == value for key, value in fields.items())
+            ]
+
+        return self._await(lambda: matching()[times - 1 : times], f"{event} {fields}")[0]
+
+    def stop(self) -> int:
+        """Send SIGTERM and give the exit status."""
+        self._signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it at once, as a crash would; nothing happens when it has ended."""
+        if self.is_alive:
+            self._signal(signal.SIGKILL)
+        self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end and give the exit status."""
+        status = self._process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return status
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The group, because a tracer does not pass signals on.
+        os.killpg(self._process.pid, number)
+
+    def _await(self, find: Callable[[], list[Line]], what: str) -> list[Line]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or find(), PATIENCE)
+            found = find()
+        assert found, f"the daemon did not log {what}: {self.output.decode(errors='replace')}"
+        return found
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            for line in output:
+                with self._changed:
+                    self._lines.append(line)
+                    if line.startswith(b"{"):
+                        self._log.append(json.loads(line))
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+
+class Peer:
+    """A peer that connects to the gateway: blocking, and done when the `with` is left."""
+
+    def __init__(self, port: int, *, source: str = HOST) -> None:
+        self._socket = socket.create_connection((HOST, port), PATIENCE, (source, 0))
+        self._framer = Framer()
+        self._elements: list[bytes] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def send(self, octets: bytes | ILLApdu) -> None:
+        """Write an APDU, or any octets."""
+        self._socket.sendall(octets if isinstance(octets, bytes) else encode(octets))
+
+    def finish(self) -> None:
+        """End our side: nothing more will come."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Break the connection off."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._socket.close()
+
+    def answer(self) -> bytes:
+        """Give the octets of the next APDU that comes back, while the connection stays open."""
+        while not self._elements:
+            octets = self._socket.recv(65_536)
+            assert octets, "the gateway ended the connection without an answer"
+            self._elements += self._framer.feed(octets)
+        return self._elements.pop(0)
+
+    def rest(self) -> bytes:
+        """Give what still comes until the gateway ends its side in good order.
+
+        Raises ConnectionResetError when it breaks the connection off instead.
+        """
+        octets = b"".join(self._elements)
+        while more := self._socket.recv(65_536):
+            octets += more
+        return octets
+
+
+class PartnerListener:
+    """A partner's own listener: it takes what the gateway sends on a connection of its own, one by one."""
+
+    def __init__(self, port: int = 0) -> None:
+        self._server = socket.create_server((HOST, port))
+        self._server.settimeout(PATIENCE)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.getsockname()[1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
+
+    def octets(self) -> bytes:
+        """Take one connection and give everything that came on it; the close is the receipt."""
+        connection, _ = self._server.accept()
+        with connection:
+            connection.settimeout(PATIENCE)
+            octets = b""
+            while more := connection.recv(65_536):
+                octets += more
+            return octets
+
+    def apdu(self) -> ILLApdu:
+        """Take one connection and give the APDU that came on it."""
+        return decode(self.octets())
+
+    def is_quiet(self) -> bool:
+        """Whether nobody has connected: to be asked once it is certain that nothing is on its way."""
+        self._server.settimeout(0)
+        try:
+            self._server.accept()[0].close()
+        except BlockingIOError:
+            return True
+        finally:
+            self._server.settimeout(PATIENCE)
+        return False
