@@ -30,6 +30,8 @@ CONNECT_TIMEOUT: Final = timedelta(seconds=10)
 SEND_TIMEOUT: Final = timedelta(seconds=30)
 #: How long what is in hand may take to end.
 GRACE: Final = timedelta(seconds=2)
+#: How often we look whether connections have ended, in seconds.
+_LOOK: Final = 0.01
 #: The most that is read from a file: no APDU that we read is nearly as long, even as hex or JSON.
 MOST_OCTETS: Final = 8 * 1024 * 1024
 
@@ -44,7 +46,7 @@ TwoWay = Annotated[
 
 
 @app.command()
-def decode(file: File, full: Full = False, json: Json = False) -> None:
+def decode(file: File, *, full: Full = False, json: Json = False) -> None:
     """Show what an APDU says. The file holds its octets (BER), or the same in hexadecimal digits."""
     from asn1.codec import decode as decode_octets
     from asn1.errors import WireError
@@ -69,6 +71,7 @@ def decode(file: File, full: Full = False, json: Json = False) -> None:
 @app.command()
 def encode(
     file: File,
+    *,
     as_hex: Annotated[bool, typer.Option("--hex", help="Write hexadecimal digits.")] = False,
     output: Annotated[
         Path | None,
@@ -102,6 +105,7 @@ def encode(
 def send(
     file: File,
     to: Annotated[str, typer.Option("--to", metavar="HOST:PORT", help="Where to; [ADDRESS]:PORT for IPv6.")],
+    *,
     two_way: TwoWay = False,
     wait: Annotated[
         float,
@@ -136,11 +140,15 @@ def listen(
     count: Annotated[
         int | None, typer.Option("--count", min=1, metavar="N", help="End after so many; else at Ctrl-C.")
     ] = None,
+    *,
     two_way: TwoWay = False,
     full: Full = False,
     json: Json = False,
 ) -> None:
-    """Listen on a port and show each APDU that arrives. Nothing is answered. With --json, one object a line."""
+    """Listen on a port and show each APDU that arrives; nothing is answered.
+
+    The first line says where it listens. With --json, each line is one object.
+    """
     import asyncio
 
     from adapters.envelope import written
@@ -276,12 +284,13 @@ async def _listen(
 
 
 async def _quiet(listeners: "TcpListeners") -> None:
-    """Let senders end their connections themselves, for a moment: a reset would tell them that nothing arrived."""
+    """Let senders end their connections themselves: a reset would tell them that nothing arrived."""
     import asyncio
 
-    until = asyncio.get_running_loop().time() + GRACE.total_seconds()
-    while listeners.connections and asyncio.get_running_loop().time() < until:
-        await asyncio.sleep(0.01)
+    for _ in range(int(GRACE.total_seconds() / _LOOK)):
+        if not listeners.connections:
+            return
+        await asyncio.sleep(_LOOK)
 
 
 def read(file: str) -> bytes:
@@ -306,8 +315,7 @@ def read(file: str) -> bytes:
 def octets_of(data: bytes) -> bytes:
     """The octets that a file stands for: its own, or those that its hexadecimal digits write.
 
-    There is no doubt which: an APDU begins with an octet that is no hexadecimal digit, unless it is of a type from
-    1 to 6 (0x61 to 0x66 are letters), and no such APDU can go on in digits alone.
+    There is no doubt which: every APDU has a protocol-version-num, whose tag 0x80 is no digit.
 
     Raises:
         GatewayError: the number of digits is odd.

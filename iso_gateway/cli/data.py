@@ -20,7 +20,7 @@ from iso_gateway.cli.privacy import CLIENT_ID, names_patron, without_client_id
 from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, RequestRecord, Step
 from iso_gateway.store.records import EventRecord, HalfListing, MessageRecord, OutboxRecord, ProcessingRecord
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 def plain(value: object) -> Json:

@@ -1,5 +1,6 @@
 """`iso-gateway events`: what the gateway tells the local side, in order."""
 
+import contextlib
 import time
 from typing import Annotated, Final
 
@@ -13,6 +14,7 @@ INTERVAL: Final = 0.3
 
 def events(
     context: typer.Context,
+    *,
     config: Config = None,
     after: Annotated[
         int,
@@ -30,7 +32,7 @@ def events(
     from iso_gateway.cli.output import write_json, write_lines
 
     settings = settings_from(context, config)
-    with opening.installation(settings) as site:
+    with opening.installation(settings) as site, contextlib.suppress(KeyboardInterrupt):
         while True:
             with site.store.reading() as uow:
                 page = uow.events.after(after, limit)
@@ -44,14 +46,10 @@ def events(
                     write_lines(rendering.event(record))
             if not follow:
                 return
-            if not page and not pause():
-                return
+            if not page:
+                pause()
 
 
-def pause() -> bool:
-    """Wait for a moment; False when the user has had enough."""
-    try:
-        time.sleep(INTERVAL)
-    except KeyboardInterrupt:
-        return False
-    return True
+def pause() -> None:
+    """Wait for a moment before looking for new events."""
+    time.sleep(INTERVAL)

@@ -19,12 +19,15 @@ from iso_gateway.identity import text_of
 from iso_gateway.protocol.states import Role
 from iso_gateway.store.records import OutboxRecord, OutboxStatus
 
-#: The narrowest terminal on which both sides stand side by side, and the widest that is made use of.
-SIDE_BY_SIDE: Final = 76
+#: The narrowest terminal on which both sides stand side by side; that on which the state stands beside them; and
+#: the widest that is used.
+SIDE_BY_SIDE: Final = 66
+STATE_BESIDE: Final = 104
 WIDEST: Final = 120
 
 _TIME: Final = len("2026-01-31 12:00:00")
-_STATE: Final = 24
+_STATE: Final = 36
+_INDENT: Final = _TIME + 3
 _NOTE: Final = 500
 _NAME: Final = 200
 
@@ -50,9 +53,12 @@ def request(
         yield _ends(record, width)
     for step in record.steps:
         yield from _rung(step, record, width) if beside else _paragraph(step, record)
-        indent = _TIME + 3 if beside else 2
+        indent = _INDENT if beside else 2
         for line in _details(step, record.zone, full=full):
-            yield Padding(line, (0, 0, 0, indent))
+            yield Padding(line, (0, 0, 0, indent), expand=False)
+    if record.possible:
+        yield Text()
+        yield Text(f"What can be done now: iso-gateway requests act {record.half.id}")
 
 
 def _head(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Iterator[Text]:
@@ -111,7 +117,7 @@ def _ends(record: RequestRecord, width: int) -> Text:
 
 
 def _rung_width(width: int) -> int:
-    return width - _TIME - _STATE - 4
+    return width - _TIME - 2 - (_STATE + 2 if width >= STATE_BESIDE else 0)
 
 
 def _rightward(step: Step, record: RequestRecord) -> bool:
@@ -121,23 +127,23 @@ def _rightward(step: Step, record: RequestRecord) -> bool:
 
 def _rung(step: Step, record: RequestRecord, width: int) -> Iterator[Text]:
     inner = _rung_width(width) - 2
-    label = shown(_label(step), inner - 22)
+    label = f" {shown(_label(step))} "[: inner - 1]
     at = rendering.moment(step.at.astimezone(record.zone))
-    line = Text(f"{at}  ", no_wrap=True, overflow="crop")
     if step.message_id is None:
-        line.append(f"|{f' {label} ':.^{inner}}|")
+        rung = f"|{label:.^{inner}}|"
     elif _rightward(step, record):
-        line.append(f"|{f' {label} ':-^{inner - 1}}>|")
+        rung = f"|{label:-^{inner - 1}}>|"
     else:
-        line.append(f"|<{f' {label} ':-^{inner - 1}}|")
-    line.append("  ")
-    line.append(shown(_state(step)), style="bold")
-    if step.state is not None and len(_state(step)) > _STATE:
-        # The state in full has a line of its own where it does not fit beside.
-        yield Text(line.plain[: _TIME + 2 + inner + 2], no_wrap=True, overflow="crop")
-        yield Text(f"{'':{_TIME + 3}}{shown(_state(step))}", style="bold")
-        return
-    yield line
+        rung = f"|<{label:-^{inner - 1}}|"
+    line = Text(f"{at}  {rung}", no_wrap=True, overflow="crop")
+    state = text(_state(step), "bold")
+    if not state:
+        yield line
+    elif width >= STATE_BESIDE:
+        yield line + Text("  ") + state
+    else:
+        yield line
+        yield Text(" " * _INDENT) + state
 
 
 def _paragraph(step: Step, record: RequestRecord) -> Iterator[Text]:
@@ -198,7 +204,8 @@ def report_in_words(apdu: ILLApdu) -> Iterator[str]:
         return
     if apdu.status_report is not None:
         state = apdu.status_report.provider_status_report
-        yield f"status: {'unlisted' if isinstance(state, Unlisted) else state.asn1_name.upper()} ({state.value})"
+        name = "unlisted" if isinstance(state, Unlisted) else state.asn1_name.upper()
+        yield f"status: {name} ({state.value})"
     if apdu.error_report is not None:
         for report in (apdu.error_report.user_error_report, apdu.error_report.provider_error_report):
             if report is not None:

@@ -71,7 +71,7 @@ def root(
         ),
     ] = None,
 ) -> None:
-    """ISO ILL gateway (ISO 10160/10161): it receives interlibrary loan requests, answers, keeps and shows them.
+    """The ISO ILL gateway (ISO 10160/10161): it receives, answers, keeps and shows interlibrary loan requests.
 
     Exit codes: 0 done, 1 failed, 2 the configuration or the arguments are wrong.
     """
@@ -79,7 +79,7 @@ def root(
 
 
 @app.command()
-def serve(context: typer.Context, config: Config = None) -> None:
+def serve(context: typer.Context, *, config: Config = None) -> None:
     """Run the gateway until SIGTERM or SIGINT; what is in hand is finished then."""
     import asyncio
 
@@ -94,7 +94,7 @@ def serve(context: typer.Context, config: Config = None) -> None:
 def init(
     directory: Annotated[
         Path,
-        typer.Argument(metavar="DIR", help="The directory, which is made if need be.", show_default=False),
+        typer.Argument(metavar="DIR", help="The directory; it is made if need be.", show_default=False),
     ],
 ) -> None:
     """Write a configuration that runs as it is, with example partners, into a directory."""
@@ -113,7 +113,7 @@ def init(
 
 
 @app.command()
-def check(context: typer.Context, config: Config = None, json: Json = False) -> None:
+def check(context: typer.Context, *, config: Config = None, json: Json = False) -> None:
     """Read the whole configuration and say everything that is wrong with it, one mistake a line."""
     from iso_gateway.cli.output import shown, write_json, write_lines
 

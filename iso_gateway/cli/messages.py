@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from iso_gateway.cli.options import (
+    LARGEST,
     Before,
     Config,
     Full,
@@ -23,8 +24,13 @@ app = typer.Typer(no_args_is_help=True, help="Every message that was received or
 @app.command("list")
 def list_(
     context: typer.Context,
+    *,
     config: Config = None,
     partner: PartnerName = None,
+    request: Annotated[
+        int | None,
+        typer.Option("--request", min=1, max=LARGEST, metavar="ID", help="Only those of this request."),
+    ] = None,
     limit: Limit = 50,
     before: Before = None,
     json: Json = False,
@@ -37,7 +43,12 @@ def list_(
     settings = settings_from(context, config)
     with opening.reading(settings) as uow:
         page = uow.messages.list(
-            limit=limit, before_id=None if before is None else records.MessageId(before), partner=partner
+            limit=limit,
+            before_id=None if before is None else records.MessageId(before),
+            partner=partner,
+            transaction_id=None
+            if request is None
+            else uow.halves.get(records.HalfId(request)).transaction_id,
         )
         listed = [reading.listed(uow, listing) for listing in page]
     if json:
@@ -50,6 +61,7 @@ def list_(
 def show(
     context: typer.Context,
     message_id: MessageId,
+    *,
     config: Config = None,
     with_patron_data: WithPatronData = False,
     full: Full = False,

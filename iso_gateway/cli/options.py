@@ -1,7 +1,7 @@
 """The options that many commands have, and the configuration that they lead to.
 
-Light on purpose, as is every module of the command that holds commands: `iso-gateway --help` must not wait for
-the database library. What is heavy is imported in the commands.
+Light on purpose, as is every module that holds commands: `iso-gateway --help` must not wait for the database
+library. What is heavy is imported in the commands.
 """
 
 from pathlib import Path
@@ -59,7 +59,14 @@ def settings_from(context: typer.Context, config: Path | None) -> "Settings":
 
     Raises:
         ConfigErrors: with everything that is wrong in it.
+        typer.BadParameter: it is not named, and there is none where it is looked for.
     """
     from config.loading import load
 
-    return load(config or context.find_root().obj or DEFAULT_CONFIG)
+    path = config or context.find_root().obj
+    if path is None and not DEFAULT_CONFIG.exists():
+        raise typer.BadParameter(
+            f"there is no ./{DEFAULT_CONFIG} here: name the configuration, or set {CONFIG_VARIABLE}",
+            param_hint="--config",
+        )
+    return load(path or DEFAULT_CONFIG)

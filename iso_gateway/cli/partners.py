@@ -11,7 +11,7 @@ app = typer.Typer(no_args_is_help=True, help="The libraries that the configurati
 
 
 @app.command("list")
-def list_(context: typer.Context, config: Config = None, json: Json = False) -> None:
+def list_(context: typer.Context, *, config: Config = None, json: Json = False) -> None:
     """List partners by name."""
     from iso_gateway.cli import data, rendering
     from iso_gateway.cli.output import write, write_json
@@ -27,6 +27,7 @@ def list_(context: typer.Context, config: Config = None, json: Json = False) -> 
 def show(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The partner's name, in any case of letters.")],
+    *,
     config: Config = None,
     json: Json = False,
 ) -> None:

@@ -19,8 +19,8 @@ _WITHOUT_CLIENT_ID = frozenset(
 def names_patron(contents: Contents) -> bool:
     """Whether the octets hold a Client-Id, or may do so because they cannot be read.
 
-    Octets that do not begin like an APDU, or like one of a type without Client-Id, can be shown: what is wrong with
-    a message is often seen in them alone.
+    Octets that do not begin like an APDU, or like one of a type without Client-Id, can be shown: what is
+    wrong with a message is often seen in them alone.
     """
     if contents.apdu is not None:
         return _client_id_of(contents.apdu)

@@ -103,8 +103,8 @@ class Step:
     Args:
         at: when it was stored, or when the timer fired; aware.
         by_us: whether it is ours.
-        name: the service with the answer that it gives, as `ILL-ANSWER will-supply`; `unreadable` where nothing
-            could be read.
+        name: the service with the answer that it gives, as `ILL-ANSWER will-supply`; `unreadable` where
+            nothing could be read.
         message_id: None for a timer.
         state: the request's state afterwards; None for what did not go through the state tables.
         verdict: how it was classified.
@@ -191,10 +191,7 @@ def _message_step(
 ) -> Step:
     message, processing = listing.message, listing.processing
     contents = Contents.read(uow, message.id, settings)
-    if record is not None:
-        name = Service(record.service).phrase
-    else:
-        name = _name_of(contents, processing)
+    name = _name_of(contents, processing) if record is None else Service(record.service).phrase
     by_us = message.direction is Direction.SENT
     return Step(
         at=message.stored_at,

@@ -1,6 +1,6 @@
-"""Lists and single things for people: tables and lines for rich, made of what was read, with no input or output.
+"""Lists and single things for people: tables and lines for rich, made of what was read.
 
-Long cells of lists are cut, and patron data is in none of them.
+No input, no output. Long cells of lists are cut, and patron data is in none of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -59,6 +59,7 @@ class ShippedAs(StrEnum):
 @app.command("list")
 def list_(
     context: typer.Context,
+    *,
     config: Config = None,
     partner: PartnerName = None,
     state: Annotated[
@@ -92,6 +93,7 @@ def list_(
 def show(
     context: typer.Context,
     request_id: RequestId,
+    *,
     config: Config = None,
     with_patron_data: WithPatronData = False,
     full: Full = False,
@@ -126,6 +128,7 @@ def act(
             show_default=False,
         ),
     ] = None,
+    *,
     config: Config = None,
     result: Annotated[Result | None, typer.Option("--result", help="answer: which one.")] = None,
     reason: Annotated[
@@ -142,7 +145,7 @@ def act(
             "--date",
             formats=["%Y-%m-%d"],
             metavar="YYYY-MM-DD",
-            help="answer: when to try again, reply by, expect it or supply it; ship, check-in: when, if not today.",
+            help="answer: when to retry, reply by, expect or supply; ship, check-in: when, if not today.",
         ),
     ] = None,
     due: Annotated[

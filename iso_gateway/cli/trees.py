@@ -1,7 +1,7 @@
 """An APDU as an indented tree for people, and octets as a dump.
 
-Names are the standard's; enumerated values stand with their number; strings are escaped and, unless asked for in
-full, cut.
+Names are the standard's; enumerated values stand with their number; strings are escaped and, unless asked for
+in full, cut.
 """
 
 from collections.abc import Iterator

@@ -15,6 +15,7 @@ def group() -> None:
 @app.command("list")
 def list_(
     context: typer.Context,
+    *,
     config: Config = None,
     partner: PartnerName = None,
     limit: Limit = 100,

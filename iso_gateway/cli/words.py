@@ -13,7 +13,7 @@ _STATES: Final = {
     State.IDLE: "Not begun",
     State.PENDING: "Pending",
     State.NOT_SUPPLIED: "Not supplied",
-    State.CONDITIONAL: "Waiting for the borrower's word on a condition",
+    State.CONDITIONAL: "Conditional",
     State.CANCEL_PENDING: "Cancellation asked for",
     State.CANCELLED: "Cancelled",
     State.SHIPPED: "Shipped",
@@ -34,12 +34,15 @@ _ROLES: Final = {Role.REQUESTER: "borrower", Role.RESPONDER: "lender"}
 
 
 def state_in_words(state: str) -> str:
-    """`Pending (IN-PROCESS)`; a state that this version does not know keeps its name alone."""
+    """`Pending (IN-PROCESS)`, or `Shipped` where the words are the name.
+
+    A state that this version does not know keeps its name alone.
+    """
     try:
         words = _STATES[State(state)]
     except ValueError:
         return state
-    return words if words.upper() == state else f"{words} ({state})"
+    return words if words.upper().replace(" ", "-") == state else f"{words} ({state})"
 
 
 def role_in_words(role: str) -> str:
