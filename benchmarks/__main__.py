@@ -42,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure the gateway against pyasn1 and against bare SQLite commits, in one run.",
         allow_abbrev=False,
     )
-    parser.add_argument("parts", nargs="*", choices=[*_PARTS, []], metavar="PART", help=", ".join(_PARTS))
+    parser.add_argument(
+        "parts", nargs="*", type=_part, metavar="PART", help=f"{', '.join(_PARTS)}; all of them without any"
+    )
     parser.add_argument("--quick", action="store_true", help="one small round, to see that everything runs")
     parser.add_argument(
         "--directory",
@@ -51,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         help="where the databases are made: on the disk to measure (default: %(default)s)",
     )
     return parser
+
+
+def _part(name: str) -> str:
+    if name not in _PARTS:
+        raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(_PARTS)}")
+    return name
 
 
 def _machine(directory: Path) -> str:

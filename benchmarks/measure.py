@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from statistics import median
+from typing import assert_never
 
 
 class Unit(Enum):
@@ -39,7 +40,7 @@ class Extent:
     commits: int
 
 
-FULL = Extent(rounds=7, codec_passes=3, requests=1280, commits=2000)
+FULL = Extent(rounds=7, codec_passes=3, requests=512, commits=1000)
 QUICK = Extent(rounds=1, codec_passes=1, requests=64, commits=100)
 """Enough to see that everything runs, and for no figure."""
 
@@ -94,6 +95,8 @@ class Row:
                 return [one.baseline / one.ours for one in self.rounds]
             case Unit.PER_SECOND:
                 return [one.ours / one.baseline for one in self.rounds]
+            case _:
+                assert_never(self.unit)
 
     @property
     def cpu(self) -> float | None:

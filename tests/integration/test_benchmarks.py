@@ -1,0 +1,107 @@
+"""The benchmarks still run, and measure what they say: no figure is judged here."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from asn1.codec import decode
+from asn1.ill import ILLRequest
+from benchmarks.measure import Round, Row, Unit, table
+from benchmarks.requests import Requests, real_request
+from tests.support.yaz import find_yaz_illclient, yaz_illclient
+
+ROOT: Final = Path(__file__).parent.parent.parent
+EXAMPLE: Final = ROOT / "examples" / "yaz-illclient.conf"
+
+#: What stands at the beginning of the rows, in order.
+ROWS: Final = (
+    "decode ILL-Request of yaz-illclient",
+    "encode ILL-Request of yaz-illclient",
+    "decode all 20 types",
+    "encode all 20 types",
+    "store: receive to queued answer, 64 submitters",
+    "store: receive to queued answer, 64 submitters, up to 16 in a commit",
+    "daemon: request to answer over TCP, 64 connections",
+)
+
+
+def test_a_quick_run_prints_a_row_for_each_measurement(tmp_path: Path) -> None:
+    run = benchmarks("--quick", "--directory", str(tmp_path))
+    assert run.returncode == 0, run.stderr
+    _, head, *rows, end = run.stdout.splitlines()
+    assert head.split()[:3] == ["what", "iso-gateway", "baseline"]
+    assert end.startswith("load now ")
+    assert len(rows) == len(ROWS)
+    for expected, row in zip(ROWS, rows, strict=True):
+        found = re.fullmatch(r"(.+?)  +([\d,]+) +([\d,]+) +(?:µs/APDU|per second) +(\d+\.\d{3}) .*", row)
+        assert found is not None, row
+        assert found[1].startswith(expected)
+        assert all(float(figure.replace(",", "")) > 0 for figure in found.groups()[1:])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_part_is_refused_by_name() -> None:
+    run = benchmarks("adapters")
+    assert run.returncode == 2
+    assert "'adapters' is not one of codec, store, daemon" in run.stderr
+
+
+def test_a_ratio_is_one_of_speeds_taken_within_each_round() -> None:
+    rounds = (Round(ours=2.0, baseline=1.0), Round(ours=4.0, baseline=1.0), Round(ours=5.0, baseline=5.0))
+    cost = Row(what="cost", against="bare", unit=Unit.MICROSECONDS_PER_APDU, rounds=rounds)
+    rate = Row(what="rate", against="bare", unit=Unit.PER_SECOND, rounds=rounds)
+    assert cost.ratios == [0.5, 0.25, 1.0]
+    assert rate.ratios == [2.0, 4.0, 1.0]
+    assert (cost.ours, cost.baseline, cost.cpu) == (4.0, 1.0, None)
+    assert [line.split()[4:6] for line in table([cost, rate]).splitlines()[1:]] == [
+        ["0.500", "(0.250-1.000)"],
+        ["second", "2.000"],
+    ]
+
+
+def test_no_two_requests_have_one_transaction_id_and_nothing_else_differs() -> None:
+    requests = Requests()
+    first, second, third = (decode(octets) for octets in requests.take(2) + requests.take(1))
+    assert isinstance(first, ILLRequest)
+    ids = {apdu.transaction_id.transaction_qualifier.octets for apdu in (first, second, third)}
+    assert len(ids) == 3
+    original = real_request()
+    for octets in islice(requests.take(200), 199, None):
+        assert len(octets) == len(original)
+        assert octets.replace(b"00000000203", b"2026-000117") == original
+
+
+@pytest.mark.yaz
+def test_the_request_is_the_one_that_yaz_illclient_sends_for_the_example(tmp_path: Path) -> None:
+    find_yaz_illclient()
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(max_workers=1) as pool:
+        listener.settimeout(30)
+        client = pool.submit(
+            yaz_illclient, ["-v", "none", "-f", str(EXAMPLE)], listener.getsockname()[1], tmp_path
+        )
+        with listener.accept()[0] as connection:
+            connection.settimeout(30)
+            sent = connection.recv(65536)
+        client.result()
+    assert sent == real_request(), "write the client's octets into benchmarks/yaz-illclient-request.hex"
+
+
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m benchmarks` and wait for its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        timeout=100,
+        check=False,
+    )
