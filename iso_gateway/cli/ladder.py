@@ -19,8 +19,8 @@ from iso_gateway.identity import text_of
 from iso_gateway.protocol.states import Role
 from iso_gateway.store.records import OutboxRecord, OutboxStatus
 
-#: The narrowest terminal on which both sides stand side by side; that on which the state stands beside them; and
-#: the widest that is used.
+#: The narrowest terminal on which both sides stand side by side; that on which the state stands beside them;
+#: and the widest that is used.
 SIDE_BY_SIDE: Final = 66
 STATE_BESIDE: Final = 104
 WIDEST: Final = 120

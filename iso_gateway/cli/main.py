@@ -71,7 +71,7 @@ def root(
         ),
     ] = None,
 ) -> None:
-    """The ISO ILL gateway (ISO 10160/10161): it receives, answers, keeps and shows interlibrary loan requests.
+    """The ISO ILL gateway (ISO 10160/10161): receives, answers, keeps and shows interlibrary loan requests.
 
     Exit codes: 0 done, 1 failed, 2 the configuration or the arguments are wrong.
     """

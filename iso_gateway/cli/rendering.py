@@ -47,8 +47,8 @@ def _local(at: datetime) -> str:
 
 def _table(*columns: str, rows: Iterable[Sequence[RenderableType]], empty: str) -> RenderableType:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=place == 0)
     for row in rows:
         table.add_row(*row)
     return table if table.row_count else Text(empty)
