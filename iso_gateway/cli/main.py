@@ -86,7 +86,7 @@ def serve(context: typer.Context, *, config: Config = None) -> None:
     from iso_gateway import daemon, logs
 
     settings = settings_from(context, config)
-    logs.configure(settings.logging)
+    logs.configure(settings.logging, sys.stderr)
     asyncio.run(daemon.serve(settings))
 
 
@@ -162,4 +162,4 @@ def run() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a letter gets its escape; the command does not fail for it.
             stream.reconfigure(errors="backslashreplace")
-    app()
+    app(prog_name="iso-gateway")

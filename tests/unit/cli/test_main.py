@@ -1,0 +1,181 @@
+"""The root of the command: `serve`, `init`, `check`, `partners`, and how it fails."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from iso_gateway import daemon
+from iso_gateway.cli import main
+from tests.support.site import Installation
+from tests.unit.cli.conftest import Command
+
+
+class TestInit:
+    def test_it_writes_what_check_accepts_and_says_what_next(self, tmp_path: Path) -> None:
+        directory = tmp_path / "new place"
+        said = Command(None).text("init", directory).splitlines()
+        config = directory / "gateway.toml"
+        assert f"iso-gateway serve --config '{config}'" in said[1]
+        assert f"iso-gateway check --config '{config}'" in said[2]
+        assert Command(None).text("check", "--config", config).endswith("nothing is wrong\n")
+
+    def test_it_overwrites_nothing(self, tmp_path: Path) -> None:
+        Command(None)("init", tmp_path)
+        error = Command(None).error("init", tmp_path, code=2)
+        assert "exists already" in error
+        assert len(error.splitlines()) == 8
+
+
+class TestCheck:
+    def test_what_was_read(self, command: Command) -> None:
+        assert command.text("check") == (
+            f"{command.config}: 2 listeners, 1 local symbol, 7 partners, 1 route; nothing is wrong\n"
+        )
+        assert command.json("check") == {
+            "source": str(command.config),
+            "errors": [],
+            "listeners": 2,
+            "local": 1,
+            "partners": 7,
+            "routes": 1,
+        }
+
+    def test_everything_that_is_wrong_is_said_one_a_line(self, place: Installation, command: Command) -> None:
+        text = place.config.read_text(encoding="utf-8")
+        text = text.replace("port = 1611", 'port = "x"').replace("max_depth", "max_dpeth")
+        place.config.write_text(text, encoding="utf-8")
+        lines = command.error("check", code=2).splitlines()
+        assert len(lines) == 2
+        assert all(line.startswith(str(place.config)) for line in lines)
+        errors = command.json("check", code=2)["errors"]
+        assert {error["key"] for error in errors} == {"listeners[0].port", "limits.max_dpeth"}
+        assert command.error("partners", "list", code=2).splitlines() == lines
+
+
+class TestConfiguration:
+    def test_the_option_of_the_command_goes_before_that_of_the_root(
+        self, place: Installation, tmp_path: Path
+    ) -> None:
+        nowhere = Command(tmp_path / "nowhere.toml")
+        assert "nowhere.toml" in nowhere.error("check", code=2)
+        assert "7 partners" in nowhere.text("check", "--config", place.config)
+        assert "7 partners" in nowhere.text("--config", place.config, "check")
+
+    def test_without_any_the_one_here_is_read(
+        self, place: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert "there is no ./gateway.toml here" in " ".join(Command(None).error("check", code=2).split())
+        monkeypatch.chdir(place.config.parent)
+        assert "7 partners" in Command(None).text("check")
+
+
+class TestPartners:
+    def test_list(self, command: Command) -> None:
+        rows = command.json("partners", "list")
+        assert [row["name"] for row in rows] == ["KPU", "RRU", "SFU", "TRU", "UBC", "UVIC", "YAZ"]
+        yaz = rows[-1]
+        assert yaz["symbols"] == ["ILLUME:YAZ"]
+        assert yaz["transport"] == {
+            "kind": "tcp",
+            "host": "127.0.0.1",
+            "port": 1612,
+            "mode": "one-way",
+            "tls": False,
+        }
+        assert "tcp 127.0.0.1:1612 one-way" in command.text("partners", "list")
+
+    def test_show(self, command: Command) -> None:
+        shown = command.text("partners", "show", "yaz")
+        assert shown.startswith("YAZ: yaz-illclient, for rehearsal\n")
+        assert "  acknowledge: status-report\n" in shown
+        assert "    host: 127.0.0.1\n" in shown
+        data = command.json("partners", "show", "YAZ")
+        assert data["routes"] == [{"local": "BEX", "partner": "*", "mode": "serve"}]
+        assert data["allowed_sources"] == ["127.0.0.0/8", "::1/128"]
+
+    def test_no_such_partner(self, command: Command) -> None:
+        assert command.error("partners", "show", "\x1b[31mX").startswith("error: there is no partner '")
+
+    def test_none(self, place: Installation, command: Command) -> None:
+        for file in (place.config.parent / "partners").iterdir():
+            file.unlink()
+        assert command.text("partners", "list") == "no partners are configured\n"
+
+
+class TestServe:
+    def test_a_port_that_is_taken(self, place: Installation, command: Command) -> None:
+        place.site.close()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            text = place.config.read_text(encoding="utf-8").replace("port = 1611", f"port = {port}")
+            place.config.write_text(text, encoding="utf-8")
+            error = command.error("serve", code=1)
+        assert f"error: cannot listen on 127.0.0.1:{port} (listener 'one-way')" in error
+
+    def test_a_wrong_configuration(self, place: Installation, command: Command) -> None:
+        place.config.write_text("unknown = 1\n", encoding="utf-8")
+        assert "unknown" in command.error("serve", code=2)
+
+    def test_sigterm_ends_it_well(
+        self, place: Installation, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place.site.close()
+        text = place.config.read_text(encoding="utf-8").replace("1611", "0").replace("4990", "0")
+        place.config.write_text(text, encoding="utf-8")
+        run = daemon.Daemon.run
+
+        async def run_and_be_stopped(self: daemon.Daemon, _ready: object = None) -> None:
+            def stop(_addresses: Mapping[str, tuple[str, int]]) -> None:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+            await run(self, stop)
+
+        monkeypatch.setattr(daemon.Daemon, "run", run_and_be_stopped)
+        result = command("serve")
+        assert result.stdout == ""
+
+
+class TestRoot:
+    def test_without_a_database_it_says_how_to_get_one(self, tmp_path: Path) -> None:
+        Command(None)("init", tmp_path)
+        command = Command(tmp_path / "gateway.toml")
+        assert "start the gateway once with 'iso-gateway serve'" in command.error("requests", "list")
+
+    def test_help_imports_nothing_heavy(self) -> None:
+        script = (
+            "import sys\n"
+            "from iso_gateway.cli.main import app\n"
+            "app(['--help'], standalone_mode=False)\n"
+            "heavy = {'sqlalchemy', 'alembic', 'pyasn1', 'cryptography', 'asyncio', 'pydantic'}\n"
+            "heavy &= set(sys.modules)\n"
+            "sys.exit(repr(heavy) if heavy else 0)\n"
+        )
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+    def test_a_terminal_without_unicode_is_no_failure(self, place: Installation) -> None:
+        config = place.config.parent / "partners" / "yaz.toml"
+        text = config.read_text(encoding="utf-8").replace('for rehearsal"', 'for r\u00e9p\u00e9tition"')
+        config.write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-c", "from iso_gateway.cli.main import run; run()", "partners", "show", "YAZ"],
+            env={**os.environ, "PYTHONIOENCODING": "ascii", "ISO_GATEWAY_CONFIG": str(place.config)},
+            capture_output=True,
+            check=True,
+        )
+        assert rb"for r\xe9p\xe9tition" in done.stdout
+
+    def test_the_entry_point_names_the_command(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(sys, "argv", ["anything", "requests", "show", "--help"])
+        with pytest.raises(SystemExit) as ended:
+            main.run()
+        assert ended.value.code == 0
+        assert "iso-gateway requests show" in capsys.readouterr().out
