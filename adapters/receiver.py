@@ -23,6 +23,7 @@ class Receiver(Protocol):
     async def unreadable(self, octets: bytes, error: WireError, envelope: Envelope) -> None:
         """Takes octets that are no element: the beginning of something that is not BER, too long, or cut off.
 
+        The offset of the error counts from the first of these octets.
         Nothing more is read from this connection afterwards. The same promise of durability holds.
         """
 

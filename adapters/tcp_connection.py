@@ -188,7 +188,7 @@ class TcpConnection:
                 if data is Ending.STOPPED or framer.at_boundary:
                     return data
                 error = WireError(
-                    "the element is cut off: the connection ended or fell silent first", offset=self._octets
+                    "the element is cut off: the connection ended or fell silent first", offset=framer.pending
                 )
                 await self._receiver.unreadable(framer.remainder, error, self.envelope)
                 return Ending.UNREADABLE if data is Ending.PEER_CLOSED else data
@@ -200,7 +200,10 @@ class TcpConnection:
             if elements:
                 self._element_since = None
             if wrong is not None:
-                await self._receiver.unreadable(framer.remainder, wrong, self.envelope)
+                # A place in the octets that are kept: nobody sees the stream before them any more.
+                begins = self._octets - framer.pending
+                error = WireError(wrong.reason, offset=wrong.offset - begins, kind=wrong.kind)
+                await self._receiver.unreadable(framer.remainder, error, self.envelope)
                 return Ending.UNREADABLE
 
     async def _read(self, *, at_boundary: bool) -> bytes | Ending:

@@ -96,11 +96,7 @@ class Installation:
         self.edit(starter.GATEWAY_FILE, 'first_delay = "5s"', 'first_delay = "50ms"')
         self.edit(starter.GATEWAY_FILE, 'max_delay = "1h"', 'max_delay = "200ms"')
         self.edit("partners/yaz.toml", "port = 1612", f"port = {yaz_port}")
-        (directory / "partners" / "zed.toml").write_text(
-            'name = "ZED"\nsymbols = ["ILLUME:ZED"]\ntest = true\n\n'
-            f'[transport]\nkind = "tcp"\nhost = "{HOST}"\nport = {zed_port}\nmode = "one-way"\n',
-            encoding="ascii",
-        )
+        self.add_partner("ZED", port=zed_port)
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace a text that stands in a file of the configuration exactly once."""
@@ -108,6 +104,20 @@ class Installation:
         content = path.read_text(encoding="utf-8")
         assert content.count(old) == 1, f"{old!r} stands {content.count(old)} times in {file}"
         path.write_text(content.replace(old, new), encoding="utf-8")
+
+    def add_partner(self, name: str, *, port: int = DOWN, keys: str = "") -> None:
+        """Add a partner whose symbol is `ILLUME:` and its name.
+
+        Args:
+            name: what it is called.
+            port: where we send to.
+            keys: further lines of its file.
+        """
+        (self.directory / "partners" / f"{name}.toml").write_text(
+            f'name = "{name}"\nsymbols = ["ILLUME:{name}"]\ntest = true\n{keys}\n'
+            f'[transport]\nkind = "tcp"\nhost = "{HOST}"\nport = {port}\nmode = "one-way"\n',
+            encoding="ascii",
+        )
 
     @property
     def settings(self) -> Settings:
@@ -161,22 +171,32 @@ class Installation:
         with self.site() as site, site.store.reading() as uow:
             yield uow
 
-    def messages(self, direction: Direction | None = None) -> list[Stored]:
-        """Give the messages in the order in which they were stored, of one direction or of both."""
+    def messages(self, direction: Direction, *, after: int = 0) -> list[Stored]:
+        """Give the messages of one direction, in the order in which they were stored.
+
+        Args:
+            direction: in or out.
+            after: only those stored after the message of this id.
+        """
         with self.reading() as uow:
             return [
                 Stored(record=one.message, octets=uow.messages.raw(one.message.id), processing=one.processing)
                 for one in reversed(uow.messages.list(limit=1_000_000))
-                if direction is None or one.message.direction is direction
+                if one.message.direction is direction and one.message.id > after
             ]
 
-    def received(self) -> list[Stored]:
+    def received(self, *, after: int = 0) -> list[Stored]:
         """Give what came in."""
-        return self.messages(Direction.RECEIVED)
+        return self.messages(Direction.RECEIVED, after=after)
 
-    def sent(self) -> list[Stored]:
+    def sent(self, *, after: int = 0) -> list[Stored]:
         """Give what went out, or is to go out."""
-        return self.messages(Direction.SENT)
+        return self.messages(Direction.SENT, after=after)
+
+    def last_message(self) -> int:
+        """Give the id of the newest message, 0 when there is none yet: what `after` wants."""
+        with self.reading() as uow:
+            return max((one.message.id for one in uow.messages.list(limit=1)), default=0)
 
     def requests(self) -> list[HalfListing]:
         """Give the halves, oldest first."""
@@ -269,13 +289,13 @@ class RunningDaemon:
 
     def stop(self) -> int:
         """Send SIGTERM and give the exit status."""
-        self._signal(signal.SIGTERM)
+        self.tell(signal.SIGTERM)
         return self.wait()
 
     def kill(self) -> None:
         """End it at once, as a crash would; nothing happens when it has ended."""
         if self.is_alive:
-            self._signal(signal.SIGKILL)
+            self.tell(signal.SIGKILL)
         self.wait()
 
     def wait(self) -> int:
@@ -284,7 +304,8 @@ class RunningDaemon:
         self._reader.join(PATIENCE)
         return status
 
-    def _signal(self, number: signal.Signals) -> None:
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal."""
         # The group, because a tracer does not pass signals on.
         os.killpg(self._process.pid, number)
 
@@ -323,6 +344,10 @@ class Peer:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
+    def fileno(self) -> int:
+        """The descriptor, to wait on."""
+        return self._socket.fileno()
+
     def send(self, octets: bytes | ILLApdu) -> None:
         """Write an APDU, or any octets."""
         self._socket.sendall(octets if isinstance(octets, bytes) else encode(octets))
@@ -356,11 +381,20 @@ class Peer:
 
 
 class PartnerListener:
-    """A partner's own listener: it takes what the gateway sends on a connection of its own, one by one."""
+    """A partner's own listener: it takes what the gateway sends on a connection of its own, one by one.
 
-    def __init__(self, port: int = 0) -> None:
-        self._server = socket.create_server((HOST, port))
+    Until `listen` is called the partner is down: connections to its port are refused.
+    """
+
+    def __init__(self) -> None:
+        self._server = socket.socket()
+        self._server.bind((HOST, 0))
         self._server.settimeout(PATIENCE)
+
+    def listen(self) -> Self:
+        """Come up."""
+        self._server.listen()
+        return self
 
     @property
     def port(self) -> int:

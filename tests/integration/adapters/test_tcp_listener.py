@@ -291,7 +291,16 @@ class TestEndings:
             assert await send(tcp, APDUS[0] + APDUS[1][:-1]) == b""
         assert receiver.elements == [APDUS[0]]
         assert receiver.unreadable_octets == [APDUS[1][:-1]]
-        assert receiver.errors[0].offset == len(APDUS[0]) + len(APDUS[1]) - 1
+        # A place in the octets that are kept, not in the stream: its end, because what is missing follows.
+        assert receiver.errors[0].offset == len(APDUS[1]) - 1
+
+    async def test_the_place_of_what_is_wrong_counts_from_the_octets_that_are_kept(self) -> None:
+        receiver = Recorder()
+        async with listening(receiver) as tcp:
+            assert await send(tcp, APDUS[0] + APDUS[1] + BAD) == b""
+        assert receiver.elements == [APDUS[0], APDUS[1]]
+        assert receiver.unreadable_octets == [BAD]
+        assert receiver.errors[0].offset == 0
 
     async def test_an_element_that_is_cut_off_by_a_reset_is_kept_as_unreadable(self) -> None:
         receiver = Recorder()
