@@ -32,7 +32,9 @@ WithPatronData = Annotated[
     bool, typer.Option("--with-patron-data", help="Show the Client-Id too, which names the patron.")
 ]
 Full = Annotated[bool, typer.Option("--full", help="Show long values in full.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="The most that is listed.")]
+Limit = Annotated[
+    int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="The most that is listed.")
+]
 Before = Annotated[
     int | None,
     typer.Option(

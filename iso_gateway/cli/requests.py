@@ -123,14 +123,16 @@ def act(
     service: Annotated[
         ServiceName | None,
         typer.Argument(
-            metavar="[SERVICE]",
-            help="What to do; without it, what can be done now is listed.",
+            metavar="SERVICE",
+            help=f"What to do: {', '.join(ServiceName)}. Without it, what can be done now is listed.",
             show_default=False,
         ),
     ] = None,
     *,
     config: Config = None,
-    result: Annotated[Result | None, typer.Option("--result", help="answer: which one.")] = None,
+    result: Annotated[
+        Result | None, typer.Option("--result", metavar="|".join(Result), help="answer: which one.")
+    ] = None,
     reason: Annotated[
         str | None,
         typer.Option(
@@ -182,7 +184,11 @@ def act(
     ] = None,
     service_type: Annotated[
         ShippedAs | None,
-        typer.Option("--service-type", help="ship: whether it is to come back; else what was asked for."),
+        typer.Option(
+            "--service-type",
+            metavar="|".join(ShippedAs),
+            help="ship: whether it is to come back; else what was asked for.",
+        ),
     ] = None,
     note: Annotated[
         str | None,

@@ -1,0 +1,177 @@
+"""`iso-gateway apdu decode|encode`, and what `send` and `listen` make of wrong arguments."""
+
+import io
+import json
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from asn1.codec import decode, encode
+from asn1.ill import ILLRequest
+from asn1.json import from_json, to_json
+from asn1.schema import Arbitrary, BitString, External, ObjectIdentifier, OctetAligned
+from iso_gateway.cli import apdu as commands
+from iso_gateway.cli import trees
+from iso_gateway.errors import GatewayError
+from tests.support import apdus, corpus
+from tests.unit.cli.conftest import Command
+
+HOSTILE = "\x1b[2J[bold]\u202e\n"
+OCTETS = encode(apdus.ill_request(title=HOSTILE, note="n" * 5_000))
+
+
+@pytest.fixture
+def command() -> Command:
+    return Command(None)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "request.ber"
+    path.write_bytes(OCTETS)
+    return path
+
+
+class TestDecode:
+    def test_a_tree_for_people(self, command: Command, file: Path) -> None:
+        shown = command.text("apdu", "decode", file)
+        assert shown.startswith("ILL-Request\n  protocol-version-num: 2\n")
+        assert "\n  iLL-service-type:\n    1: loan (1)\n" in shown
+        assert "\n  retry-flag: FALSE\n" in shown
+        assert '    title: "\\x1b[2J[bold]\\u202e\\n"\n' in shown
+        assert "n... (5000 characters)\n" in shown
+        assert not {"\x1b", "\u202e"} & set(shown)
+        assert "n" * 5_000 in command.text("apdu", "decode", file, "--full")
+
+    def test_json_for_programs(self, command: Command, file: Path) -> None:
+        assert from_json(command.json("apdu", "decode", file)) == decode(OCTETS)
+        assert command.text("apdu", "decode", file, "--json").isascii()
+
+    @pytest.mark.parametrize("form", [OCTETS.hex(), OCTETS.hex(" ", 2).upper() + "\n", OCTETS.hex("\n")])
+    def test_hexadecimal_digits_stand_for_octets(self, command: Command, form: str) -> None:
+        read = json.loads(command("apdu", "decode", "-", "--json", stdin=form.encode()).stdout)
+        assert from_json(read) == decode(OCTETS)
+
+    def test_octets_that_are_no_apdu(self, command: Command, file: Path) -> None:
+        file.write_bytes(b"GET / HTTP/1.1\r\n")
+        error = command.error("apdu", "decode", file)
+        lines = error.splitlines()
+        assert lines[0].startswith("error: ")
+        assert "(offset 0)" in lines[0]
+        assert lines[1:] == ["000000  47 45 54 20 2f 20 48 54 54 50 2f 31 2e 31 0d 0a", "        ^^"]
+
+    def test_the_mark_stands_under_the_offset(self, command: Command, file: Path) -> None:
+        file.write_bytes(OCTETS + b"\x99")
+        *_, window, mark = command.error("apdu", "decode", file).splitlines()
+        assert window[mark.index("^") :].startswith("99")
+
+    def test_files_that_cannot_be_read(self, command: Command, tmp_path: Path) -> None:
+        assert "No such file" in command.error("apdu", "decode", tmp_path / "none")
+        assert "standard input" not in command.error("apdu", "decode", tmp_path)
+        big = tmp_path / "big"
+        with big.open("wb") as stream:
+            stream.truncate(commands.MOST_OCTETS + 1)
+        assert "that is no APDU" in command.error("apdu", "decode", big)
+        assert "odd number" in command.error("apdu", "decode", "-", stdin=b"613")
+        assert command.error("apdu", "decode", "-", stdin=b"").startswith("error: ")
+
+    @pytest.mark.parametrize("name", ["yaz", "yaz-enums"])
+    def test_every_type_has_a_tree(self, name: str) -> None:
+        for sample in corpus.samples("yaz" if name == "yaz" else "yaz-enums"):
+            apdu = decode(sample.octets)
+            lines = [line.plain for line in trees.tree(apdu, full=True)]
+            assert lines[0] == apdu.asn1_name
+            names = {line.strip().partition(":")[0] for line in lines}
+            assert names >= set(to_json(apdu)[apdu.asn1_name])
+            assert all(line.isprintable() for line in lines)
+
+    def test_unlisted_values_and_externals(self) -> None:
+        external = External(
+            direct_reference=ObjectIdentifier("1.2.3"),
+            indirect_reference=7,
+            data_value_descriptor=b"what\x07",
+            encoding=Arbitrary(BitString(b"\xf0", 4)),
+        )
+        obj = to_json(apdus.ill_request())
+        obj["ILL-Request"]["iLL-service-type"] = ["responder-specific", 99]
+        obj["ILL-Request"]["responder-specific-service"] = {
+            "direct-reference": "1.2.3",
+            "indirect-reference": 7,
+            "data-value-descriptor": {"hex": external.data_value_descriptor.hex()}
+            if external.data_value_descriptor
+            else None,
+            "encoding": {"arbitrary": {"hex": "f0", "unused-bits": 4}},
+        }
+        request = from_json(obj)
+        assert isinstance(request, ILLRequest)
+        assert request.responder_specific_service == external
+        lines = [line.plain.strip() for line in trees.tree(request)]
+        for line in (
+            "2: unlisted (99)",
+            "direct-reference: 1.2.3",
+            "indirect-reference: 7",
+            "data-value-descriptor: what\\x07",
+            "arbitrary: f0 (1 octets), 4 bits of them unused",
+        ):
+            assert line in lines
+        obj["ILL-Request"]["responder-specific-service"] = {"encoding": {"octet-aligned": {"hex": "00" * 40}}}
+        request = from_json(obj)
+        assert isinstance(request, ILLRequest)
+        assert request.responder_specific_service == External(encoding=OctetAligned(bytes(40)))
+        whole = "\n".join(line.plain for line in trees.tree(request))
+        assert f"octet-aligned: {bytes(32).hex(' ')} ... (40 octets)" in whole
+
+
+class TestEncode:
+    def test_what_decode_wrote_is_read_back(self, command: Command, file: Path, tmp_path: Path) -> None:
+        source = tmp_path / "request.json"
+        source.write_text(command.text("apdu", "decode", file, "--json"), encoding="ascii")
+        assert command("apdu", "encode", source).stdout_bytes == OCTETS
+        assert command.text("apdu", "encode", source, "--hex") == f"{OCTETS.hex()}\n"
+        output = tmp_path / "out.ber"
+        assert command.text("apdu", "encode", source, "--output", output) == ""
+        assert output.read_bytes() == OCTETS
+        assert "cannot write" in command.error("apdu", "encode", source, "-o", tmp_path)
+
+    def test_json_that_is_no_apdu(self, command: Command) -> None:
+        error = command.error("apdu", "encode", "-", stdin=b'{"Shiped": {}}')
+        assert "standard input is no APDU in JSON" in error
+        assert "did you mean 'Shipped'" in error
+
+    def test_octets_do_not_go_to_a_terminal(
+        self, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source = tmp_path / "request.json"
+        source.write_text(json.dumps(to_json(decode(file.read_bytes()))), encoding="ascii")
+
+        class Terminal(io.StringIO):
+            def isatty(self) -> bool:
+                return True
+
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stdout", terminal)
+        with pytest.raises(GatewayError, match="confuse the terminal"):
+            commands.encode(str(source))
+        assert terminal.getvalue() == ""
+
+
+class TestSend:
+    @pytest.mark.parametrize("to", ["nowhere", ":1611", "host:", "host:0", "host:99999", "host:x"])
+    def test_an_address_is_a_host_and_a_port(self, command: Command, file: Path, to: str) -> None:
+        assert "HOST:PORT" in command.error("apdu", "send", file, "--to", to, code=2)
+
+    def test_nobody_listens(self, command: Command, file: Path) -> None:
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            port = bound.getsockname()[1]
+            error = command.error("apdu", "send", file, "--to", f"127.0.0.1:{port}")
+        assert error.startswith(f"error: cannot connect to 127.0.0.1:{port}: ")
+
+
+class TestListen:
+    def test_a_port_that_is_taken(self, command: Command) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            assert f"cannot listen on 127.0.0.1:{port}" in command.error("apdu", "listen", "--port", port)
