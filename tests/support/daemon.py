@@ -335,6 +335,8 @@ class Peer:
 
     def __init__(self, port: int, *, source: str = HOST) -> None:
         self._socket = socket.create_connection((HOST, port), PATIENCE, (source, 0))
+        # What is sent in pieces shall arrive in pieces.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._framer = Framer()
         self._elements: list[bytes] = []
 
