@@ -241,9 +241,7 @@ def partner_row(partner: Partner) -> dict[str, Json]:
 def partner(one: Partner, settings: Settings) -> dict[str, Json]:
     """One partner with every setting and the routes that concern it; durations are in seconds."""
     routes = [route for local in settings.local if (route := settings.route(local, one)) is not None]
-    settings_of = plain(one)
-    if not isinstance(settings_of, dict):
-        raise TypeError("a partner is an object in JSON")
+    settings_of = {field.name: plain(getattr(one, field.name)) for field in dataclasses.fields(one)}
     return {**settings_of, "routes": plain(routes)}
 
 

@@ -4,6 +4,9 @@ import io
 import json
 import socket
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -168,6 +171,46 @@ class TestSend:
             port = bound.getsockname()[1]
             error = command.error("apdu", "send", file, "--to", f"127.0.0.1:{port}")
         assert error.startswith(f"error: cannot connect to 127.0.0.1:{port}: ")
+
+    def test_what_comes_back_is_shown(self, command: Command, file: Path) -> None:
+        answer = encode(apdus.message(apdus.ill_request(), "Thank you"))
+        with answering(answer) as (port, received):
+            shown = command.text("apdu", "send", file, "--to", f"127.0.0.1:{port}", "--two-way")
+            assert received.result(timeout=10) == OCTETS
+        assert f"from 127.0.0.1:{port}, {len(answer)} octets:\nMessage\n" in shown
+        assert "  note: Thank you\n" in shown
+
+    def test_what_comes_back_and_cannot_be_read_is_dumped(self, command: Command, file: Path) -> None:
+        with answering(b"220 mail.example ESMTP\x1b\r\n") as (port, _):
+            shown = command.text("apdu", "send", file, "--to", f"127.0.0.1:{port}", "--two-way")
+        assert "unreadable: " in shown
+        assert "220 mail.example" in shown
+        assert "\x1b" not in shown
+
+    def test_a_peer_that_says_nothing_and_closes_is_not_waited_for(
+        self, command: Command, file: Path
+    ) -> None:
+        with answering(b"") as (port, _):
+            to = f"127.0.0.1:{port}"
+            assert command.text("apdu", "send", file, "--to", to, "--two-way", "--wait", "3600") == ""
+
+
+@contextmanager
+def answering(octets: bytes) -> Iterator[tuple[int, Future[bytes]]]:
+    """A peer that takes one APDU, answers with these octets and closes; its port, and what it took."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        server.settimeout(10)
+
+        def serve() -> bytes:
+            connection, _ = server.accept()
+            with connection:
+                taken = b""
+                while len(taken) < len(OCTETS) and (data := connection.recv(65_536)):
+                    taken += data
+                connection.sendall(octets)
+            return taken
+
+        yield server.getsockname()[1], pool.submit(serve)
 
 
 class TestListen:
