@@ -23,7 +23,7 @@ def names_patron(contents: Contents) -> bool:
     wrong with a message is often seen in them alone.
     """
     if contents.apdu is not None:
-        return _client_id_of(contents.apdu)
+        return isinstance(contents.apdu, _WITH_CLIENT_ID) and contents.apdu.client_id is not None
     if not contents.octets:
         return False
     first = contents.octets[0]
@@ -32,10 +32,4 @@ def names_patron(contents: Contents) -> bool:
 
 def without_client_id(apdu: ILLApdu) -> ILLApdu:
     """The APDU as it is shown without being asked for patron data."""
-    if isinstance(apdu, _WITH_CLIENT_ID) and apdu.client_id is not None:
-        return dataclasses.replace(apdu, client_id=None)
-    return apdu
-
-
-def _client_id_of(apdu: ILLApdu) -> bool:
-    return isinstance(apdu, _WITH_CLIENT_ID) and apdu.client_id is not None
+    return dataclasses.replace(apdu, client_id=None) if isinstance(apdu, _WITH_CLIENT_ID) else apdu

@@ -229,11 +229,6 @@ def _name_of(contents: Contents, processing: ProcessingRecord | None) -> str:
     return "unreadable"
 
 
-def newest_delivery(deliveries: Sequence[Delivery]) -> OutboxRecord | None:
-    """The latest sending of a message."""
-    return deliveries[-1].row if deliveries else None
-
-
 def heads_of(rows: Sequence[OutboxRecord]) -> frozenset[OutboxId]:
     """The rows, of all that are unfinished, that nothing of their lane stands in front of."""
     first: dict[str, OutboxId] = {}

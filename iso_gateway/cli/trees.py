@@ -12,7 +12,6 @@ from rich.text import Text
 from asn1.ill import ILLApdu
 from asn1.schema import (
     Arbitrary,
-    Choice,
     EDIFACTString,
     Enumerated,
     External,
@@ -64,9 +63,6 @@ def _member(name: str, wire_type: Type, value: Any, depth: int, *, full: bool) -
             yield _line(depth, name, f"{value.asn1_name} ({value.value})")
         case type() if isinstance(value, Unlisted):
             yield _line(depth, name, f"unlisted ({value.value})")
-        case type() if issubclass(wire_type, Choice):
-            yield _line(depth, name)
-            yield from _components(value, depth + 1, full=full)
         case type():
             yield _line(depth, name)
             yield from _components(value, depth + 1, full=full)
