@@ -346,6 +346,11 @@ class Peer:
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
+    @property
+    def port(self) -> int:
+        """Our own port, which tells this connection from others."""
+        return int(self._socket.getsockname()[1])
+
     def fileno(self) -> int:
         """The descriptor, to wait on."""
         return self._socket.fileno()
