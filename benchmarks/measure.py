@@ -2,8 +2,8 @@
 
 Theory of operation. A figure alone says more about the machine than about us, and the machine is shared. So
 each round measures the baseline and ours one right after the other, the ratio is taken within the round, and
-what is shown is the median over the rounds with the least and the greatest beside it. A ratio is always a
-ratio of speeds: 1 is as fast as the baseline, 10 ten times as fast.
+what is shown is the median over the rounds, of the figures and of the ratios, with the least and the greatest.
+A ratio is always one of speeds: 1 is as fast as the baseline, 10 ten times as fast.
 """
 
 from collections.abc import Sequence
@@ -107,7 +107,7 @@ class Row:
 
 def table(rows: Sequence[Row]) -> str:
     """Give the rows as a table for people."""
-    head = ("what", "iso-gateway", "baseline", "unit", "ratio", "(range)", "CPU µs", "baseline is")
+    head = ("what", "iso-gateway", "", "baseline", "", "unit", "ratio", "", "CPU µs", "baseline is")
     lines = [head, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
@@ -117,17 +117,22 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    ratios = row.ratios
     return (
         row.what,
         f"{row.ours:,.0f}",
+        _range([one.ours for one in row.rounds], ",.0f"),
         f"{row.baseline:,.0f}",
+        _range([one.baseline for one in row.rounds], ",.0f"),
         row.unit.value,
-        f"{median(ratios):.3f}",
-        f"({min(ratios):.3f}-{max(ratios):.3f})",
+        f"{median(row.ratios):.3f}",
+        _range(row.ratios, ".3f"),
         "" if row.cpu is None else f"{row.cpu:,.0f}",
         row.against,
     )
+
+
+def _range(figures: Sequence[float], form: str) -> str:
+    return f"({min(figures):{form}}-{max(figures):{form}})"
 
 
 def file_system(directory: Path) -> str:

@@ -21,6 +21,11 @@ from tests.support.yaz import find_yaz_illclient, yaz_illclient
 ROOT: Final = Path(__file__).parent.parent.parent
 EXAMPLE: Final = ROOT / "examples" / "yaz-illclient.conf"
 
+ROW: Final = (
+    r"(.+?)  +([\d,]+) +\([\d,]+-[\d,]+\) +([\d,]+) +\([\d,]+-[\d,]+\)"
+    r" +(?:µs/APDU|per second) +(\d+\.\d{3}) .*"
+)
+
 #: What stands at the beginning of the rows, in order.
 ROWS: Final = (
     "decode ILL-Request of yaz-illclient",
@@ -41,7 +46,7 @@ def test_a_quick_run_prints_a_row_for_each_measurement(tmp_path: Path) -> None:
     assert end.startswith("load now ")
     assert len(rows) == len(ROWS)
     for expected, row in zip(ROWS, rows, strict=True):
-        found = re.fullmatch(r"(.+?)  +([\d,]+) +([\d,]+) +(?:µs/APDU|per second) +(\d+\.\d{3}) .*", row)
+        found = re.fullmatch(ROW, row)
         assert found is not None, row
         assert found[1].startswith(expected)
         assert all(float(figure.replace(",", "")) > 0 for figure in found.groups()[1:])
@@ -61,9 +66,9 @@ def test_a_ratio_is_one_of_speeds_taken_within_each_round() -> None:
     assert cost.ratios == [0.5, 0.25, 1.0]
     assert rate.ratios == [2.0, 4.0, 1.0]
     assert (cost.ours, cost.baseline, cost.cpu) == (4.0, 1.0, None)
-    assert [line.split()[4:6] for line in table([cost, rate]).splitlines()[1:]] == [
-        ["0.500", "(0.250-1.000)"],
-        ["second", "2.000"],
+    assert [line.split() for line in table([cost, rate]).splitlines()[1:]] == [
+        ["cost", "4", "(2-5)", "1", "(1-5)", "µs/APDU", "0.500", "(0.250-1.000)", "bare"],
+        ["rate", "4", "(2-5)", "1", "(1-5)", "per", "second", "2.000", "(1.000-4.000)", "bare"],
     ]
 
 
