@@ -2,7 +2,7 @@
 
 Theory of operation. A figure alone says more about the machine than about us, and the machine is shared. So
 each round measures the baseline and ours one right after the other, the ratio is taken within the round, and
-what is shown is the median over the rounds, of the figures and of the ratios, with the least and the greatest.
+what is shown is the median of the rounds, of figures and ratios alike, with the least and the greatest.
 A ratio is always one of speeds: 1 is as fast as the baseline, 10 ten times as fast.
 """
 
