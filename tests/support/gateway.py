@@ -35,7 +35,7 @@ from iso_gateway.store.records import (
 from iso_gateway.store.tables import metadata
 from iso_gateway.store.unit_of_work import UnitOfWork
 
-#: Ten in the morning in Vancouver.
+#: Ten in the morning where BEX is.
 MORNING: Final = datetime(2026, 11, 16, 18, 0, tzinfo=UTC)
 #: Where the partners of `settings_in` send from, and where nobody does.
 AT_YAZ: Final = "127.0.0.1:40001"
@@ -73,8 +73,9 @@ SFU: Final = Partner(
 UBC: Final = Partner(
     name="UBC", symbols=(_symbol("ILLUME:UBC"),), transport=_tcp("ubc.example"), tables=TableProfile.LENIENT
 )
+#: Eight hours behind Greenwich the whole year: rules of summer time change, and tests should not.
 BEX: Final = LocalSymbol(
-    name="BEX", symbol=_symbol("ILLUME:BEX"), aliases=(_symbol("BEX"),), time_zone="America/Vancouver"
+    name="BEX", symbol=_symbol("ILLUME:BEX"), aliases=(_symbol("BEX"),), time_zone="Etc/GMT+8"
 )
 
 
