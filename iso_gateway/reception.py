@@ -328,7 +328,7 @@ class Reception:
             and isinstance(case.apdu, ILLRequest)
             and partner.acknowledge is Acknowledge.STATUS_REPORT
         ):
-            answer = self._status_report(case.parties, half, outcome.state.state)
+            answer = self._status_report(case, half, outcome.state.state)
         self._uow.messages.processed(
             self._message.id,
             at=self._at,
@@ -413,7 +413,7 @@ class Reception:
                     self._tell(MESSAGE_REFUSED, half, {"reason": outcome.reason})
                     answer = self._report(case.header, report, case.parties.partner, half)
                 case effects.SendApdu(service=Service.STR):
-                    answer = self._status_report(case.parties, half, state)
+                    answer = self._status_report(case, half, state)
                 case effects.RaiseAttention(reason=reason):
                     self._tell(ATTENTION, half, {"reason": reason})
                 case effects.NoteInferred(row=row):
@@ -425,9 +425,13 @@ class Reception:
                     assert_never(effect)
         return answer
 
-    def _status_report(self, parties: _Parties, half: HalfRecord, state: State) -> MessageId | None:
+    def _status_report(self, case: _Case, half: HalfRecord, state: State) -> MessageId | None:
         """Answer with where the transaction stands."""
-        request = original_request(self._uow, half)
+        parties = case.parties
+        if case.half is None and isinstance(case.apdu, ILLRequest):
+            request = case.apdu
+        else:
+            request = original_request(self._uow, half)
         frame = compose.frame_for(
             request,
             local=parties.local.symbol,
