@@ -66,7 +66,7 @@ def _head(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Itera
     yield Text.assemble(
         (f"Request {half.id}: ", "bold"),
         text(words.state_in_words(half.state), "bold"),
-        f", we are the {words.role_in_words(half.role)}",
+        f", we are the {words.role_in_words(half.role)}; times in {record.zone}",
     )
     if summary is None:
         yield Text(f"  what it was for: {rendering.DISPOSED}")
