@@ -17,6 +17,7 @@ import structlog
 from config.settings import RetryPolicy, Settings
 from iso_gateway.errors import DeliveryError, StoreError
 from iso_gateway.outbox.policy import GiveUp, RetryAt, after_failure
+from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import OutboxId, OutboxRecord
 from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.writer import Writer
@@ -254,13 +255,14 @@ class Dispatcher:
         held = uow.outbox.gave_up(row.id, fence, now, reason)
         if held:
             known = () if row.message_id is None else uow.messages.processings(row.message_id)
-            uow.events.append(
-                kind=NOT_DELIVERED,
-                half_id=known[-1].half_id if known else None,
-                message_id=row.message_id,
-                detail={"reason": reason},
-                at=now,
+            half_id = known[-1].half_id if known else None
+            told = partial(
+                uow.events.append, kind=NOT_DELIVERED, half_id=half_id, message_id=row.message_id, at=now
             )
+            try:
+                told(detail={"reason": reason})
+            except KeyDisposedError:
+                told(detail=None)
         return held
 
     def _policy(self, row: OutboxRecord) -> RetryPolicy:

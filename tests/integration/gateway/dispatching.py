@@ -1,0 +1,105 @@
+"""A dispatcher between a real outbox and a wire made of memory."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.store.writer import Writer
+from tests.support.gateway import Desk
+
+#: Nothing here takes long; what does, hangs.
+PATIENCE = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transmission:
+    """Octets that were handed to the wire."""
+
+    octets: bytes
+    partner: str | None
+    connection_id: str | None
+
+
+@dataclass(slots=True)
+class Wire:
+    """A transmitter that keeps what it is given, fails when told to, and waits where told to.
+
+    `failing` holds, by partner, the exceptions that its next transmissions end in. `held` makes every
+    transmission wait until `release`.
+    """
+
+    sent: list[Transmission] = field(default_factory=list)
+    failing: dict[str | None, list[Exception]] = field(default_factory=lambda: defaultdict(list))
+    held: bool = False
+    _begun: asyncio.Queue[Transmission] = field(default_factory=asyncio.Queue)
+    _gates: list[asyncio.Event] = field(default_factory=list)
+
+    async def transmit(self, octets: bytes, *, partner: str | None, connection_id: str | None) -> None:
+        transmission = Transmission(octets=octets, partner=partner, connection_id=connection_id)
+        self.sent.append(transmission)
+        gate = asyncio.Event()
+        self._gates.append(gate)
+        self._begun.put_nowait(transmission)
+        if self.held:
+            await gate.wait()
+        if self.failing[partner]:
+            raise self.failing[partner].pop(0)
+
+    async def begun(self) -> Transmission:
+        """Wait for the next transmission to begin."""
+        async with asyncio.timeout(PATIENCE):
+            return await self._begun.get()
+
+    def release(self, number: int | None = None) -> None:
+        """Let the transmission of a number (from 0) end, or all of them, those to come included."""
+        if number is not None:
+            self._gates[number].set()
+            return
+        self.held = False
+        for gate in self._gates:
+            gate.set()
+
+
+class LogLines:
+    """The log, to wait for: what is logged has been stored."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+        self.lines.append(dict(event))
+        self._queue.put_nowait(dict(event))
+        raise structlog.DropEvent
+
+    async def until(self, event: str) -> dict[str, Any]:
+        """Wait for the next line of a kind, passing over others."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                line = await self._queue.get()
+                if line["event"] == event:
+                    return line
+
+
+@asynccontextmanager
+async def dispatching(desk: Desk, wire: Wire, *, owner: str = "one") -> AsyncIterator[Dispatcher]:
+    """Run a dispatcher on the desk's database; at the end it finishes what it has in hand."""
+    writer = Writer(desk.site.store)
+    dispatcher = Dispatcher(
+        desk.site.settings, writer, wire, owner=owner, clock=desk.clock, chance=lambda: 0.5
+    )
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        yield dispatcher
+    finally:
+        wire.release()
+        dispatcher.stop()
+        async with asyncio.timeout(PATIENCE):
+            await running
+        await asyncio.to_thread(writer.close)
