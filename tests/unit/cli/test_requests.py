@@ -85,7 +85,7 @@ class TestShow:
     def test_the_history_is_a_ladder(self, command: Command, columns: int) -> None:
         command.columns = columns
         lines = command.text("requests", "show", 1).splitlines()
-        assert lines[0] == "Request 1: Shipped, we are the lender"
+        assert lines[0] == "Request 1: Shipped, we are the lender; times in America/Vancouver"
         ends = next(line for line in lines if "borrower YAZ" in line)
         assert ends.index("borrower YAZ") < ends.index("lender BEX")
 
