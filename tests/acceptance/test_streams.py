@@ -4,6 +4,8 @@ import random
 from contextlib import ExitStack
 from typing import Final
 
+import pytest
+
 from asn1.codec import decode, encode
 from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
 from tests.support import corpus
@@ -28,6 +30,7 @@ def a_thousand() -> list[bytes]:
     return chosen
 
 
+@pytest.mark.slow
 def test_a_thousand_apdus_in_random_fragments_are_read_as_the_same_thousand(gateway: RunningDaemon) -> None:
     apdus = a_thousand()
     stream = b"".join(apdus)
