@@ -8,7 +8,7 @@ import pytest
 
 from asn1 import ill
 from asn1.ill import ILLServiceType, TransactionResults
-from config.settings import Settings
+from config.settings import ListenerMode, MailTransport, Settings, TcpTransport
 from iso_gateway import action, primitives
 from iso_gateway.errors import (
     GatewayError,
@@ -18,10 +18,11 @@ from iso_gateway.errors import (
     StoreError,
 )
 from iso_gateway.primitives import ResponderPrimitive
-from iso_gateway.protocol.events import Service
-from iso_gateway.protocol.states import TableProfile
+from iso_gateway.protocol import effects, machine
+from iso_gateway.protocol.events import Event, Service
+from iso_gateway.protocol.states import HalfState, TableProfile
 from iso_gateway.record import half_state
-from iso_gateway.store.records import Basis, HalfId, InputKind
+from iso_gateway.store.records import Basis, HalfId, InputKind, Transport
 from tests.support import apdus, gateway
 from tests.support.gateway import AT_SFU, AT_UBC, Desk
 
@@ -205,6 +206,72 @@ class TestPerformed:
             uow.transactions.dispose(desk.half(half).transaction_id, at=desk.clock.now)
         with desk.reading() as uow, pytest.raises(StoreError):
             uow.messages.raw(acted.message_id)
+
+    @pytest.mark.parametrize(
+        ("transport", "kind"),
+        [
+            (TcpTransport(host="sfu.example", port=1611), Transport.TCP_ONE_WAY),
+            (
+                TcpTransport(host="sfu.example", port=499, mode=ListenerMode.TWO_WAY),
+                Transport.TCP_TWO_WAY,
+            ),
+            (MailTransport(address="ill@sfu.example"), Transport.MAIL),
+        ],
+    )
+    def test_a_message_says_how_it_is_to_travel(
+        self, settings: Settings, transport: TcpTransport | MailTransport, kind: Transport
+    ) -> None:
+        with Desk.open(gateway.with_partner(settings, replace(gateway.SFU, transport=transport))) as desk:
+            half = desk.begin(REQUEST, peer=AT_SFU)
+            acted = desk.act(half, SHIP)
+            with desk.reading() as uow:
+                assert uow.messages.get(acted.message_id).transport is kind
+
+
+class TestContract:
+    """What the machine never asks for after a local primitive; should it, nothing is stored."""
+
+    def with_effects(self, monkeypatch: pytest.MonkeyPatch, *asked: effects.Effect, instead: bool) -> None:
+        advance = machine.advance
+
+        def advanced(state: HalfState, event: Event, now: datetime) -> machine.Outcome:
+            outcome = advance(state, event, now)
+            return replace(outcome, effects=asked if instead else (*outcome.effects, *asked))
+
+        monkeypatch.setattr(machine, "advance", advanced)
+
+    def test_a_timer_that_is_stopped_needs_nothing_yet(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        half = desk.begin(REQUEST, peer=AT_SFU)
+        self.with_effects(monkeypatch, effects.ClearTimer(), instead=False)
+        assert desk.act(half, SHIP).state == "SHIPPED"
+
+    @pytest.mark.parametrize(
+        ("asked", "instead"),
+        [
+            (effects.Indicate(service=Service.SHI), False),
+            (effects.SetTimer(at=gateway.MORNING), False),
+            (effects.ClearTimer(), True),
+        ],
+    )
+    def test_anything_else_is_our_own_mistake_and_leaves_no_trace(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch, asked: effects.Effect, *, instead: bool
+    ) -> None:
+        half = desk.begin(REQUEST, peer=AT_SFU)
+        counts, before = desk.counts(), desk.half(half)
+        self.with_effects(monkeypatch, asked, instead=instead)
+        with pytest.raises(AssertionError, match="the machine"):
+            desk.act(half, SHIP)
+        assert (desk.counts(), desk.half(half)) == (counts, before)
+
+    def test_so_it_is_after_an_apdu(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        half = desk.begin(REQUEST, peer=AT_SFU)
+        before = desk.half(half)
+        self.with_effects(monkeypatch, effects.SendApdu(service=Service.EXP), instead=False)
+        with pytest.raises(AssertionError, match="after Cancel"):
+            desk.receive(apdus.cancel(REQUEST), peer=AT_SFU)
+        assert desk.half(half) == before
 
 
 class TestPossible:

@@ -98,7 +98,7 @@ class TestOrder:
         self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "CONCURRENCY", 2)
-        halves = [begun(desk, number) for number in range(3)]
+        halves = [begun(desk, number) for number in range(4)]
         for number, half in enumerate(halves):
             say(desk, half, str(number))
         wire.held = True
