@@ -133,6 +133,7 @@ def up() -> Iterator[PartnerListener]:
 def gateway(up: PartnerListener, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
     """A gateway whose partner ZED is up, and whose partner YAZ is down."""
     installation = Installation(tmp_path_factory.mktemp("gateway"), zed_port=up.port)
+    installation.add_partner("DUO", port=up.port, mode=TWO_WAY)
     with installation.running() as daemon:
         yield daemon
 
@@ -180,3 +181,38 @@ def test_answers_on_one_connection_come_in_the_order_of_the_questions(gateway: R
         peer.finish()
         assert peer.rest() == b""
     assert [one.transaction_id for one in answers] == [one.transaction_id for one in requests]
+
+
+def test_a_partner_may_answer_on_the_connection_that_we_open(
+    gateway: RunningDaemon, up: PartnerListener
+) -> None:
+    request = ill_request(transaction="both ways", requester="ILLUME:DUO")
+    gateway.exchange(ONE_WAY, request)
+    half_id = half_of(gateway, "both ways")
+    acted = gateway.installation.act(half_id, primitives.SendMessage(note="Is volume 2 enough?"))
+    with up.accept() as partner:
+        assert decode(partner.answer()) == acted.apdu
+        partner.send(status_query(request))
+        assert status_in(partner.answer()) is CurrentState.iN_PROCESS
+        partner.send(cancel(request))
+        partner.finish()
+        assert partner.rest() == b""
+    assert state_of(gateway, half_id) == "CANCEL-PENDING"
+
+
+def test_what_waits_for_a_partner_without_a_file_is_sent_when_it_has_one_again(tmp_path: Path) -> None:
+    with PartnerListener().listen() as partner:
+        installation = Installation(tmp_path)
+        with installation.running() as gateway:
+            gateway.exchange(ONE_WAY, cancel(ill_request()))
+            gateway.await_line("apdu.deferred")
+        file = tmp_path / "partners" / "yaz.toml"
+        content = file.read_text(encoding="utf-8")
+        file.unlink()
+        with installation.running() as gateway:
+            line = gateway.await_line("apdu.deferred")
+            assert line["reason"] == "partner YAZ is not configured: put its file back"
+        file.write_text(content.replace("port = 1\n", f"port = {partner.port}\n"), encoding="utf-8")
+        with installation.running() as gateway:
+            assert partner.octets() == installation.sent()[0].octets
+            gateway.await_line("apdu.delivered")

@@ -1,6 +1,5 @@
 """Starting and stopping: what is in hand is finished, and what cannot start says why."""
 
-import os
 import signal
 import socket
 from pathlib import Path
@@ -11,22 +10,9 @@ import pytest
 from asn1.codec import decode, encode
 from asn1.ill import StatusOrErrorReport
 from tests.support.apdus import cancel, ill_request
-from tests.support.daemon import HOST, ONE_WAY, TWO_WAY, Installation
+from tests.support.daemon import HOLD, HOST, ONE_WAY, TWO_WAY, Installation
 
 REQUEST: Final = ill_request()
-
-#: Between storing and classifying, wait until the named pipe `go` has been opened and closed by the test.
-WAIT_BEFORE_PROCESSING: Final = """
-import asyncio
-from pathlib import Path
-from iso_gateway.daemon import Intake
-process = Intake.process
-async def later(self, message_id):
-    print('{"event": "held"}', flush=True)
-    await asyncio.to_thread(Path("go").read_bytes)
-    return await process(self, message_id)
-Intake.process = later
-"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -39,13 +25,12 @@ def test_it_ends_with_status_0_when_it_is_told_to(tmp_path: Path, number: signal
 
 def test_a_request_in_hand_is_answered_before_it_ends(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
-    os.mkfifo(tmp_path / "go")
-    with installation.running(before=WAIT_BEFORE_PROCESSING) as gateway, gateway.connect(TWO_WAY) as peer:
+    with installation.running(before=HOLD) as gateway, gateway.connect(TWO_WAY) as peer:
         peer.send(REQUEST)
         gateway.await_line("held")
         gateway.tell(signal.SIGTERM)
         gateway.await_line("gateway.stopping")
-        (tmp_path / "go").write_bytes(b"")
+        gateway.release()
         assert isinstance(decode(peer.answer()), StatusOrErrorReport)
         peer.finish()
         assert peer.rest() == b""

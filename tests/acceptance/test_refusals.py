@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -30,7 +31,7 @@ from tests.support.apdus import (
     system_id,
     text,
 )
-from tests.support.daemon import ONE_WAY, TWO_WAY, Installation, PartnerListener, RunningDaemon, Stored
+from tests.support.daemon import HOLD, ONE_WAY, TWO_WAY, Installation, PartnerListener, RunningDaemon, Stored
 
 #: An address of this machine that the partner NEAR sends from, and one that it does not.
 NEAR_IS_HERE: Final = "127.0.0.2"
@@ -318,6 +319,19 @@ class TestOnAOneWayConnection:
             ] * 2
             assert nothing_waits(gateway)
             assert trap.is_quiet()
+
+
+def test_a_stranger_who_has_gone_is_not_looked_for(tmp_path: Path) -> None:
+    installation = Installation(tmp_path)
+    with installation.running(before=HOLD) as gateway:
+        with gateway.connect(TWO_WAY) as peer:
+            peer.send(ill_request(requester="ILLUME:WHO"))
+            gateway.await_line("held")
+            peer.reset()
+        gateway.release()
+        line = gateway.await_line("apdu.not-delivered")
+        assert line["reason"] == "the connection to answer on is closed, and its sender is unknown"
+        assert nothing_waits(gateway)
 
 
 @pytest.mark.parametrize("listener", [ONE_WAY, TWO_WAY])

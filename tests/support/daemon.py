@@ -54,6 +54,20 @@ COMMAND: Final = Path(sys.executable).with_name("iso-gateway")
 #: The same command, for what runs before it.
 RUN: Final = "import sys; from iso_gateway.cli.main import run; sys.exit(run())"
 
+#: For `before`: between storing and classifying, the daemon logs `held`, and waits until the named pipe `go`
+#: in the directory of the installation has been opened and closed (`release`).
+HOLD: Final = """
+import asyncio
+from pathlib import Path
+from iso_gateway.daemon import Intake
+process = Intake.process
+async def later(self, message_id):
+    print('{"event": "held"}', flush=True)
+    await asyncio.to_thread(Path("go").read_bytes)
+    return await process(self, message_id)
+Intake.process = later
+"""
+
 #: One line of the log.
 Line: TypeAlias = dict[str, Any]
 
@@ -105,17 +119,18 @@ class Installation:
         assert content.count(old) == 1, f"{old!r} stands {content.count(old)} times in {file}"
         path.write_text(content.replace(old, new), encoding="utf-8")
 
-    def add_partner(self, name: str, *, port: int = DOWN, keys: str = "") -> None:
+    def add_partner(self, name: str, *, port: int = DOWN, mode: str = ONE_WAY, keys: str = "") -> None:
         """Add a partner whose symbol is `ILLUME:` and its name.
 
         Args:
             name: what it is called.
             port: where we send to.
+            mode: how we send.
             keys: further lines of its file.
         """
         (self.directory / "partners" / f"{name}.toml").write_text(
             f'name = "{name}"\nsymbols = ["ILLUME:{name}"]\ntest = true\n{keys}\n'
-            f'[transport]\nkind = "tcp"\nhost = "{HOST}"\nport = {port}\nmode = "one-way"\n',
+            f'[transport]\nkind = "tcp"\nhost = "{HOST}"\nport = {port}\nmode = "{mode}"\n',
             encoding="ascii",
         )
 
@@ -143,6 +158,8 @@ class Installation:
 
     def start(self, *, before: str = "", tracer: Sequence[str | Path] = ()) -> "RunningDaemon":
         """Start a daemon, which may not come up; whoever calls this has to see to its end."""
+        if before == HOLD:
+            os.mkfifo(self.directory / "go")
         command: list[str | Path] = [sys.executable, "-c", f"{before}\n{RUN}"] if before else [COMMAND]
         return RunningDaemon(self, [*tracer, *command, "serve", "--config", self.config])
 
@@ -254,7 +271,7 @@ class RunningDaemon:
 
     def connect(self, listener: str, *, source: str = HOST) -> "Peer":
         """Connect to a listener, from an address of this machine."""
-        return Peer(self._ports[listener], source=source)
+        return Peer(socket.create_connection((HOST, self._ports[listener]), PATIENCE, (source, 0)))
 
     def exchange(self, listener: str, octets: bytes | ILLApdu, *, source: str = HOST) -> bytes:
         """Send on a connection of its own, end our side, and give all that came back until the orderly close.
@@ -304,6 +321,10 @@ class RunningDaemon:
         self._reader.join(PATIENCE)
         return status
 
+    def release(self) -> None:
+        """Let a daemon that runs with HOLD go on."""
+        (self.installation.directory / "go").write_bytes(b"")
+
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal."""
         # The group, because a tracer does not pass signals on.
@@ -331,10 +352,10 @@ class RunningDaemon:
 
 
 class Peer:
-    """A peer that connects to the gateway: blocking, and done when the `with` is left."""
+    """The far end of a connection with the gateway: blocking, and done when the `with` is left."""
 
-    def __init__(self, port: int, *, source: str = HOST) -> None:
-        self._socket = socket.create_connection((HOST, port), PATIENCE, (source, 0))
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
         # What is sent in pieces shall arrive in pieces.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._framer = Framer()
@@ -369,7 +390,7 @@ class Peer:
         self._socket.close()
 
     def answer(self) -> bytes:
-        """Give the octets of the next APDU that comes back, while the connection stays open."""
+        """Give the octets of the next APDU that comes, while the connection stays open."""
         while not self._elements:
             octets = self._socket.recv(65_536)
             assert octets, "the gateway ended the connection without an answer"
@@ -414,15 +435,16 @@ class PartnerListener:
     def __exit__(self, *_: object) -> None:
         self._server.close()
 
+    def accept(self) -> Peer:
+        """Take one connection, and keep it open."""
+        connection, _ = self._server.accept()
+        connection.settimeout(PATIENCE)
+        return Peer(connection)
+
     def octets(self) -> bytes:
         """Take one connection and give everything that came on it; the close is the receipt."""
-        connection, _ = self._server.accept()
-        with connection:
-            connection.settimeout(PATIENCE)
-            octets = b""
-            while more := connection.recv(65_536):
-                octets += more
-            return octets
+        with self.accept() as peer:
+            return peer.rest()
 
     def apdu(self) -> ILLApdu:
         """Take one connection and give the APDU that came on it."""
