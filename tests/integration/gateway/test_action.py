@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import structlog
 
 from asn1 import ill
 from asn1.ill import ILLServiceType, TransactionResults
@@ -21,7 +22,7 @@ from iso_gateway.primitives import ResponderPrimitive
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.events import Event, Service
 from iso_gateway.protocol.states import HalfState, TableProfile
-from iso_gateway.record import half_state
+from iso_gateway.record import INFERRED_ROW, half_state
 from iso_gateway.store.records import Basis, HalfId, InputKind, Transport
 from tests.support import apdus, gateway
 from tests.support.gateway import AT_SFU, AT_UBC, Desk
@@ -190,6 +191,18 @@ class TestPerformed:
         desk.act(half, primitives.ReportOverdue(date_due=DUE))
         reasons = [event.detail for event in desk.events() if event.kind == "attention"]
         assert reasons == [{"reason": "OVERDUE requested in IN-PROCESS: shipping was not reported"}]
+
+    def test_every_use_of_an_inferred_row_is_logged(self, desk: Desk) -> None:
+        half = desk.begin(FROM_UBC, peer=AT_UBC)
+        with structlog.testing.capture_logs() as lines:
+            desk.act(half, primitives.RecallItem())
+            desk.receive(apdus.renew(FROM_UBC), peer=AT_UBC)
+            desk.receive(apdus.message(FROM_UBC), peer=AT_UBC)
+        inferred = [line for line in lines if line["event"] == INFERRED_ROW]
+        assert [(line["state"], line["event_code"], line["next_state"]) for line in inferred] == [
+            ("IN-PROCESS", "RCLreq", "RECALL"),
+            ("RECALL", "REN", "RECALL"),
+        ]
 
     def test_order_is_kept_in_one_lane(self, desk: Desk) -> None:
         half = desk.begin(REQUEST, peer=AT_SFU)
@@ -406,6 +419,15 @@ class TestServiceDateTime:
                 "20241103 013002",
                 "20241103 024000",
             ]
+
+    def test_it_grows_when_the_clock_is_set_back_into_that_hour(self, settings: Settings) -> None:
+        vancouver = replace(gateway.BEX, time_zone="America/Vancouver")
+        with Desk.open(replace(settings, local=(vancouver,), routes=())) as desk:
+            half = desk.begin(REQUEST, peer=AT_SFU)
+            for hour, minute in ((10, 30), (8, 40)):
+                desk.clock.now = datetime(2024, 11, 3, hour, minute, tzinfo=UTC)
+                desk.act(half, primitives.SendMessage(note="x"))
+            assert sent_at(desk) == ["20241103 023000", "20241103 023001"]
 
     def test_requests_do_not_wait_for_each_other(self, desk: Desk) -> None:
         first = desk.begin(REQUEST, peer=AT_SFU)

@@ -334,8 +334,9 @@ class TestLease:
         assert module.NOT_DELIVERED not in [event.kind for event in desk.events()]
 
     async def test_a_sending_that_outlasts_its_lease_is_not_begun_a_second_time(
-        self, desk: Desk, wire: Wire, lines: LogLines
+        self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(module, "PAUSE", 3600)
         say(desk, begun(desk, 1), "x")
         wire.held = True
         async with dispatching(desk, wire) as dispatcher:
@@ -346,6 +347,11 @@ class TestLease:
             dispatcher.wake()
             await wire.begun()
             assert said(wire) == ["x", "y"]
+            # Nor is the outbox looked at over and over meanwhile, though the first is due.
+            asked = desk.clock.asked
+            for _ in range(10):
+                await dispatcher.settled("another connection")
+            assert desk.clock.asked <= asked + 1
             wire.release()
             await lines.until(module.APDU_DELIVERED)
             await lines.until(module.APDU_DELIVERED)
