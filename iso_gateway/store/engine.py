@@ -185,7 +185,7 @@ def require_current(engine: Engine) -> None:
         _refuse_newer(engine, found)
         raise StoreError(
             f"database {describe(engine)!r} is at revision {found!r}, this version works with {newest()!r};"
-            " run iso-gateway db upgrade"
+            " start the gateway with iso-gateway serve, which upgrades it"
         )
 
 

@@ -80,7 +80,7 @@ class TestMigrations:
             Store(engine, ring)
 
     def test_a_store_needs_its_tables(self, open_database: Callable[[], Engine], ring: KeyRing) -> None:
-        with pytest.raises(StoreError, match=r"at revision 'base'.*run iso-gateway db upgrade"):
+        with pytest.raises(StoreError, match=r"at revision 'base'.*start the gateway"):
             Store(open_database(), ring)
 
     def test_half_an_upgrade_is_none(self, open_database: Callable[[], Engine]) -> None:
