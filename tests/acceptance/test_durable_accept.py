@@ -8,6 +8,7 @@ questions must be answered with no.
 import enum
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -105,6 +106,8 @@ def conversations(
     strace = require(shutil.which("strace"), "strace", "apt-get install strace")
     directory: Path = tmp_path_factory.mktemp("traced")
     file = directory / "trace"
+    attempt = subprocess.run([strace, "-o", file, "true"], capture_output=True, check=False)
+    require(attempt.returncode == 0, "the right to trace", "allow ptrace (CAP_SYS_PTRACE in a container)")
     tracer: list[str | Path] = [strace, "-f", "-yy", "-s", "16", "-e", f"trace={CALLS}", "-o", file, "--"]
     with Installation(directory).running(before=request.param, tracer=tracer) as gateway:
         with gateway.connect(ONE_WAY) as one_way:
