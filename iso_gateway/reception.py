@@ -327,6 +327,8 @@ class Reception:
             answer is None
             and isinstance(case.apdu, ILLRequest)
             and partner.acknowledge is Acknowledge.STATUS_REPORT
+            # Whoever sends one-way does not wait for it.
+            and self._message.transport is Transport.TCP_TWO_WAY
         ):
             answer = self._status_report(case, half, outcome.state.state)
         self._uow.messages.processed(

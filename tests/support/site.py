@@ -49,7 +49,7 @@ class Installation:
         self.site = Site.create_or_open(load(self.config), clock=self.clock)
 
     def receive(
-        self, apdu: ILLApdu | bytes, *, peer: str = "127.0.0.1:51234", two_way: bool = False
+        self, apdu: ILLApdu | bytes, *, peer: str = "127.0.0.1:51234", two_way: bool = True
     ) -> Processed:
         """Have an APDU, or any octets, come in: stored in one commit, classified in another.
 

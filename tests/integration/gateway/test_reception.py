@@ -98,10 +98,10 @@ class TestRequest:
             processed.half_id,
         )
 
-    def test_one_that_came_one_way_is_acknowledged_at_the_partners_address(self, desk: Desk) -> None:
-        desk.receive(REQUEST, two_way=False)
-        [answer] = desk.outgoing()
-        assert answer.to == ("YAZ", None)
+    def test_one_that_came_one_way_is_not_acknowledged(self, desk: Desk) -> None:
+        processed = desk.receive(REQUEST, two_way=False)
+        assert (processed.verdict, processed.answer) == (Verdict.APPLIED, None)
+        assert desk.outgoing() == []
 
     def test_permission_to_forward_is_remembered(self, desk: Desk) -> None:
         processed = desk.receive(apdus.ill_request(forwardable=True))

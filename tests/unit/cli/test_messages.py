@@ -89,7 +89,7 @@ class TestShow:
         assert shown.startswith("Message 1: ILL-Request, received\n")
         for line in (
             "  peer: 127.0.0.1:51234",
-            "  transport: tcp-one-way",
+            "  transport: tcp-two-way",
             "  verdict: applied",
             "  request: 1",
             "    item-id:",
