@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar, assert_never, cast
 
+from asn1.bounds import MAX_INTEGER_OCTETS, is_bit_string, is_integer, is_object_identifier, is_unlisted
 from asn1.elements import is_element
 from asn1.ill import APDUS, ILLApdu
-from asn1.rules import MAX_INTEGER_OCTETS, is_bit_string, is_integer, is_object_identifier, is_unlisted
 from asn1.schema import (
     EXTERNAL_COMPONENTS,
     NULL,

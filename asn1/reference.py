@@ -14,8 +14,7 @@ from typing import Any, Final, assert_never, cast
 from pyasn1.codec.ber import decoder, encoder
 from pyasn1.type import namedtype, tag, univ
 
-from asn1.elements import is_element
-from asn1.rules import (
+from asn1.bounds import (
     MAX_INTEGER_OCTETS,
     is_bit_string,
     is_integer,
@@ -23,6 +22,7 @@ from asn1.rules import (
     is_unlisted,
     numbers,
 )
+from asn1.elements import is_element
 from asn1.schema import (
     EXTERNAL_COMPONENTS,
     NULL,

@@ -10,9 +10,9 @@ unsegmented strings, the octets of each ANY as they came.
 from collections.abc import Sequence as SequenceABC
 from functools import cache
 
+from asn1.bounds import MAX_ARC_OCTETS, MAX_INTEGER_OCTETS, is_unlisted, numbers
 from asn1.elements import Element, header
 from asn1.errors import WireError, WireErrorKind
-from asn1.rules import MAX_ARC_OCTETS, MAX_INTEGER_OCTETS, is_unlisted, numbers
 from asn1.schema import (
     EXTERNAL_COMPONENTS,
     Apdu,

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from asn1 import ill
+from asn1.bounds import MAX_ENUMERATED
 from asn1.elements import header
-from asn1.rules import MAX_ENUMERATED
 from asn1.schema import (
     NULL,
     AnyValue,
