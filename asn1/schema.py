@@ -11,7 +11,7 @@ ASN.1 names are kept as the standard spells them, with `_` for `-`.
 
 import enum
 import types
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import (
     Annotated,
     Any,
@@ -111,11 +111,25 @@ class Named:
     primitive: Primitive
 
 
-class Sequence:
-    """Base of every SEQUENCE."""
+@dataclass(frozen=True, slots=True)
+class AnyValue:
+    """The value of an ANY: its whole encoding (tag, length, content), octet for octet."""
 
-    __slots__ = ()
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequence:
+    """Base of every SEQUENCE.
+
+    Args:
+        unknown: what came after the last component that the type knows, under context tags that it does not
+            know: kept octet for octet, and written again after the components. No component of the type.
+    """
+
     asn1_name: ClassVar[str]
+
+    unknown: tuple[AnyValue, ...] = ()
 
 
 class Apdu(Sequence):
@@ -203,13 +217,6 @@ class EDIFACTString(_IllStringOctets):
 
 ILLString: TypeAlias = GeneralString | EDIFACTString
 """ILL-String ::= CHOICE { general-string GeneralString, edifact-string EDIFACTString }, without tags."""
-
-
-@dataclass(frozen=True, slots=True)
-class AnyValue:
-    """The value of an ANY: its whole encoding (tag, length, content), octet for octet."""
-
-    octets: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +391,9 @@ _PRIMITIVES: dict[object, Primitive] = {
 }
 
 
+UNKNOWN = "unknown"
+"""The field of a Sequence that is no component."""
+
 _described: dict[type, tuple[Component, ...]] = {}
 
 
@@ -399,13 +409,15 @@ def describe(cls: type[Sequence] | type[Choice]) -> tuple[Component, ...]:
     known = _described.get(cls)
     if known is None:
         hints = get_type_hints(cls, include_extras=True)
-        known = tuple(_component(cls, field, hints[field.name]) for field in _fields(cls))
+        known = tuple(
+            _component(cls, field, hints[field.name]) for field in _fields(cls) if field.name != UNKNOWN
+        )
         _described[cls] = known
     return known
 
 
 def _fields(cls: type) -> tuple[Field[object], ...]:
-    if not is_dataclass(cls):
+    if "__dataclass_fields__" not in cls.__dict__:
         msg = f"{cls.__name__} is no dataclass"
         raise TypeError(msg)
     return fields(cls)
