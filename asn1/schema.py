@@ -288,6 +288,8 @@ class Component:
     value_range: Range | None = None
     python_type: type | None = None
     """The class of the value where several classes share a Primitive (the two kinds of ILL-String)."""
+    type_name: str | None = None
+    """The name of its type, where that is a string of characters with a name, such as ISO-Date."""
 
 
 ILL_STRING_ALTERNATIVES: tuple[Component, ...] = (
@@ -437,6 +439,7 @@ def _component(cls: type, field: Field[object], annotation: object) -> Component
         default=None if optional or field.default is MISSING else field.default,
         size=next((mark for mark in marks if isinstance(mark, Size)), None),
         value_range=next((mark for mark in marks if isinstance(mark, Range)), None),
+        type_name=next((mark.name for mark in marks if isinstance(mark, Named)), None),
     )
 
 
