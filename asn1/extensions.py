@@ -32,6 +32,7 @@ from asn1.ill import (
 )
 from asn1.schema import (
     AnyValue,
+    Apdu,
     Arbitrary,
     Choice,
     Enumerated,
@@ -1165,7 +1166,10 @@ EXTENSIONS: Final[Mapping[ObjectIdentifier, type[ExtensionValue]]] = MappingProx
 )
 """The types that are known, by the direct-reference of the EXTERNAL that holds a value of them."""
 
-_OBJECT_IDENTIFIERS: Final = {kind: identifier for identifier, kind in EXTENSIONS.items()}
+OBJECT_IDENTIFIERS: Final[Mapping[type[ExtensionValue], ObjectIdentifier]] = MappingProxyType(
+    {kind: identifier for identifier, kind in EXTENSIONS.items()}
+)
+"""The object identifier under which a value of each type travels."""
 
 E = TypeVar("E", bound=ExtensionValue)
 
@@ -1255,6 +1259,12 @@ def external_of(external: External, limits: Limits = _DEFAULT_LIMITS) -> Extensi
     return _read(kind, octets, octets, limits)
 
 
+def extensions_of(apdu: Apdu) -> tuple[Extension, ...]:
+    """Give the extensions of an APDU, which are the last component of each type."""
+    extensions: tuple[Extension, ...] | None = getattr(apdu, describe(type(apdu))[-1].attribute)
+    return extensions or ()
+
+
 def extension_of(extension: Extension, limits: Limits = _DEFAULT_LIMITS) -> ExtensionReading:
     """Give the value of an Extension: that of the EXTERNAL that its item is.
 
@@ -1280,7 +1290,7 @@ def make_external(value: ExtensionValue) -> External:
         TypeError, ValueError: as `asn1.codec.encode`.
     """
     return External(
-        direct_reference=_OBJECT_IDENTIFIERS[type(value)],
+        direct_reference=OBJECT_IDENTIFIERS[type(value)],
         encoding=SingleASN1Type(encode_extension(value)),
     )
 
@@ -1305,7 +1315,7 @@ def _read(kind: type[ExtensionValue], octets: bytes, kept: bytes, limits: Limits
         return decode_extension(kind, octets, limits)
     except WireError as error:
         return BrokenExtension(
-            object_identifier=_OBJECT_IDENTIFIERS[kind],
+            object_identifier=OBJECT_IDENTIFIERS[kind],
             octets=kept,
             reason=error.reason,
             offset=error.offset,

@@ -34,6 +34,7 @@ from asn1.extensions import (
     decode_extension,
     encode_extension,
     extension_of,
+    extensions_of,
     external_of,
     make_extension,
     make_external,
@@ -49,8 +50,11 @@ from asn1.schema import (
     GeneralString,
     ObjectIdentifier,
     OctetAligned,
+    SequenceOf,
     SingleASN1Type,
+    describe,
 )
+from tests.support import apdus
 from tests.support.apdu_strategies import values_of
 
 PAID = OCLCShippedExtension(paymentMethod=GeneralString(b"IFM"))
@@ -141,6 +145,22 @@ def test_an_external_of_bits_or_without_a_reference_is_kept() -> None:
     assert external_of(bits) == UnknownExtension(object_identifier=UNKNOWN_OID, octets=b"\xf0")
     unnamed = External(indirect_reference=1, encoding=OctetAligned(b"ab"))
     assert external_of(unnamed) == UnknownExtension(object_identifier=None, octets=b"ab")
+
+
+@pytest.mark.parametrize("apdu", ill.APDUS, ids=lambda apdu: apdu.asn1_name)
+def test_the_last_component_of_every_apdu_is_its_extensions(apdu: type[ill.ILLApdu]) -> None:
+    last = describe(apdu)[-1]
+    assert last.wire_type == SequenceOf(Extension)
+    assert last.name.lower() == f"{apdu.asn1_name.lower()}-extensions"
+
+
+def test_the_extensions_of_an_apdu_are_none_or_in_order() -> None:
+    request = apdus.ill_request()
+    paid = make_extension(PAID)
+    assert extensions_of(request) == ()
+    assert extensions_of(replace(request, iLL_request_extensions=())) == ()
+    both = (paid, replace(paid, critical=True))
+    assert extensions_of(replace(apdus.cancel(request), cancel_extensions=both)) == both
 
 
 def test_client_info_holds_itself_as_deep_as_the_limits_allow() -> None:
