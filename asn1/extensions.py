@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, TypeAlias, TypeVar, assert_never, cast
 
-from asn1.codec import Limits, WireError
+from asn1.codec import Limits, WireError, decode_value, encode_value
 from asn1.ill import (
     Amount,
     ConditionalResults,
@@ -52,7 +52,6 @@ from asn1.schema import (
     explicit,
     implicit,
 )
-from asn1.values import decode_value, encode_value
 
 _DEFAULT_LIMITS: Final = Limits()
 
@@ -1227,8 +1226,16 @@ def decode_extension(kind: type[E], octets: bytes, limits: Limits = _DEFAULT_LIM
     Raises:
         WireError: the octets are anything else.
     """
-    value = decode_value(wire_type_of(cast("type[ExtensionValue]", kind)), octets, limits)
-    return cast("E", kind(elements=value) if issubclass(kind, SequenceOfType) else value)
+    registered = cast("type[ExtensionValue]", kind)
+    try:
+        value = decode_value(wire_type_of(registered), octets, limits)
+    except WireError as error:
+        if not issubclass(registered, SequenceOfType):
+            raise
+        # A SEQUENCE OF has no name of its own.
+        path = registered.asn1_name + error.path.removeprefix("value")
+        raise WireError(error.reason, offset=error.offset, path=path, kind=error.kind) from None
+    return cast("E", registered(value) if issubclass(registered, SequenceOfType) else value)
 
 
 def encode_extension(value: ExtensionValue) -> bytes:
@@ -1237,9 +1244,8 @@ def encode_extension(value: ExtensionValue) -> bytes:
     Raises:
         TypeError, ValueError: as `asn1.codec.encode`.
     """
-    return encode_value(
-        wire_type_of(type(value)), value.elements if isinstance(value, SequenceOfType) else value
-    )
+    elements = value.elements if isinstance(value, SequenceOfType) else value
+    return encode_value(elements, wire_type_of(type(value)))
 
 
 def external_of(external: External, limits: Limits = _DEFAULT_LIMITS) -> ExtensionReading:
@@ -1306,7 +1312,7 @@ def make_extension(value: ExtensionValue, *, identifier: int = 1, critical: bool
     Raises:
         TypeError, ValueError: as `asn1.codec.encode`.
     """
-    item = encode_value(Primitive.EXTERNAL, make_external(value))
+    item = encode_value(make_external(value), Primitive.EXTERNAL)
     return Extension(identifier=identifier, critical=critical, item=AnyValue(item))
 
 

@@ -130,6 +130,13 @@ def test_what_says_it_is_known_and_is_not_is_kept_with_the_reason() -> None:
     assert (reading.octets, reading.path) == (item, "OCLC-Shipped-Extension.paymentMethod")
 
 
+def test_what_is_wrong_in_a_list_has_the_name_of_the_list() -> None:
+    item = bytes.fromhex("2810" + "060528cf310d09" + "a007" + "3005a003020101")
+    reading = extension_of(Extension(identifier=1, item=AnyValue(item)))
+    assert isinstance(reading, BrokenExtension)
+    assert reading.path.startswith("IPIG-ILL-Request-Extension[0].uniform-title")
+
+
 def test_the_octets_of_what_is_not_understood_are_not_shown_by_accident() -> None:
     reading = UnknownExtension(object_identifier=None, octets=b"A. Patron")
     assert "Patron" not in repr(reading)
