@@ -124,8 +124,7 @@ def _check_primitive(primitive: Primitive, value: Any, path: str) -> None:
                 write_object_identifier(value)
             case Primitive.ANY:
                 _expect(AnyValue, value, path)
-                _expect(bytes, value.octets, path)
-                _check_element(value.octets)
+                _check_element(value.octets, path)
             case Primitive.PRINTABLE_STRING | Primitive.VISIBLE_STRING:
                 _expect(str, value, path)
                 value.encode("latin-1")
@@ -137,7 +136,9 @@ def _check_primitive(primitive: Primitive, value: Any, path: str) -> None:
         raise ValueError(f"{path}: {error}") from None
 
 
-def _check_element(octets: bytes) -> None:
+def _check_element(octets: object, path: str) -> None:
+    if not isinstance(octets, bytes):
+        raise TypeError(f"{path}: bytes expected, not {type(octets).__name__}")
     if not is_element(octets):
         raise ValueError("the octets are not one BER element")
 

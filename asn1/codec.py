@@ -126,10 +126,10 @@ def decode_value(
     Raises:
         WireError: the octets are anything else.
     """
-    value = _quickly(wire_type, None, data, limits)
+    value = _quickly(_value_quick(wire_type), data, limits)
     if value is not None:
         return value
-    if depth_of(wire_type) is None:
+    if _value_quick(wire_type) is None:
         # The type holds itself, so that reading it recurses as deep as the octets nest: not deeper than this.
         limits = replace(limits, max_depth=min(limits.max_depth, MAX_DEPTH))
     root = elements.scan(data, limits)
@@ -145,7 +145,7 @@ def encode(apdu: ILLApdu) -> bytes:
     """
     if type(apdu) not in APDUS:
         raise TypeError(f"{type(apdu).__name__} is no ILL-APDU")
-    return _encode(type(apdu), apdu.apdu_tag, apdu)
+    return _encode(_apdu_writer(type(apdu)), type(apdu), apdu)
 
 
 def encode_value(value: Any, wire_type: Type | None = None) -> bytes:
@@ -159,13 +159,15 @@ def encode_value(value: Any, wire_type: Type | None = None) -> bytes:
         TypeError: as `encode`.
         ValueError: as `encode`.
     """
-    return _encode(type(value) if wire_type is None else wire_type, None, value)
+    if wire_type is None:
+        wire_type = type(value)
+    return _encode(writers.element_writer(wire_type), wire_type, value)
 
 
-def _encode(wire_type: Type, tag: Tag | None, value: Any) -> bytes:
+def _encode(write: writers.Writer, wire_type: Type, value: Any) -> bytes:
     pieces: list[bytes] = []
     try:
-        writers.element_writer(wire_type, tag)(value, pieces.append)
+        write(value, pieces.append)
     except ValueError:
         checking.check(wire_type, value, _name(wire_type))
         raise
@@ -178,33 +180,64 @@ def _name(wire_type: Type) -> str:
     return name
 
 
-def _apdu_quickly(data: bytes, limits: Limits) -> ILLApdu | None:
-    """Read an APDU of the common form; None where it is not, or is none."""
-    apdu = _APDU_BY_FIRST_OCTET.get(data[0]) if data else None
-    return None if apdu is None else cast("ILLApdu | None", _quickly(apdu, apdu.apdu_tag, data, limits))
+@once
+def _apdu_writer(apdu: type[ILLApdu]) -> writers.Writer:
+    return writers.element_writer(apdu, apdu.apdu_tag)
 
 
-def _quickly(wire_type: Type, tag: Tag | None, data: bytes, limits: Limits) -> Any:
-    """Read a value of the common form; None where it is not, or where only counting shows that it is allowed.
+@dataclass(frozen=True, slots=True)
+class _Quick:
+    """What reads the common form of a type, and how deep elements can nest in what it reads."""
 
-    No element takes fewer than two octets, so that short octets cannot have too many.
-    """
-    most = min(limits.max_octets, limits.max_string_octets, 2 * limits.max_elements)
-    depth = _quick_depth(wire_type)
-    if len(data) > most or depth is None or depth > limits.max_depth:
-        return None
-    try:
-        value, end = readers.element_reader(wire_type, tag)(data, 0, len(data))
-    except (ValueError, LookupError):  # Unusual, the end of the octets, or a value that is not listed
-        return None
-    return value if end == len(data) else None
+    read: readers.Reader
+    depth: int
 
 
 @once
-def _quick_depth(wire_type: Type) -> int | None:
-    """How deep a value of the common form can nest at most, under a tag; None where there is no end to it."""
+def _apdu_quick(apdu: type[ILLApdu]) -> _Quick | None:
+    return _quick(apdu, apdu.apdu_tag)
+
+
+@once
+def _value_quick(wire_type: Type) -> _Quick | None:
+    return _quick(wire_type, None)
+
+
+def _quick(wire_type: Type, tag: Tag | None) -> _Quick | None:
     depth = depth_of(wire_type)
-    return None if depth is None else 1 + depth + readers.ANY_DEPTH
+    if depth is None:
+        return None
+    return _Quick(readers.element_reader(wire_type, tag), depth + readers.ANY_DEPTH + (tag is not None))
+
+
+def _apdu_quickly(data: bytes, limits: Limits) -> ILLApdu | None:
+    """Read an APDU of the common form; None where it is not, or is none."""
+    apdu = _APDU_BY_FIRST_OCTET.get(data[0]) if data else None
+    return None if apdu is None else cast("ILLApdu | None", _quickly(_apdu_quick(apdu), data, limits))
+
+
+def _quickly(quick: _Quick | None, data: bytes, limits: Limits) -> Any:
+    """Read a value of the common form; None where it is not, or where only `exact` shows that it is allowed.
+
+    No element takes fewer than two octets, so that only in long octets elements need to be counted.
+    """
+    size = len(data)
+    if (
+        quick is None
+        or quick.depth > limits.max_depth
+        or size > limits.max_octets
+        or size > limits.max_string_octets
+        or (
+            size > 2 * limits.max_elements
+            and elements.plain_end(data, 0, limits.max_depth, limits.max_elements) != size
+        )
+    ):
+        return None
+    try:
+        value, end = quick.read(data, 0, size)
+    except (ValueError, LookupError):  # Unusual, the end of the octets, or a value that is not listed
+        return None
+    return value if end == size else None
 
 
 def _apdu_exactly(data: bytes, limits: Limits, dialect: Dialect) -> tuple[ILLApdu, tuple[Tolerance, ...]]:

@@ -181,9 +181,19 @@ def scan(data: bytes, limits: Limits) -> Element:
     return root
 
 
-def is_element(octets: bytes) -> bool:
-    """Whether the octets are one BER element, whole and alone, within the default limits."""
-    if plain_end(octets, 0, MAX_DEPTH) == len(octets) <= 2 * MAX_ELEMENTS:
+class WholeElement(bytes):
+    """Octets that are known to be one BER element, whole and alone, so that nobody has to look again."""
+
+    __slots__ = ()
+
+
+def is_element(octets: object) -> bool:
+    """Whether something is the octets of one BER element, whole and alone, within the default limits."""
+    if type(octets) is WholeElement:
+        return True
+    if not isinstance(octets, bytes):
+        return False
+    if octets and plain_end(octets, 0, MAX_DEPTH) == len(octets):
         return True
     try:
         scan(octets, Limits())
@@ -192,24 +202,25 @@ def is_element(octets: bytes) -> bool:
     return True
 
 
-def plain_end(data: bytes, position: int, depth: int) -> int:
+def plain_end(data: bytes, position: int, depth: int, most: int = MAX_ELEMENTS) -> int:
     """Say where an element ends without making a tree of it: quick, and free to decline.
 
     Args:
         data: the octets.
         position: where the element begins.
         depth: how deep constructed elements may nest in it, itself included.
+        most: how many elements it may have, itself and ends of contents included.
 
     Returns:
-        Where the next element begins, which may lie beyond the octets. -1 when the element is broken, or
-        nests deeper.
+        Where the next element begins, which may lie beyond the octets. -1 when the element is broken, or has
+        more elements, or nests deeper.
     """
     # Where the innermost open element ends, and those around it; _OPEN where end-of-contents octets say so.
     # What overruns the element that it is in makes `position` pass its end, which is never undone.
     end = _OUTSIDE
     ends: list[int] = []
     try:
-        while True:
+        for _ in range(most):
             first = data[position]
             length = data[position + 1]
             form = _FORMS[first]
@@ -238,7 +249,8 @@ def plain_end(data: bytes, position: int, depth: int) -> int:
             if position > end:
                 return position if end == _OUTSIDE else -1
     except IndexError:
-        return -1
+        pass
+    return -1
 
 
 def _long_header(data: bytes, position: int) -> tuple[int, int]:

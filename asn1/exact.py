@@ -19,7 +19,7 @@ from asn1.contents import (
     read_object_identifier,
 )
 from asn1.dialects import Dialect, Tolerance, ToleranceKind
-from asn1.elements import Element, Limits
+from asn1.elements import Element, Limits, WholeElement
 from asn1.errors import WireError, WireErrorKind
 from asn1.schema import (
     EXTERNAL_COMPONENTS,
@@ -205,7 +205,7 @@ class Reading:
                 return self._string(element, path)
 
     def _octets_of(self, element: Element) -> bytes:
-        return self._data[element.start : element.end]
+        return WholeElement(self._data[element.start : element.end])
 
     def _simple(self, read: Callable[[bytes], Any], element: Element, path: str) -> Any:
         if element.constructed:

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from asn1.bounds import numbers
 from asn1.contents import is_padded, read_bit_string, read_integer, read_object_identifier
-from asn1.elements import MAX_LENGTH_OCTETS, plain_end
+from asn1.elements import MAX_LENGTH_OCTETS, WholeElement, plain_end
 from asn1.schema import (
     ILL_STRING_ALTERNATIVES,
     NULL,
@@ -103,7 +103,7 @@ def _read_any(data: bytes, pos: int, end: int) -> tuple[AnyValue, int]:  # noqa:
     if stop < 0:
         raise Unusual
     value = _new(AnyValue)
-    _set_any(value, data[pos:stop])
+    _set_any(value, WholeElement(data[pos:stop]))
     return value, stop
 
 

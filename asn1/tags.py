@@ -136,7 +136,7 @@ def is_unknown_of(cls: type[Sequence], value: object) -> bool:
 
 
 def _is_unknown_element(cls: type[Sequence], one: object) -> bool:
-    if type(one) is not AnyValue or type(one.octets) is not bytes or not is_element(one.octets):
+    if type(one) is not AnyValue or not is_element(one.octets):
         return False
     found = read_header(one.octets, 0, len(one.octets))
     return found is not None and may_be_unknown(cls, (found.tag_class, found.number))

@@ -39,8 +39,11 @@ Put: TypeAlias = Callable[[bytes], None]
 Writer: TypeAlias = Callable[[Any, Put], int]
 """Puts the pieces of an encoding, last first; gives how many octets they have."""
 
-_LENGTHS: Final = tuple(bytes([length]) for length in range(SHORT))
-"""The octet of each short length."""
+_LENGTHS: Final = tuple(
+    bytes([length] if length < SHORT else [0x81, length] if length < 256 else [0x82, *divmod(length, 256)])
+    for length in range(1024)
+)
+"""The octets of the lengths that are common."""
 
 
 # -- what the writers are made of
@@ -48,12 +51,13 @@ _LENGTHS: Final = tuple(bytes([length]) for length in range(SHORT))
 
 def _put_header(put: Put, identifier: bytes, length: int) -> int:
     """Put a header of any length; give its own."""
-    if length < SHORT:
-        put(identifier + _LENGTHS[length])
-        return len(identifier) + 1
-    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    put(identifier + bytes([0x80 | len(octets)]) + octets)
-    return len(identifier) + 1 + len(octets)
+    if length < len(_LENGTHS):
+        octets = _LENGTHS[length]
+    else:
+        octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+        octets = bytes([0x80 | len(octets)]) + octets
+    put(identifier + octets)
+    return len(identifier) + len(octets)
 
 
 def _put(put: Put, identifier: bytes, contents: bytes) -> int:
@@ -69,10 +73,16 @@ def _put_ill_string(value: Any, put: Put) -> int:
 
 
 def _put_any(value: Any, put: Put) -> int:
-    if type(value) is not AnyValue or type(value.octets) is not bytes or not is_element(value.octets):
+    if type(value) is not AnyValue:
         raise Unusual
-    put(value.octets)
-    return len(value.octets)
+    return _put_element(value.octets, put)
+
+
+def _put_element(octets: Any, put: Put) -> int:
+    if not is_element(octets):
+        raise Unusual
+    put(octets)
+    return len(octets)
 
 
 def _boolean_contents(value: Any) -> bytes:
@@ -129,7 +139,7 @@ def _put_external(value: Any, put: Put) -> int:
         raise Unusual
     match value.encoding:
         case SingleASN1Type(octets):
-            size = _put_any(AnyValue(octets), put)
+            size = _put_element(octets, put)
             size += _put_header(put, b"\xa0", size)
         case OctetAligned(octets):
             size = _put(put, b"\x81", _octets_contents(octets))
