@@ -291,16 +291,16 @@ class _Walk:
         severity = self._severities.get(rule.id, rule.severity)
         if severity is Severity.OFF:
             return
-        self.findings.extend(
-            Finding(
-                rule=rule.id,
-                path=f"{path}.{offence.member}" if offence.member else path,
-                severity=severity,
-                message=offence.message,
-                offence=offence,
+        for offence in rule.offences(value, place):
+            self.findings.append(
+                Finding(
+                    rule=rule.id,
+                    path=f"{path}.{offence.member}" if offence.member else path,
+                    severity=severity,
+                    message=offence.message,
+                    offence=offence,
+                )
             )
-            for offence in rule.offences(value, place)
-        )
 
 
 _plans: dict[type, _Plan] = {}
@@ -444,7 +444,7 @@ def _string_length(value: object, place: Place) -> Iterator[Offence]:
             length = len(octets)
         case _:
             return
-    if size is not None and not size.least <= length <= size.most:
+    if size is not None and not size.least <= length <= size.most and place.marked.name != "iSBN":
         yield Offence(
             message=f"{length} characters where {_span(size.least, size.most)} may stand",
             least=size.least,
@@ -532,8 +532,25 @@ def _amount(value: str, _: Place) -> Iterator[Offence]:
 
 def _isbn(value: ill.ItemId, _: Place) -> Iterator[Offence]:
     text = b"" if value.iSBN is None else value.iSBN.octets
-    if len(text) == 10 and not _has_check_digit(text):
+    if (len(text) == 10 and not _has_check_digit(text)) or (len(text) == 13 and not _is_isbn_13(text)):
         yield Offence(member="iSBN", message="the check digit of the ISBN is wrong", data=text)
+
+
+def _isbn_length(value: ill.ItemId, _: Place) -> Iterator[Offence]:
+    if value.iSBN is not None and len(value.iSBN.octets) != 10:
+        yield Offence(
+            member="iSBN",
+            message=f"{len(value.iSBN.octets)} characters where 10 may stand",
+            least=10,
+            most=10,
+        )
+
+
+def _is_isbn_13(text: bytes) -> bool:
+    """Whether thirteen characters are an ISBN of today: digits, every second weighted 3, sum up to tens."""
+    if re.fullmatch(rb"97[89][0-9]{10}", text) is None:
+        return False
+    return sum((digit - 0x30) * (3 if place % 2 else 1) for place, digit in enumerate(text)) % 10 == 0
 
 
 def _issn(value: ill.ItemId, _: Place) -> Iterator[Offence]:
@@ -814,13 +831,23 @@ _ROWS: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         id="string-length",
-        says="a string is as long as its SIZE allows: iSBN 10, iSSN 8, level-of-service 1, currency-code 3, "
-        "monetary-value 1 to 10",
+        says="a string is as long as its SIZE allows: iSSN 8, level-of-service 1, currency-code 3, "
+        "monetary-value 1 to 10; for iSBN see isbn-length",
         applies_to=(Size,),
         offences=_string_length,
-        source=f"{_SUBTYPE} (SIZE); protocol.md 3: an ISBN of 13 digits does not fit",
+        source=f"{_SUBTYPE} (SIZE)",
         provenance=Provenance.SEEN,
         report=ReportForm.UNSUPPORTED_FIELD_LENGTH,
+    ),
+    Rule(
+        id="isbn-length",
+        says="an iSBN has ten characters; off, because an ISBN has had thirteen since 2007",
+        applies_to=(ill.ItemId,),
+        offences=_isbn_length,
+        source=f"{_SUBTYPE} (SIZE); protocol.md 3: accept any length",
+        provenance=Provenance.SEEN,
+        report=ReportForm.UNSUPPORTED_FIELD_LENGTH,
+        severity=Severity.OFF,
     ),
     Rule(
         id="range",
@@ -912,13 +939,13 @@ _ROWS: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         id="isbn",
-        says="an iSBN of ten characters has the right check digit",
+        says="an iSBN of ten or thirteen characters has the right check digit",
         applies_to=(ill.ItemId,),
         offences=_isbn,
-        source=f"{_ASN1} (must conform to ISO 2108)",
+        source=f"{_ASN1} (must conform to ISO 2108); that thirteen digits may stand is inferred",
         provenance=Provenance.SEEN,
         report=ReportForm.UNRECOGNIZED_DATA,
-        expects="nine digits and a check digit (ISO 2108)",
+        expects="nine or twelve digits and a check digit (ISO 2108)",
     ),
     Rule(
         id="issn",

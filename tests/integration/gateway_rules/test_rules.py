@@ -17,6 +17,7 @@ from asn1.extensions import (
     make_extension,
 )
 from asn1.ill import Extension
+from asn1.rules import check
 from asn1.schema import AnyValue
 from config.errors import ConfigErrors
 from iso_gateway.reception import INFERRED_CHECK, MESSAGE_REFUSED, RULES_BROKEN, Verdict
@@ -159,6 +160,7 @@ class TestRules:
             "it breaks the rule string-spaces at ILL-Request.item-id.title: it begins or ends with a space"
         )
         report = counter.answer(processed)
+        assert check(report) == ()
         assert report.error_report is not None
         assert report.error_report.user_error_report == ill.UserErrorReport(
             unable_to_perform=ill.UnableToPerform.other

@@ -244,7 +244,7 @@ BREAKING: Final[dict[str, tuple[ILLApdu, str, str]]] = {
         "list-length",
         "ILL-Request.iLL-service-type",
     ),
-    "thirteen digits": (item(iSBN=text("9780306406157")), "string-length", "ILL-Request.item-id.iSBN"),
+    "an ISSN with its hyphen": (item(iSSN=text("0378-5955")), "string-length", "ILL-Request.item-id.iSSN"),
     "a currency of four": (insured("1.00", "EURO"), "string-length", "Returned.insured-for.currency-code"),
     "no amount": (insured(""), "string-length", "Returned.insured-for.monetary-value"),
     "level of service": (
@@ -290,6 +290,8 @@ BREAKING: Final[dict[str, tuple[ILLApdu, str, str]]] = {
     "a dollar sign": (insured("$1"), "amount-alphabet", "Returned.insured-for.monetary-value"),
     "a wrong ISBN": (item(iSBN=text("0306406153")), "isbn", "ILL-Request.item-id.iSBN"),
     "no ISBN": (item(iSBN=text("0-30640615")), "isbn", "ILL-Request.item-id.iSBN"),
+    "thirteen digits that are wrong": (item(iSBN=text("9780306406158")), "isbn", "ILL-Request.item-id.iSBN"),
+    "thirteen digits of a shop": (item(iSBN=text("4006381333931")), "isbn", "ILL-Request.item-id.iSBN"),
     "a wrong ISSN": (item(iSSN=text("03785954")), "issn", "ILL-Request.item-id.iSSN"),
     "another explanation": (
         answer(RESULTS.retry, unfilled_results=UNFILLED),
@@ -467,6 +469,8 @@ KEEPING: Final[tuple[ILLApdu, ...]] = (
     at(original=("20261116", None)),
     at(time=None, original=("20261116", "235959")),
     item(iSBN=text("0306406152"), iSSN=text("03785955")),
+    item(iSBN=text("9780306406157")),
+    item(iSBN=text("0 306 40615 2 (cloth)")),
     item(iSBN=text("080442957X"), iSSN=text("2434561x")),
     item(system_no=SPECIFIC),
     insured("1 000,00", "CAD"),
@@ -526,7 +530,7 @@ def test_what_keeps_every_rule_has_no_finding(place: int) -> None:
 
 
 def test_every_rule_is_broken_by_something_here() -> None:
-    assert {rule for _, rule, _ in BREAKING.values()} | {"party-ids"} == set(RULES)
+    assert {rule for _, rule, _ in BREAKING.values()} | {"party-ids", "isbn-length"} == set(RULES)
 
 
 def test_an_unlisted_result_needs_and_contradicts_no_explanation() -> None:
@@ -562,6 +566,21 @@ def test_a_rule_that_is_off_can_be_turned_on() -> None:
         "Message.requester-id",
         "Message.responder-id",
     ]
+
+
+def test_an_isbn_of_today_breaks_the_rule_of_its_length_only_where_that_is_on() -> None:
+    today, short = item(iSBN=text("9780306406157")), item(iSBN=text("0306406152"))
+    [finding] = check(today, {"isbn-length": Severity.ERROR})
+    assert (finding.path, finding.severity) == ("ILL-Request.item-id.iSBN", Severity.ERROR)
+    assert as_user_error_information([finding]).elements == (
+        AdditionalUserError(
+            unsupported_field_length=UnsupportedFieldLength(
+                element=text("ILL-REQUEST.item-id.iSBN"), min_length=10, max_length=10
+            )
+        ),
+    )
+    assert check(short, {"isbn-length": Severity.ERROR}) == ()
+    assert check(REQUEST, {"isbn-length": Severity.ERROR}) == ()
 
 
 def test_only_what_makes_processing_meaningless_is_an_error_by_default() -> None:
