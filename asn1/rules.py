@@ -700,7 +700,8 @@ def _send_to_permission(value: ill.ThirdPartyInfoType, _: Place) -> Iterator[Off
 
 
 def _send_to_tried(value: ill.ThirdPartyInfoType | ill.ILLAnswer, _: Place) -> Iterator[Offence]:
-    tried = value.already_tried_list or ()
+    # A set, because both lists may be as long as an APDU allows.
+    tried = frozenset(value.already_tried_list or ())
     for number, item in enumerate(value.send_to_list or ()):
         if item.system_id in tried:
             yield Offence(

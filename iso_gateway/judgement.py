@@ -72,6 +72,8 @@ UNDERSTOOD: Final = frozenset(EXTENSIONS) - frozenset(NOT_OBEYED)
 """The extensions that may be critical: what they say is for people, and they get to see it (inferred)."""
 
 _MOST_OID: Final = 64
+_MOST_TOLD: Final = 20
+"""How many elements a sender is told of in one report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,5 +182,5 @@ def _broken(findings: tuple[Finding, ...]) -> Refusal | None:
         report=UnableToPerform(
             code=UnableToPerformCode.OTHER, note=f"{first.path}: {RULES[first.rule].says}{more}"
         ),
-        information=as_user_error_information(errors),
+        information=as_user_error_information(errors[:_MOST_TOLD]),
     )

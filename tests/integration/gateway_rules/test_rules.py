@@ -20,7 +20,10 @@ from asn1.ill import Extension
 from asn1.rules import check
 from asn1.schema import AnyValue
 from config.errors import ConfigErrors
+from config.rules import RuleSetting, RuleSeverity
+from config.settings import Settings
 from iso_gateway.reception import INFERRED_CHECK, MESSAGE_REFUSED, RULES_BROKEN, Verdict
+from iso_gateway.site import Site
 from tests.integration.gateway_rules.conftest import Counter, Opened
 from tests.support import apdus
 from tests.support.apdus import text
@@ -193,6 +196,17 @@ class TestRules:
         assert isinstance(information, AdditionalUserErrorReportInfo)
         assert len(information.elements) == 2
 
+    def test_a_sender_is_told_of_so_many_elements_and_no_more(self, opened: Opened) -> None:
+        counter = opened(system_id_member="error")
+        tried = (ill.SystemId(),) * 30
+        processed = counter.receive(
+            replace(REQUEST, third_party_info_type=ill.ThirdPartyInfoType(already_tried_list=tried))
+        )
+        [extension] = counter.answer(processed).status_or_error_report_extensions or ()
+        information = extension_of(extension)
+        assert isinstance(information, AdditionalUserErrorReportInfo)
+        assert len(information.elements) == 20
+
     def test_a_rule_that_is_off_says_nothing(self, opened: Opened) -> None:
         counter = opened(string_spaces="off")
         assert counter.receive(SPACED).verdict is Verdict.APPLIED
@@ -226,3 +240,10 @@ def test_a_rule_that_there_is_not_stops_the_start(opened: Opened) -> None:
     message = str(caught.value)
     assert "partner YAZ: rules" in message
     assert "string-spaces" in message
+
+
+def test_a_rule_that_there_is_not_stops_a_command(settings: Settings) -> None:
+    rules = (RuleSetting(rule="dates", severity=RuleSeverity.OFF),)
+    wrong = replace(settings, partners=tuple(replace(one, rules=rules) for one in settings.partners))
+    with pytest.raises(ConfigErrors, match="there is no rule 'dates'"):
+        Site.open(wrong)

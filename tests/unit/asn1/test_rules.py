@@ -599,6 +599,17 @@ def test_findings_come_in_the_order_of_the_components_and_end_somewhere() -> Non
     assert check(replace(many, responder_note=text(" ")))[-1].path.startswith("ILL-Answer.already-tried-list")
 
 
+def test_long_lists_are_compared_in_linear_time() -> None:
+    # Compared each with each, these would take minutes.
+    systems = [apdus.system_id(f"ILLUME:{number}") for number in range(40_000)]
+    request = third_party(
+        permission_to_chain=True,
+        send_to_list=tuple(ill.SendToItem(system_id=system) for system in systems[:20_000]),
+        already_tried_list=tuple(systems[20_000:]),
+    )
+    assert check(request) == ()
+
+
 def test_a_rule_for_components_is_not_asked_about_an_apdu() -> None:
     with pytest.raises(TypeError, match="Message is no component"):
         _ = rules.Place(apdu=MESSAGE, component=None).marked
