@@ -145,7 +145,7 @@ class Reading:
         if ToleranceKind.UNKNOWN_COMPONENT in self._tolerated:
             while known and may_be_unknown(cls, _key(children[known - 1])):
                 known -= 1
-        values = self._components(describe(cls), children[:known], element, path)
+        values = self._components(describe(cls), children, known, element.content_end, path)
         if known < len(children):
             for child in children[known:]:
                 self._use(ToleranceKind.UNKNOWN_COMPONENT, child, path)
@@ -153,28 +153,28 @@ class Reading:
         return cls(**values)
 
     def _components(
-        self, components: tuple[Component, ...], children: list[Element], element: Element, path: str
+        self, components: tuple[Component, ...], children: list[Element], known: int, end: int, path: str
     ) -> dict[str, Any]:
-        """Read the components, in order, each at most once and none missing."""
+        """Read the components, in order, each at most once and none missing.
+
+        The first `known` of the children are to be components; those after them may stay unknown, but not in
+        the place of one that is missing.
+        """
         waiting = 0
         values: dict[str, Any] = {}
-        for child in children:
+        for child in children[:known]:
             place = _place(components, waiting, _key(child))
             if place is None:
-                known = next((one for one in components if _key(child) in component_keys(one)), None)
-                reason = (
-                    f"unexpected element {_shown(child)}"
-                    if known is None
-                    else f"{known.name} comes twice, or out of order"
-                )
-                raise _mistyped(reason, child.start, path)
+                raise _unexpected(components, child, path)
             component = components[place]
             _none_missing(components[waiting:place], child.start, path)
             values[component.attribute] = self.value(
                 component.wire_type, child, f"{path}.{component.name}", component.tag
             )
             waiting = place + 1
-        _none_missing(components[waiting:], element.content_end, path)
+        if known < len(children) and any(map(_is_mandatory, components[waiting:])):
+            raise _unexpected(components, children[known], path)
+        _none_missing(components[waiting:], end, path)
         return values
 
     def _external(self, element: Element, path: str) -> External:
@@ -184,7 +184,8 @@ class Reading:
                 ToleranceKind.DESCRIPTOR_TAG, child, path
             ):
                 raise _mistyped(f"unexpected element {_shown(child)}", child.start, path)
-        return External(**self._components(EXTERNAL_COMPONENTS, children, element, path))
+        values = self._components(EXTERNAL_COMPONENTS, children, len(children), element.content_end, path)
+        return External(**values)
 
     def _primitive(self, primitive: Primitive, element: Element, path: str) -> Any:
         match primitive:
@@ -217,7 +218,7 @@ class Reading:
 
     def _integer(self, element: Element, path: str) -> int:
         number: int = self._simple(read_integer, element, path)
-        padded = is_padded(self._data[element.content : element.content + 2])
+        padded = is_padded(self._data[element.content : element.content_end])
         if padded and not self._use(ToleranceKind.PADDED_INTEGER, element, path):
             raise _mistyped("a number in more octets than it needs", element.start, path)
         return number
@@ -341,8 +342,20 @@ def _in_its_class(alternative: Component, value: Any) -> Any:
 
 def _none_missing(passed_over: SequenceABC[Component], offset: int, path: str) -> None:
     for component in passed_over:
-        if not component.optional and component.default is None:
+        if _is_mandatory(component):
             raise _mistyped(f"the mandatory {component.name} is missing", offset, path)
+
+
+def _is_mandatory(component: Component) -> bool:
+    return not component.optional and component.default is None
+
+
+def _unexpected(components: tuple[Component, ...], child: Element, path: str) -> WireError:
+    """Say why an element is none of the components that could come where it is."""
+    known = next((one.name for one in components if _key(child) in component_keys(one)), None)
+    if known is None:
+        return _mistyped(f"unexpected element {_shown(child)}", child.start, path)
+    return _mistyped(f"{known} comes twice, or out of order", child.start, path)
 
 
 def _mistyped(reason: str, offset: int, path: str) -> WireError:

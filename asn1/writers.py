@@ -185,7 +185,7 @@ def _compiled_writer(cls: type[Sequence] | type[Choice]) -> Writer:
         source.add("raise Unusual")
     else:
         source.add("total = 0")
-        source.indent("if value.unknown:")
+        source.indent("if value.unknown != ():")
         source.add(f"total = {source.name('put_unknown', _unknown_writer(cls))}(value.unknown, put)")
         source.dedent()
         for component in reversed(describe(cls)):
