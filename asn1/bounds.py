@@ -12,6 +12,8 @@ MAX_INTEGER_OCTETS: Final = 256
 """The longest INTEGER: far beyond any identifier, far below what makes printing it slow."""
 MAX_ARC_OCTETS: Final = 19
 """The longest arc of an OBJECT IDENTIFIER: 133 bits, so that a UUID fits (X.667)."""
+MAX_OBJECT_IDENTIFIER_OCTETS: Final = 1_024
+"""The longest OBJECT IDENTIFIER: no registered one comes near, and its dotted form is twice as long."""
 MAX_ENUMERATED: Final = 2**31 - 1
 """The largest value of an ENUMERATED that is kept though the standard does not list it."""
 
@@ -26,11 +28,18 @@ def is_integer(number: int) -> bool:
 
 def is_object_identifier(text: str) -> bool:
     """Whether `text` is the dotted form of an OBJECT IDENTIFIER (X.660) within the bound."""
-    arcs = text.split(".")
+    arcs = text.split(".", maxsplit=MAX_OBJECT_IDENTIFIER_OCTETS + 1)
     if len(arcs) < 2 or not all(map(_is_arc, arcs)):
         return False
-    root, second = int(arcs[0]), int(arcs[1])
-    return root <= 2 and second <= (39 if root < 2 else _MAX_ARC - 80)
+    root, second, *rest = map(int, arcs)
+    if root > 2 or second > (39 if root < 2 else _MAX_ARC - 80):
+        return False
+    return sum(map(_octets_of, (40 * root + second, *rest))) <= MAX_OBJECT_IDENTIFIER_OCTETS
+
+
+def _octets_of(arc: int) -> int:
+    """How many octets an arc takes, at seven bits each."""
+    return max(1, (arc.bit_length() + 6) // 7)
 
 
 def _is_arc(text: str) -> bool:

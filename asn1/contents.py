@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from asn1.bounds import MAX_ARC_OCTETS, MAX_INTEGER_OCTETS, is_bit_string, is_integer, is_object_identifier
+from asn1.bounds import (
+    MAX_ARC_OCTETS,
+    MAX_INTEGER_OCTETS,
+    MAX_OBJECT_IDENTIFIER_OCTETS,
+    is_bit_string,
+    is_integer,
+    is_object_identifier,
+)
 from asn1.schema import BitString, ObjectIdentifier
 
 _REMEMBERED: Final = 40
@@ -68,6 +75,8 @@ def read_object_identifier(octets: bytes) -> ObjectIdentifier:
 def _arcs(octets: bytes) -> ObjectIdentifier:
     if not octets or octets[-1] & 0x80:
         raise ValueError("an OBJECT IDENTIFIER that does not end")
+    if len(octets) > MAX_OBJECT_IDENTIFIER_OCTETS:
+        raise ValueError(f"an OBJECT IDENTIFIER of {len(octets)} octets")
     arcs: list[int] = []
     arc, length = 0, 0
     for octet in octets:

@@ -15,7 +15,7 @@ MAX_OCTETS: Final = 256 * 1024
 """The longest APDU that is read by default. Real requests stay under 8 KiB."""
 MAX_DEPTH: Final = 32
 """How deep constructed elements may nest by default. The deepest value of the module needs 13 levels."""
-MAX_ELEMENTS: Final = 10_000
+MAX_ELEMENTS: Final = 4_096
 """How many elements an APDU may have by default. The fullest APDU of the corpus has fewer than 700."""
 MAX_TAG_OCTETS: Final = 5
 """Octets of one tag: numbers below 2**28. The module's highest number is 50."""
