@@ -287,7 +287,7 @@ def _compile_read(source: Source, wire_type: Type, tag: Tag | None, target: str)
             _compile_explicit_string(source, at, target)
         else:
             _compile_enclosed(source, element_reader(wire_type), at, target)
-    elif alternatives(wire_type) is not None:
+    elif tag is None and alternatives(wire_type) is not None:
         source.add(f"{target}, pos = {source.name_of(element_reader(wire_type))}(data, pos, end)")
     else:
         _compile_contents(source, wire_type, len(own_identifier(wire_type, tag)), target)

@@ -272,7 +272,7 @@ def _compile_write(source: Source, wire_type: Type, tag: Tag | None) -> None:
         else:
             source.add(f"size = {source.name_of(element_writer(wire_type))}(member, put)")
             _compile_header(source, own_identifier(wire_type, tag))
-    elif alternatives(wire_type) is not None:
+    elif tag is None and alternatives(wire_type) is not None:
         source.add(f"size = {source.name_of(element_writer(wire_type))}(member, put)")
     else:
         _compile_write_contents(source, wire_type, own_identifier(wire_type, tag))

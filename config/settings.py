@@ -78,6 +78,8 @@ class Dialect(Enum):
     """Only what the abstract syntax allows."""
     STANDARD = "standard"
     """That, and the departures that nobody can misunderstand."""
+    BIBLIO_ILL = "biblio-ill"
+    """That, and how the Perl library Biblio::ILL::ISO writes APDUs."""
 
 
 class CharacterSet(Enum):

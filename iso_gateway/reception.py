@@ -5,6 +5,7 @@ here sends: answers go into the outbox in the same transaction.
 """
 
 import enum
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,7 +14,16 @@ from typing import assert_never
 
 import structlog
 
-from asn1.codec import Header, Limits, WireError, WireErrorKind, decode, decode_header
+from asn1.codec import (
+    Dialect,
+    Header,
+    Limits,
+    WireError,
+    WireErrorKind,
+    decode,
+    decode_header,
+    decode_noting,
+)
 from asn1.extensions import AdditionalUserErrorReportInfo
 from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
 from asn1.rules import Finding
@@ -32,7 +42,7 @@ from iso_gateway.protocol.errors import (
 )
 from iso_gateway.protocol.events import ApduReceived, ApduType, Service
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
-from iso_gateway.record import digest_of, half_state, history_of, original_request, summary_of
+from iso_gateway.record import digest_of, half_state, history_of, original_request, read_again, summary_of
 from iso_gateway.sending import Context, Destination, enqueue, send_again
 from iso_gateway.store.records import (
     Basis,
@@ -154,7 +164,7 @@ class Reception:
     def process(self) -> Processed:
         """Read, check and apply the message."""
         try:
-            apdu = decode(self._octets, self._limits)
+            apdu = self._decode()
         except WireError as error:
             return self.unreadable(error)
         if apdu.protocol_version_num not in compose.SUPPORTED_VERSIONS:
@@ -166,6 +176,21 @@ class Reception:
                 GeneralProblem(code=GeneralProblemCode.PROTOCOL_VERSION_NOT_SUPPORTED),
             )
         return self._addressed(apdu)
+
+    def _decode(self) -> ILLApdu:
+        """Read the octets as their sender's profile says, which its name at their beginning leads to."""
+        header = decode_header(self._octets, self._limits)
+        sender = None if header is None else self._partner_of(header)
+        if sender is None:
+            return decode(self._octets, self._limits)
+        limits = self._limits
+        if sender.max_apdu_octets is not None:
+            limits = replace(limits, max_octets=sender.max_apdu_octets)
+        decoded = decode_noting(self._octets, limits, Dialect(sender.dialect.value))
+        if decoded.tolerances:
+            uses = Counter(use.kind.value for use in decoded.tolerances)
+            log.info("message.tolerated", message_id=self._message.id, partner=sender.name, **uses)
+        return decoded.apdu
 
     # -- checks 1 to 4: what cannot be read
 
@@ -601,7 +626,7 @@ class Reception:
             and record.verdict in _EFFECTIVE
         ]
         for message_id in earlier:
-            original = decode(self._uow.messages.raw(message_id), self._limits)
+            original = read_again(self._uow.messages.raw(message_id))
             if marked and _same_service(apdu, original):
                 return True, True
             if unmarked and replace(apdu, service_date_time=original.service_date_time) == original:

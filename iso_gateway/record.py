@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from asn1.codec import decode
-from asn1.ill import ILLRequest
+from asn1.codec import Dialect, Limits, decode
+from asn1.ill import ILLApdu, ILLRequest
 from config.settings import LocalSymbol, Partner
 from iso_gateway.compose import ServiceRecord
 from iso_gateway.errors import StoreError
@@ -22,6 +22,13 @@ def half_state(half: HalfRecord, tables: TableProfile) -> HalfState:
     )
 
 
+def read_again(octets: bytes) -> ILLApdu:
+    """Decode what was accepted when it came, whatever the dialect and the limits of its sender are today."""
+    size = len(octets)
+    unbounded = Limits(max_octets=size, max_depth=size, max_elements=size, max_string_octets=size)
+    return decode(octets, unbounded, Dialect.BIBLIO_ILL)
+
+
 def original_request(uow: UnitOfWork, half: HalfRecord) -> ILLRequest:
     """The ILL-Request that began a responder's half.
 
@@ -29,7 +36,7 @@ def original_request(uow: UnitOfWork, half: HalfRecord) -> ILLRequest:
         StoreError: the record does not begin with one, or its key has been disposed of.
     """
     first = uow.inputs.of(half.id)[0].message_id
-    request = None if first is None else decode(uow.messages.raw(first))
+    request = None if first is None else read_again(uow.messages.raw(first))
     if isinstance(request, ILLRequest):
         return request
     raise StoreError(

@@ -77,7 +77,7 @@ def _value(value: object) -> Any:
 
 def _members(sequence: Sequence) -> Reading:
     members: Reading = {}
-    for field in fields(sequence):  # type: ignore[arg-type]  # every SEQUENCE is a dataclass
+    for field in fields(sequence):
         value = getattr(sequence, field.name)
         if value is None or field.name == UNKNOWN:  # what came after the components is nothing to libyaz
             continue

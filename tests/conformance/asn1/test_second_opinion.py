@@ -123,6 +123,12 @@ def test_what_we_know_of_is_still_so() -> None:
     assert refused == set(REFUSALS)
 
 
+@pytest.mark.parametrize("sample", corpus.samples("yaz"), ids=lambda sample: sample.name)
+def test_both_write_every_sample_alike(sample: corpus.Sample) -> None:
+    apdu = decode(sample.octets)
+    assert reference.write(apdu) == encode(apdu)
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(apdus())
 def test_both_write_and_read_every_value_alike(apdu: ILLApdu) -> None:
