@@ -15,7 +15,7 @@ MAX_OCTETS: Final = 256 * 1024
 """The longest APDU that is read by default. Real requests stay under 8 KiB."""
 MAX_DEPTH: Final = 32
 """How deep constructed elements may nest by default. The deepest value of the module needs 13 levels."""
-MAX_ELEMENTS: Final = 10_000
+MAX_ELEMENTS: Final = 4_096
 """How many elements an APDU may have by default. The fullest APDU of the corpus has fewer than 700."""
 MAX_TAG_OCTETS: Final = 5
 """Octets of one tag: numbers below 2**28. The module's highest number is 50."""
@@ -24,6 +24,10 @@ MAX_LENGTH_OCTETS: Final = 16
 
 INDEFINITE: Final = -1
 """The length of an element that is ended by end-of-contents octets."""
+_OUTSIDE: Final = -1
+"""Where an element ends that nothing is open around."""
+_OPEN: Final = 1 << 200
+"""Where an element ends that end-of-contents octets end: further than any length reaches."""
 
 _LONG_TAG = 0x1F
 _CONSTRUCTED = 0x20
@@ -31,6 +35,17 @@ _CLASS = 0xC0
 _MORE = 0x80
 _INDEFINITE_OCTET = 0x80
 _RESERVED_OCTET = 0xFF
+
+_OTHER, _PRIMITIVE_FORM, _CONSTRUCTED_FORM, _ENDED = range(4)
+_FORMS: Final = bytes(
+    _OTHER
+    if first & _LONG_TAG == _LONG_TAG or first & ~_CONSTRUCTED == 0
+    else _CONSTRUCTED_FORM
+    if first & _CONSTRUCTED
+    else _PRIMITIVE_FORM
+    for first in range(256)
+)
+"""The form of an element by its first octet, where that is all of its tag."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +55,8 @@ class Limits:
     max_octets: int = MAX_OCTETS
     max_depth: int = MAX_DEPTH
     max_elements: int = MAX_ELEMENTS
+    max_string_octets: int = MAX_OCTETS
+    """The longest contents of a primitive element, and of the segments of a string together."""
 
 
 class Header(NamedTuple):
@@ -164,13 +181,112 @@ def scan(data: bytes, limits: Limits) -> Element:
     return root
 
 
-def is_element(octets: bytes) -> bool:
-    """Whether the octets are one BER element, whole and alone, within the default limits."""
+class WholeElement(bytes):
+    """Octets that are known to be one BER element, whole and alone, so that nobody has to look again."""
+
+    __slots__ = ()
+
+
+def is_element(octets: object) -> bool:
+    """Whether something is the octets of one BER element, whole and alone, within the default limits."""
+    if type(octets) is WholeElement:
+        return True
+    if not isinstance(octets, bytes):
+        return False
+    if octets and plain_end(octets, 0, MAX_DEPTH) == len(octets):
+        return True
     try:
         scan(octets, Limits())
     except WireError:
         return False
     return True
+
+
+def plain_end(data: bytes, position: int, depth: int, most: int = MAX_ELEMENTS) -> int:
+    """Say where an element ends without making a tree of it: quick, and free to decline.
+
+    Args:
+        data: the octets.
+        position: where the element begins.
+        depth: how deep constructed elements may nest in it, itself included.
+        most: how many elements it may have, itself and ends of contents included.
+
+    Returns:
+        Where the next element begins, which may lie beyond the octets. -1 when the element is broken, or has
+        more elements, or nests deeper.
+    """
+    # Where the innermost open element ends, and those around it; _OPEN where end-of-contents octets say so.
+    # What overruns the element that it is in makes `position` pass its end, which is never undone.
+    end = _OUTSIDE
+    ends: list[int] = []
+    try:
+        for _ in range(most):
+            first = data[position]
+            length = data[position + 1]
+            form = _FORMS[first]
+            if length < _INDEFINITE_OCTET and form != _OTHER:
+                position += 2
+            elif first:
+                position, length = _long_header(data, position)
+                form = _CONSTRUCTED_FORM if first & _CONSTRUCTED else _PRIMITIVE_FORM
+            elif length or end != _OPEN:
+                return -1
+            else:
+                position += 2
+                end = ends.pop()
+                form = _ENDED
+            if form == _PRIMITIVE_FORM:
+                position += length
+            elif form == _CONSTRUCTED_FORM:
+                ends.append(end)
+                if len(ends) > depth:
+                    return -1
+                end = position + length
+            if position < end:
+                continue
+            while position == end:
+                end = ends.pop()
+            if position > end:
+                return position if end == _OUTSIDE else -1
+    except IndexError:
+        pass
+    return -1
+
+
+def _long_header(data: bytes, position: int) -> tuple[int, int]:
+    """Give where contents begin, and how long they are; _OPEN for those of indefinite length.
+
+    Raises:
+        IndexError: the header is broken.
+    """
+    first = data[position]
+    position = _after_long_tag(data, position + 1) if first & _LONG_TAG == _LONG_TAG else position + 1
+    length = data[position]
+    position += 1
+    if first == _CONSTRUCTED or length == _RESERVED_OCTET:
+        raise IndexError
+    if length < _INDEFINITE_OCTET:
+        return position, length
+    if length == _INDEFINITE_OCTET:
+        if not first & _CONSTRUCTED:
+            raise IndexError
+        return position, _OPEN - position
+    count = length & 0x7F
+    if count > MAX_LENGTH_OCTETS:
+        raise IndexError
+    return position + count, int.from_bytes(data[position : position + count], "big")
+
+
+def _after_long_tag(data: bytes, position: int) -> int:
+    """Say where a tag ends whose number begins at `position`. Raises IndexError where it is broken."""
+    end = position + MAX_TAG_OCTETS - 1
+    if not _LONG_TAG <= data[position] != _MORE:
+        raise IndexError
+    while data[position] >= _MORE:
+        position += 1
+        if position == end:
+            raise IndexError
+    return position + 1
 
 
 def scan_at(data: bytes, start: int, limits: Limits) -> Element:
@@ -183,6 +299,8 @@ def scan_at(data: bytes, start: int, limits: Limits) -> Element:
     count = 1
     # What is open, where what encloses it ends, and whether that is the end of a definite length.
     waiting = [(root, len(data), False)] if root.constructed else []
+    if not waiting:
+        _hold_to_size(root, limits)
     position = root.content
     while waiting:
         parent, bound, enclosed = waiting[-1]
@@ -208,8 +326,17 @@ def scan_at(data: bytes, start: int, limits: Limits) -> Element:
             waiting.append((element, bound, enclosed))
             position = element.content
         else:
+            _hold_to_size(element, limits)
             position = element.end
     return root
+
+
+def _hold_to_size(element: Element, limits: Limits) -> None:
+    if element.end - element.content > limits.max_string_octets:
+        raise WireError(
+            f"more than {limits.max_string_octets} octets in one string: raise the limit",
+            offset=element.start,
+        )
 
 
 def _open(data: bytes, start: int, bound: int, *, enclosed: bool) -> Element:

@@ -7,7 +7,7 @@ octet of contents is looked at twice, in whatever pieces the octets arrive. Type
 
 from collections.abc import Iterator
 
-from asn1.elements import INDEFINITE, MAX_DEPTH, MAX_OCTETS, read_header
+from asn1.elements import INDEFINITE, MAX_DEPTH, MAX_ELEMENTS, MAX_OCTETS, read_header
 from asn1.errors import WireError
 
 __all__ = ["Framer", "WireError"]
@@ -24,16 +24,22 @@ class Framer:
 
     An element that cannot become an APDU is refused as early as can be: at its first octet, if no APDU can
     begin with it (so an HTTP or SMTP client is cut off at once); at its length, if that claims more than
-    `max_octets`. After an error the framer is dead: where an element begins can no longer be known.
+    `max_octets`; at the first element in it that is one too many. After an error the framer is dead: where an
+    element begins can no longer be known.
 
     Args:
         max_octets: the longest element, in octets.
         max_depth: how deep indefinite lengths may nest.
+        max_elements: how many elements there may be in an element, those in a definite length not counted,
+            and itself included: stepping over them is all the work that a sender can cause here.
     """
 
-    def __init__(self, max_octets: int = MAX_OCTETS, max_depth: int = MAX_DEPTH) -> None:
+    def __init__(
+        self, max_octets: int = MAX_OCTETS, max_depth: int = MAX_DEPTH, max_elements: int = MAX_ELEMENTS
+    ) -> None:
         self._max_octets = max_octets
         self._max_depth = max_depth
+        self._max_elements = max_elements
         self._buffer = bytearray()
         self._consumed = 0
         """Where the buffer begins in the stream."""
@@ -41,6 +47,8 @@ class Framer:
         """How far the unfinished element has been stepped over; may lie beyond the buffer."""
         self._open = 0
         """How many indefinite lengths are open."""
+        self._count = 0
+        """How many elements of the unfinished element have been stepped over, or into."""
         self._error: WireError | None = None
 
     @property
@@ -84,6 +92,7 @@ class Framer:
                 del self._buffer[:end]
                 self._consumed += end
                 self._position = 0
+                self._count = 0
                 yield element
         except WireError as error:
             self._error = WireError(error.reason, offset=self._consumed + error.offset)
@@ -110,6 +119,9 @@ class Framer:
         header = read_header(self._buffer, start, len(self._buffer))
         if header is None:
             return False
+        self._count += 1
+        if self._count > self._max_elements:
+            raise WireError(f"more than {self._max_elements} elements", offset=start)
         if header.length == INDEFINITE:
             if self._open == self._max_depth:
                 raise WireError(f"indefinite lengths nested more than {self._max_depth} deep", offset=start)

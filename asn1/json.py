@@ -5,7 +5,8 @@
 An enumerated value is its name (an unlisted one its number), an ILL-String `{"general-string": "text"}`, or
 `{"general-string": {"hex": "..."}}` where its octets are not UTF-8; ANY, OCTET STRING and the octets of a BIT
 STRING are `{"hex": "..."}`; a CHOICE is an object with the one alternative; NULL is null. DEFAULT components
-are always written, and may be left out when read. `iso-gateway apdu` prints and reads this.
+are always written, and may be left out when read. What a SEQUENCE has after the components that its type
+knows is in "unknown", an array of `{"hex": "..."}`. `iso-gateway apdu` prints and reads this.
 """
 
 import json
@@ -13,12 +14,13 @@ from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar, assert_never, cast
 
+from asn1.bounds import MAX_INTEGER_OCTETS, is_bit_string, is_integer, is_object_identifier, is_unlisted
 from asn1.elements import is_element
 from asn1.ill import APDUS, ILLApdu
-from asn1.rules import MAX_INTEGER_OCTETS, is_bit_string, is_integer, is_object_identifier, is_unlisted
 from asn1.schema import (
     EXTERNAL_COMPONENTS,
     NULL,
+    UNKNOWN,
     AnyValue,
     Arbitrary,
     BitString,
@@ -31,12 +33,14 @@ from asn1.schema import (
     ObjectIdentifier,
     OctetAligned,
     Primitive,
+    Sequence,
     SequenceOf,
     SingleASN1Type,
     Type,
     Unlisted,
     describe,
 )
+from asn1.tags import is_unknown_of
 
 Json: TypeAlias = Any
 """What `json.loads` gives."""
@@ -128,11 +132,18 @@ def _to(wire_type: Type, value: Any) -> Json:
         case type() if issubclass(wire_type, Enumerated):
             return value.value if isinstance(value, Unlisted) else value.asn1_name
         case _:
-            return {
-                component.name: _to(component.wire_type, member)
-                for component in describe(wire_type)
-                if (member := getattr(value, component.attribute)) is not None
-            }
+            return _to_sequence(describe(wire_type), value)
+
+
+def _to_sequence(components: tuple[Component, ...], value: Sequence) -> Json:
+    members = {
+        component.name: _to(component.wire_type, member)
+        for component in components
+        if (member := getattr(value, component.attribute)) is not None
+    }
+    if value.unknown:
+        members[UNKNOWN] = [_hex(one.octets) for one in value.unknown]
+    return members
 
 
 def _to_primitive(primitive: Primitive, value: Any) -> Json:
@@ -199,11 +210,31 @@ def _from(wire_type: Type, obj: Json, path: str) -> Any:
         case type() if issubclass(wire_type, Enumerated):
             return _from_enumerated(wire_type, obj, path)
         case _:
-            return wire_type(**_from_components(describe(wire_type), obj, path))
+            return _from_sequence(wire_type, obj, path)
 
 
-def _from_components(components: tuple[Component, ...], obj: Json, path: str) -> dict[str, Any]:
-    members = _object(obj, {component.name for component in components}, path)
+def _from_sequence(wire_type: type[Sequence], obj: Json, path: str) -> Sequence:
+    components = describe(wire_type)
+    members = _object(obj, {*(component.name for component in components), UNKNOWN}, path)
+    values = _from_components(components, members, path)
+    if UNKNOWN in members:
+        values[UNKNOWN] = _from_unknown(wire_type, members[UNKNOWN], f"{path}.{UNKNOWN}")
+    return wire_type(**values)
+
+
+def _from_unknown(wire_type: type[Sequence], obj: Json, path: str) -> tuple[AnyValue, ...]:
+    unknown = tuple(
+        AnyValue(_from_element(one, f"{path}[{place}]"))
+        for place, one in enumerate(_expect(list, "an array", obj, path))
+    )
+    if not is_unknown_of(wire_type, unknown):
+        raise JsonError("elements under context tags that the type does not have expected", path=path)
+    return unknown
+
+
+def _from_components(
+    components: tuple[Component, ...], members: Mapping[str, Json], path: str
+) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for component in components:
         if component.name in members:

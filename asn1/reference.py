@@ -1,4 +1,8 @@
-"""The abstract syntax as a pyasn1 specification, derived from the schema, and values to and from it.
+"""The second opinion: the abstract syntax as a pyasn1 specification, and values to and from it.
+
+The gateway reads and writes by `asn1.codec`. This shares the schema with it and no other line, so that where
+the two differ one of them is wrong; `iso-gateway apdu decode --reference` shows this reading. It is held to
+the common dialect: components that a type does not know are refused, and not written.
 
 No pyasn1 object leaves this module. Where pyasn1 would change a value, the specification steps around it:
 
@@ -14,8 +18,8 @@ from typing import Any, Final, assert_never, cast
 from pyasn1.codec.ber import decoder, encoder
 from pyasn1.type import namedtype, tag, univ
 
-from asn1.elements import is_element
-from asn1.rules import (
+from asn1 import shape
+from asn1.bounds import (
     MAX_INTEGER_OCTETS,
     is_bit_string,
     is_integer,
@@ -23,6 +27,9 @@ from asn1.rules import (
     is_unlisted,
     numbers,
 )
+from asn1.elements import Limits, is_element, scan
+from asn1.errors import WireError, WireErrorKind
+from asn1.ill import APDUS, ILLApdu
 from asn1.schema import (
     EXTERNAL_COMPONENTS,
     NULL,
@@ -50,6 +57,9 @@ from asn1.schema import (
     describe,
 )
 
+_DEFAULT_LIMITS: Final = Limits()
+_APDU_BY_TAG: Final[dict[int, type[ILLApdu]]] = {apdu.apdu_tag.number: apdu for apdu in APDUS}
+
 _UNCHECKED: Final = {"verifyConstraints": False, "matchTags": False, "matchConstraints": False}
 """pyasn1 need not compare specifications: what is set was made from the one it is set in."""
 
@@ -69,6 +79,37 @@ def specification(apdu: type[Apdu]) -> Any:
     if apdu not in _specifications:
         _specifications[apdu] = _tagged(_specified(apdu), apdu.apdu_tag)
     return _specifications[apdu]
+
+
+def decode(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> ILLApdu:
+    """Decode one ILL-APDU.
+
+    Args:
+        data: the APDU in BER, and nothing after it.
+        limits: what is accepted at most.
+
+    Raises:
+        WireError: the octets are anything else. No other exception comes out, whatever the octets.
+    """
+    root = scan(data, limits)
+    apdu = _APDU_BY_TAG.get(root.number) if root.tag_class is TagClass.APPLICATION else None
+    if apdu is None:
+        raise WireError(
+            "the outer tag is none of [APPLICATION 1] to [APPLICATION 20]",
+            offset=root.start,
+            kind=WireErrorKind.UNRECOGNIZED_APDU,
+        )
+    plain = shape.plain(root, data, apdu)
+    try:
+        return cast("ILLApdu", read(apdu, plain))
+    except Exception as error:  # noqa: BLE001 - pyasn1 leaks IndexError and others (pyasn1#119)
+        # Its messages repeat the octets, which may hold patron data: only the class is told.
+        raise WireError(
+            f"pyasn1 refuses the contents with {type(error).__name__}",
+            offset=root.start,
+            path=apdu.asn1_name,
+            kind=WireErrorKind.MISTYPED,
+        ) from None
 
 
 def read(apdu: type[Apdu], plain: bytes) -> Apdu:
@@ -336,6 +377,8 @@ def _written(wire_type: Type, value: Any, specified: Any, path: str) -> Any:
             return specified.clone(_number(wire_type, value, path))
         case _:
             _expect(wire_type, value, path)
+            if value.unknown:
+                raise ValueError(f"{path}: what the type does not know is not written here")
             return _sequence(describe(wire_type), value, specified, path)
 
 

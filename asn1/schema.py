@@ -11,7 +11,7 @@ ASN.1 names are kept as the standard spells them, with `_` for `-`.
 
 import enum
 import types
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields
 from typing import (
     Annotated,
     Any,
@@ -111,11 +111,25 @@ class Named:
     primitive: Primitive
 
 
-class Sequence:
-    """Base of every SEQUENCE."""
+@dataclass(frozen=True, slots=True)
+class AnyValue:
+    """The value of an ANY: its whole encoding (tag, length, content), octet for octet."""
 
-    __slots__ = ()
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequence:
+    """Base of every SEQUENCE.
+
+    Args:
+        unknown: what came after the last component that the type knows, under context tags that it does not
+            know: kept octet for octet, and written again after the components. No component of the type.
+    """
+
     asn1_name: ClassVar[str]
+
+    unknown: tuple[AnyValue, ...] = ()
 
 
 class Apdu(Sequence):
@@ -206,13 +220,6 @@ ILLString: TypeAlias = GeneralString | EDIFACTString
 
 
 @dataclass(frozen=True, slots=True)
-class AnyValue:
-    """The value of an ANY: its whole encoding (tag, length, content), octet for octet."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class BitString:
     """BIT STRING: its octets, and how many bits at the end of the last one are padding (0 to 7)."""
 
@@ -281,6 +288,8 @@ class Component:
     value_range: Range | None = None
     python_type: type | None = None
     """The class of the value where several classes share a Primitive (the two kinds of ILL-String)."""
+    type_name: str | None = None
+    """The name of its type, where that is a string of characters with a name, such as ISO-Date."""
 
 
 ILL_STRING_ALTERNATIVES: tuple[Component, ...] = (
@@ -384,6 +393,9 @@ _PRIMITIVES: dict[object, Primitive] = {
 }
 
 
+UNKNOWN = "unknown"
+"""The field of a Sequence that is no component."""
+
 _described: dict[type, tuple[Component, ...]] = {}
 
 
@@ -399,13 +411,15 @@ def describe(cls: type[Sequence] | type[Choice]) -> tuple[Component, ...]:
     known = _described.get(cls)
     if known is None:
         hints = get_type_hints(cls, include_extras=True)
-        known = tuple(_component(cls, field, hints[field.name]) for field in _fields(cls))
+        known = tuple(
+            _component(cls, field, hints[field.name]) for field in _fields(cls) if field.name != UNKNOWN
+        )
         _described[cls] = known
     return known
 
 
 def _fields(cls: type) -> tuple[Field[object], ...]:
-    if not is_dataclass(cls):
+    if "__dataclass_fields__" not in cls.__dict__:
         msg = f"{cls.__name__} is no dataclass"
         raise TypeError(msg)
     return fields(cls)
@@ -425,6 +439,7 @@ def _component(cls: type, field: Field[object], annotation: object) -> Component
         default=None if optional or field.default is MISSING else field.default,
         size=next((mark for mark in marks if isinstance(mark, Size)), None),
         value_range=next((mark for mark in marks if isinstance(mark, Range)), None),
+        type_name=next((mark.name for mark in marks if isinstance(mark, Named)), None),
     )
 
 

@@ -10,9 +10,9 @@ unsegmented strings, the octets of each ANY as they came.
 from collections.abc import Sequence as SequenceABC
 from functools import cache
 
+from asn1.bounds import MAX_ARC_OCTETS, MAX_INTEGER_OCTETS, MAX_OBJECT_IDENTIFIER_OCTETS, is_unlisted, numbers
 from asn1.elements import Element, header
 from asn1.errors import WireError, WireErrorKind
-from asn1.rules import MAX_ARC_OCTETS, MAX_INTEGER_OCTETS, is_unlisted, numbers
 from asn1.schema import (
     EXTERNAL_COMPONENTS,
     Apdu,
@@ -177,6 +177,8 @@ class _Writer:
         octets = self._octets(element, path)
         if not octets or octets[-1] & 0x80:
             raise _mistyped("an OBJECT IDENTIFIER that does not end", element.start, path)
+        if len(octets) > MAX_OBJECT_IDENTIFIER_OCTETS:
+            raise _mistyped(f"an OBJECT IDENTIFIER of {len(octets)} octets", element.start, path)
         arc = 0
         for octet in octets:
             if arc == 0 and octet == 0x80:

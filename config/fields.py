@@ -1,8 +1,8 @@
 """How single values of a configuration file are read: durations, symbols, names, networks, time zones.
 
 Each is an annotated type, used by `config.settings`. A value that will not do is refused with what is wrong
-with it and what was expected; the value itself is escaped. Imports nothing of ours but `config.errors` and
-`config.symbols`.
+with it and what was expected; the value itself is escaped. Imports nothing of ours but `config.errors`,
+`config.rules` and `config.symbols`.
 """
 
 import re
@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from config.errors import shown
+from config.rules import RuleSetting, RuleSeverity
 from config.symbols import Symbol
 
 EXPLAINED: Final = "explained"
@@ -140,6 +141,20 @@ def _database_url(value: object) -> str:
     return value
 
 
+def _rules(value: object) -> tuple[RuleSetting, ...]:
+    severities = {one.value: one for one in RuleSeverity}
+    expected = "a table of rules, each 'error', 'warning' or 'off'"
+    if not isinstance(value, dict):
+        raise refusal(f"{shown(value)} is no table", expected)
+    settings: list[RuleSetting] = []
+    # Why sorted: the same settings in another order are the same profile.
+    for rule, severity in sorted(value.items()):
+        if not isinstance(severity, str) or severity not in severities:
+            raise refusal(f"{shown(severity)} cannot follow when {shown(rule)} is broken", expected)
+        settings.append(RuleSetting(rule=rule, severity=severities[severity]))
+    return tuple(settings)
+
+
 def _described(text: str) -> Any:
     return Field(description=text)
 
@@ -152,6 +167,11 @@ SymbolText = Annotated[
 ]
 NetworkText = Annotated[
     Network, PlainValidator(_network), _described("an address or network, as '192.0.2.7' or '192.0.2.0/24'")
+]
+RuleSettings = Annotated[
+    tuple[RuleSetting, ...],
+    PlainValidator(_rules),
+    _described("a table of rules, each 'error', 'warning' or 'off'"),
 ]
 ZoneName = Annotated[
     str, PlainValidator(_zone), _described("the name of a time zone, as 'America/Vancouver' or 'UTC'")

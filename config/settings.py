@@ -29,6 +29,7 @@ from config.fields import (
     Octets,
     Port,
     RouteEnd,
+    RuleSettings,
     Share,
     SymbolText,
     Text,
@@ -77,6 +78,8 @@ class Dialect(Enum):
     """Only what the abstract syntax allows."""
     STANDARD = "standard"
     """That, and the departures that nobody can misunderstand."""
+    BIBLIO_ILL = "biblio-ill"
+    """That, and how the Perl library Biblio::ILL::ISO writes APDUs."""
 
 
 class CharacterSet(Enum):
@@ -342,6 +345,8 @@ class Partner:
     """How the octets of its strings are read, and ours written for it; they are always kept as they came."""
     tables: TableProfile = TableProfile.STRICT
     """Which state tables it is held to."""
+    rules: RuleSettings = ()
+    """What follows when its APDUs break the rules of docs/rules.md; a rule left out keeps its default."""
     capabilities: Capabilities = field(default_factory=Capabilities)
     """What its software can say and understand."""
     time_zone: ZoneName = DEFAULT_TIME_ZONE

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import TypedDict, TypeVar, assert_never
 
 from asn1 import ill
+from asn1.extensions import AdditionalUserErrorReportInfo, make_extension
 from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, SystemId, TransactionId, TransactionResults
 from asn1.schema import Enumerated, GeneralString
 from config.symbols import Symbol
@@ -287,13 +288,19 @@ def status_report(
     )
 
 
-def error_report(frame: Frame, report: reports.Report, correlation: str) -> ill.StatusOrErrorReport:
+def error_report(
+    frame: Frame,
+    report: reports.Report,
+    correlation: str,
+    information: AdditionalUserErrorReportInfo | None = None,
+) -> ill.StatusOrErrorReport:
     """A STATUS-OR-ERROR-REPORT that says what was wrong with an APDU.
 
     Args:
         frame: how the report begins.
         report: what was wrong.
         correlation: which APDU of the partner is meant, from `correlation_of`.
+        information: which elements were wrong; it goes out as the extension 1.0.10161.13.6.
     """
     user: ill.UserErrorReport | None = None
     provider: ill.ProviderErrorReport | None = None
@@ -335,6 +342,7 @@ def error_report(frame: Frame, report: reports.Report, correlation: str) -> ill.
             provider_error_report=provider,
         ),
         note=_note(note),
+        status_or_error_report_extensions=None if information is None else (make_extension(information),),
     )
 
 

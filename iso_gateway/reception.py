@@ -5,6 +5,7 @@ here sends: answers go into the outbox in the same transaction.
 """
 
 import enum
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,11 +14,22 @@ from typing import assert_never
 
 import structlog
 
-from asn1.codec import Header, Limits, WireError, WireErrorKind, decode, decode_header
+from asn1.codec import (
+    Dialect,
+    Header,
+    Limits,
+    WireError,
+    WireErrorKind,
+    decode,
+    decode_header,
+    decode_noting,
+)
+from asn1.extensions import AdditionalUserErrorReportInfo
 from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
+from asn1.rules import Finding
 from config.settings import Acknowledge, LocalSymbol, Partner, Settings
 from config.symbols import Symbol
-from iso_gateway import compose, interpretation
+from iso_gateway import compose, interpretation, judgement
 from iso_gateway.identity import canonical_transaction, is_well_formed, symbol_of, system_id_of
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.errors import (
@@ -57,6 +69,8 @@ log = structlog.stdlib.get_logger(__name__)
 MESSAGE_UNREADABLE = "message.unreadable"
 MESSAGE_REFUSED = "message.refused"
 ATTENTION = "attention"
+RULES_BROKEN = "message.rules-broken"
+INFERRED_CHECK = "protocol.inferred-check"
 
 
 class Verdict(enum.StrEnum):
@@ -88,6 +102,10 @@ class Verdict(enum.StrEnum):
     DUPLICATE_TRANSACTION_ID = "duplicate-transaction-id"
     #: the request went on to another responder
     ALREADY_FORWARDED = "already-forwarded"
+    #: an extension is critical that is not understood here
+    CRITICAL_EXTENSION = "critical-extension"
+    #: it breaks a rule beyond syntax that is an error for its sender
+    RULE_BROKEN = "rule-broken"
     #: nothing follows from it and nothing is answered
     IGNORED = "ignored"
 
@@ -153,12 +171,27 @@ class Reception:
     def process(self) -> Processed:
         """Read, check and apply the message."""
         try:
-            apdu = decode(self._octets, self._limits)
+            apdu = self._decode()
         except WireError as error:
             return self.unreadable(error)
         if apdu.protocol_version_num not in compose.SUPPORTED_VERSIONS:
             return self._version_not_supported(_header_of(apdu))
         return self._addressed(apdu)
+
+    def _decode(self) -> ILLApdu:
+        """Read the octets as their sender's profile says, which its name at their beginning leads to."""
+        header = decode_header(self._octets, self._limits)
+        sender = None if header is None else self._partner_of(header)
+        if sender is None:
+            return decode(self._octets, self._limits)
+        limits = self._limits
+        if sender.max_apdu_octets is not None:
+            limits = replace(limits, max_octets=sender.max_apdu_octets)
+        decoded = decode_noting(self._octets, limits, Dialect(sender.dialect.value))
+        if decoded.tolerances:
+            uses = Counter(use.kind.value for use in decoded.tolerances)
+            log.info("message.tolerated", message_id=self._message.id, partner=sender.name, **uses)
+        return decoded.apdu
 
     # -- checks 1 to 4: what cannot be read
 
@@ -312,6 +345,9 @@ class Reception:
         outcome = machine.advance(before, event, self._at)
         verdict = Verdict(outcome.verdict.value)
         half = case.half
+        judged = judgement.judge(case.apdu, case.parties.partner)
+        if verdict is Verdict.APPLIED and judged.refusal is not None:
+            return self._fails_a_check(case, judged.refusal)
         if half is None and isinstance(case.apdu, ILLRequest) and verdict is Verdict.APPLIED:
             half = self._begin(case.apdu, case, outcome.state)
         partner = case.parties.partner
@@ -322,6 +358,8 @@ class Reception:
             return self._refuse(verdict, outcome.reason, case.header, partner, report)
         self._uow.messages.bind(self._message.id, half.transaction_id)
         self._record(half, before, event, outcome, partner)
+        if judged.findings:
+            self._tell(RULES_BROKEN, half, _findings_told(judged.findings))
         answer = self._carry_out(case, half, outcome)
         if (
             answer is None
@@ -350,6 +388,22 @@ class Reception:
             partner=partner.name,
             half_id=half.id,
             answer=answer,
+        )
+
+    def _fails_a_check(self, case: _Case, refusal: judgement.Refusal) -> Processed:
+        """Checks 11 and 12: the APDU may come now, and is refused for what it says."""
+        log.info(INFERRED_CHECK, check=refusal.check.id, apdu_type=case.apdu.asn1_name)
+        half = case.half
+        if half is not None:
+            self._uow.messages.bind(self._message.id, half.transaction_id)
+        return self._refuse(
+            _VERDICTS[refusal.check],
+            refusal.reason,
+            case.header,
+            case.parties.partner,
+            refusal.report,
+            half=half,
+            information=refusal.information,
         )
 
     def _begin(self, request: ILLRequest, case: _Case, state: HalfState) -> HalfRecord:
@@ -452,9 +506,12 @@ class Reception:
         header: Header,
         partner: Partner | None,
         report: Report | None,
+        *,
+        half: HalfRecord | None = None,
+        information: AdditionalUserErrorReportInfo | None = None,
     ) -> Processed:
-        """Store why a message that concerns no half of ours has no effect, and say so to its sender."""
-        answer = None if report is None else self._report(header, report, partner, None)
+        """Store why a message has no effect, beside the half that it concerns if any, and tell its sender."""
+        answer = None if report is None else self._report(header, report, partner, half, information)
         self._uow.messages.processed(
             self._message.id,
             at=self._at,
@@ -463,11 +520,13 @@ class Reception:
             apdu_type=_name_of(header),
             partner=None if partner is None else partner.name,
             profile_digest=None if partner is None else digest_of(partner),
+            transaction_id=None if half is None else half.transaction_id,
+            half_id=None if half is None else half.id,
             answer_message_id=answer,
         )
         self._uow.events.append(
             kind=MESSAGE_REFUSED,
-            half_id=None,
+            half_id=None if half is None else half.id,
             message_id=self._message.id,
             detail={"verdict": verdict.value, "reason": reason},
             at=self._at,
@@ -477,11 +536,17 @@ class Reception:
             verdict=verdict,
             apdu_type=_name_of(header),
             partner=None if partner is None else partner.name,
+            half_id=None if half is None else half.id,
             answer=answer,
         )
 
     def _report(
-        self, header: Header, report: Report, partner: Partner | None, half: HalfRecord | None
+        self,
+        header: Header,
+        report: Report,
+        partner: Partner | None,
+        half: HalfRecord | None,
+        information: AdditionalUserErrorReportInfo | None = None,
     ) -> MessageId | None:
         """An error report to the sender; None where none can be sent: a stranger on a one-way connection."""
         if header.apdu_type is StatusOrErrorReport:
@@ -511,7 +576,7 @@ class Reception:
             None if header.apdu_type is None else ApduType(header.apdu_type.apdu_tag.number),
             header.service_date_time,
         )
-        return self._send(compose.error_report(frame, report, correlation), partner, half)
+        return self._send(compose.error_report(frame, report, correlation, information), partner, half)
 
     def _send(self, apdu: ILLApdu, partner: Partner | None, half: HalfRecord | None) -> MessageId | None:
         destination = self._destination(partner)
@@ -690,6 +755,24 @@ class Reception:
 _EFFECTIVE = frozenset({Verdict.APPLIED.value, Verdict.REPEATED.value})
 """The verdicts under which a message had its effect, so that the same octets again are a duplicate. What was
 refused is classified afresh: it may be allowed by now."""
+
+
+_VERDICTS = {
+    judgement.CRITICAL_EXTENSION: Verdict.CRITICAL_EXTENSION,
+    judgement.RULES_BEYOND_SYNTAX: Verdict.RULE_BROKEN,
+}
+
+_MOST_TOLD = 20
+"""How many findings about one message the local side is told: more would say the same again."""
+
+
+def _findings_told(findings: Sequence[Finding]) -> dict[str, object]:
+    """Which rules a message breaks, and where; none of what it says."""
+    told = [
+        {"rule": one.rule, "path": one.path, "severity": one.severity.value, "message": one.message}
+        for one in findings[:_MOST_TOLD]
+    ]
+    return {"findings": told, "more": max(0, len(findings) - _MOST_TOLD)}
 
 
 def _header_of(apdu: ILLApdu) -> Header:

@@ -6,11 +6,10 @@ from dataclasses import asdict
 from datetime import timedelta
 from enum import Enum
 from functools import lru_cache
-from typing import Final
 
 import structlog
 
-from asn1.codec import Limits, WireError, decode
+from asn1.codec import Dialect, Limits, WireError, decode
 from asn1.ill import ILLApdu, ILLRequest
 from config.settings import LocalSymbol, Partner
 from iso_gateway.compose import ServiceRecord
@@ -36,22 +35,22 @@ def half_state(half: HalfRecord, tables: TableProfile) -> HalfState:
 
 
 def stored_apdu(uow: UnitOfWork, message_id: MessageId) -> ILLApdu:
-    """An APDU that was decoded once before, when it came: whatever the limits are today, it is read.
+    """An APDU that was decoded once before, when it came.
+
+    Whatever the dialect and the limits of its sender are today, it is read.
 
     Raises:
         StoreError: the octets are none any more, or their key has been disposed of.
     """
     octets = uow.messages.raw(message_id)
+    size = len(octets)
+    unbounded = Limits(max_octets=size, max_depth=size, max_elements=size, max_string_octets=size)
     try:
-        return decode(octets, Limits(max_octets=len(octets), max_depth=_DEEPEST))
+        return decode(octets, unbounded, Dialect.BIBLIO_ILL)
     except WireError as error:
         raise StoreError(
             f"message {message_id} was read when it came and now is not ({error}): restore a backup"
         ) from None
-
-
-#: The greatest depth that `limits.max_depth` may be set to.
-_DEEPEST: Final = 100
 
 
 def original_request(uow: UnitOfWork, half: HalfRecord) -> ILLRequest:

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from asn1 import ill
+from asn1.bounds import MAX_ENUMERATED
 from asn1.elements import header
-from asn1.rules import MAX_ENUMERATED
 from asn1.schema import (
     NULL,
     AnyValue,
@@ -84,33 +84,45 @@ _PRIMITIVES: dict[Primitive, st.SearchStrategy[Any]] = {
     Primitive.OBJECT_IDENTIFIER: _OBJECT_IDENTIFIERS,
     Primitive.EXTERNAL: _EXTERNALS,
     Primitive.ANY: st.builds(AnyValue, elements()),
+    Primitive.OCTET_STRING: _OCTETS,
+    Primitive.GENERAL_STRING: _TEXT,
     Primitive.PRINTABLE_STRING: _LATIN_1,
     Primitive.VISIBLE_STRING: _LATIN_1,
 }
+
+_STRATEGIES: dict[Type, st.SearchStrategy[Any]] = {}
 
 _STRINGS = st.builds(GeneralString, _TEXT) | st.builds(EDIFACTString, _TEXT)
 
 
 def apdus() -> st.SearchStrategy[ill.ILLApdu]:
     """Give values of all twenty APDUs, of any size and in any range that the codec carries."""
-    return st.sampled_from(ill.APDUS).flatmap(_values)
+    return st.sampled_from(ill.APDUS).flatmap(values_of)
 
 
-def _values(wire_type: Type) -> st.SearchStrategy[Any]:
+def values_of(wire_type: Type) -> st.SearchStrategy[Any]:
+    """Give values of one type, of any size and in any range that the codec carries."""
+    # Made once each: hypothesis sees the recursion of a type only where the strategy is the same object.
+    if wire_type not in _STRATEGIES:
+        _STRATEGIES[wire_type] = _made(wire_type)
+    return _STRATEGIES[wire_type]
+
+
+def _made(wire_type: Type) -> st.SearchStrategy[Any]:
     match wire_type:
         case Primitive():
             return _PRIMITIVES[wire_type]
         case tuple():
             return _STRINGS
         case SequenceOf():
-            return st.lists(st.deferred(lambda: _values(wire_type.element)), max_size=2).map(tuple)
+            return st.lists(st.deferred(lambda: values_of(wire_type.element)), max_size=2).map(tuple)
         case type() if issubclass(wire_type, Enumerated):
             listed = {member.value for member in wire_type}
             unlisted = st.integers(1, MAX_ENUMERATED).filter(lambda number: number not in listed)
             return st.sampled_from(wire_type) | unlisted.map(Unlisted)
         case type() if issubclass(wire_type, Choice):
             return st.sampled_from(describe(wire_type)).flatmap(
-                lambda component: _values(component.wire_type).map(
+                lambda component: values_of(component.wire_type).map(
                     lambda value: wire_type(**{component.attribute: value})
                 )
             )
@@ -125,5 +137,5 @@ def _sequences(sequence: type[Sequence]) -> st.SearchStrategy[Any]:
 
 
 def _component(component: Component) -> st.SearchStrategy[Any]:
-    values = st.deferred(lambda: _values(component.wire_type))
+    values = st.deferred(lambda: values_of(component.wire_type))
     return st.none() | values if component.optional else values

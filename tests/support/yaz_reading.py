@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from asn1.ill import DamagedPortion, EDeliveryDetails, ResultsExplanation, ShippedVia
 from asn1.schema import (
+    UNKNOWN,
     AnyValue,
     Apdu,
     Arbitrary,
@@ -76,9 +77,9 @@ def _value(value: object) -> Any:
 
 def _members(sequence: Sequence) -> Reading:
     members: Reading = {}
-    for field in fields(sequence):  # type: ignore[arg-type]  # every SEQUENCE is a dataclass
+    for field in fields(sequence):
         value = getattr(sequence, field.name)
-        if value is None:
+        if value is None or field.name == UNKNOWN:  # what came after the components is nothing to libyaz
             continue
         if isinstance(value, _WITHIN):
             members |= _choice(value)

@@ -46,10 +46,12 @@ PRIMITIVES = {
 
 
 class Comparison:
-    """Walks the transcription and the schema side by side, and remembers the names it came by."""
+    """Walks a transcription and the schema side by side, and remembers the names it came by."""
 
-    def __init__(self) -> None:
+    def __init__(self, types: dict[str, Any] = TYPES) -> None:
         self.names: set[str] = set()
+        self._types = types
+        self._compared: set[tuple[str, Type]] = set()
 
     def same(self, told: Any, wire_type: Type, where: str) -> None:
         """Hold one type against its transcription."""
@@ -58,7 +60,9 @@ class Comparison:
                 assert wire_type is PRIMITIVES[told], where
                 return
             self.names.add(told)
-            self.same(TYPES[told], wire_type, told)
+            if (told, wire_type) not in self._compared:  # a type of the extensions holds itself
+                self._compared.add((told, wire_type))
+                self.same(self._types[told], wire_type, told)
             return
         match told["kind"]:
             case "SEQUENCE":

@@ -1,15 +1,28 @@
 """What the codec refuses, what it reads nevertheless, and what it will not write."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import pytest
 
-from asn1 import ill, reference, shape
-from asn1.codec import Limits, WireError, WireErrorKind, decode, decode_header, encode
-from asn1.elements import scan
-from asn1.ill import Cancel, Damaged, DamagedDetails, DamagedPortion, Extension, Received
+from asn1 import checking, exact, ill, readers, reference, shape, tags, writers
+from asn1.codec import (
+    Dialect,
+    Limits,
+    WireError,
+    WireErrorKind,
+    decode,
+    decode_header,
+    decode_value,
+    encode,
+    encode_value,
+)
+from asn1.elements import MAX_ELEMENTS, WholeElement, is_element, scan
+from asn1.ill import Cancel, Damaged, DamagedDetails, DamagedPortion, Extension, ILLApdu, Received
 from asn1.schema import (
+    ILL_STRING_ALTERNATIVES,
     NULL,
     AnyValue,
     Arbitrary,
@@ -20,12 +33,14 @@ from asn1.schema import (
     Null,
     ObjectIdentifier,
     OctetAligned,
+    Primitive,
     SequenceOf,
     SingleASN1Type,
     Unlisted,
     describe,
     implicit,
 )
+from asn1.source import Unusual
 
 TRANSACTION = ill.TransactionId(
     transaction_group_qualifier=GeneralString(b"g"), transaction_qualifier=GeneralString(b"q")
@@ -87,9 +102,12 @@ def test_the_beginning_that_these_tests_build_on_is_right() -> None:
         ("8300", "Cancel.requester-id", "[3] is primitive, but should have components"),
     ],
 )
-def test_components_that_the_type_does_not_have_are_refused(components: str, path: str, reason: str) -> None:
+@pytest.mark.parametrize("read", [partial(decode, dialect=Dialect.STRICT), reference.decode])
+def test_components_that_the_type_does_not_have_are_refused(
+    read: Callable[[bytes], ILLApdu], components: str, path: str, reason: str
+) -> None:
     with pytest.raises(WireError) as caught:
-        decode(cancel(components))
+        read(cancel(components))
     assert caught.value.path == path
     assert caught.value.reason.startswith(reason)
     assert str(caught.value).startswith(reason)
@@ -106,10 +124,13 @@ def test_components_that_the_type_does_not_have_are_refused(components: str, pat
         ("800101", "the mandatory item is missing"),
     ],
 )
-def test_contents_that_a_type_cannot_have_are_refused(extension: str, reason: str) -> None:
+@pytest.mark.parametrize("read", [decode, reference.decode])
+def test_contents_that_a_type_cannot_have_are_refused(
+    read: Callable[[bytes], ILLApdu], extension: str, reason: str
+) -> None:
     inner = bytes.fromhex(extension)
     with pytest.raises(WireError) as caught:
-        decode(cancel("bf31803080" + inner.hex() + "00000000"))
+        read(cancel("bf31803080" + inner.hex() + "00000000"))
     assert caught.value.kind is WireErrorKind.MISTYPED
     assert caught.value.path.startswith("Cancel.cancel-extensions[0]")
     assert caught.value.reason == reason
@@ -167,12 +188,27 @@ def test_object_identifiers_are_kept(document_type: str) -> None:
     assert decode(encode(damaged(document_type))) == damaged(document_type)
 
 
-def test_an_arc_of_twenty_octets_is_refused() -> None:
+@pytest.mark.parametrize("read", [decode, reference.decode])
+def test_an_arc_of_twenty_octets_is_refused(read: Callable[[bytes], ILLApdu]) -> None:
     octets = encode(damaged("1.2.3"))
     long = octets.replace(bytes.fromhex("80022a03"), b"\x80\x15\x2a" + b"\xff" * 19 + b"\x01")
     long = bytes.fromhex("7080 3080") + long[4:].replace(b"\xa5\x06\x80", b"\xa5\x19\x80") + bytes(4)
     with pytest.raises(WireError, match="an arc of more than 19 octets"):
-        decode(long)
+        read(long)
+
+
+@pytest.mark.parametrize("read", [decode, reference.decode])
+def test_an_object_identifier_has_an_end_to_its_length(read: Callable[[bytes], ILLApdu]) -> None:
+    longest = damaged("1.2" + ".3" * 1023)
+    assert read(encode(longest)) == longest
+    with pytest.raises(ValueError, match="is no OBJECT IDENTIFIER"):
+        encode(damaged("1.2" + ".3" * 1024))
+    longer = encode(longest).replace(b"\x80\x82\x04\x00", b"\x80\x82\x04\x01\x2a")
+    longer = bytes.fromhex("70803080") + longer[8:-8] + longer[-8:]
+    details = longer.index(b"\xa5\x82")
+    longer = longer[: details + 1] + b"\x80" + longer[details + 4 :] + bytes(6)
+    with pytest.raises(WireError, match="an OBJECT IDENTIFIER of 1025 octets"):
+        read(longer)
 
 
 @pytest.mark.parametrize("number", [1, 7, 2**31 - 1])
@@ -210,9 +246,79 @@ def fewest(number: int) -> bytes:
     raise AssertionError("too large a number")
 
 
-WRONG: list[tuple[Any, type[Exception], str]] = [
-    (None, TypeError, "NoneType is no ILL-APDU"),
-    (TRANSACTION, TypeError, "TransactionId is no ILL-APDU"),
+@pytest.mark.parametrize(("value", "name"), [(None, "NoneType"), (TRANSACTION, "TransactionId")])
+def test_what_is_no_apdu_is_not_written(value: Any, name: str) -> None:
+    with pytest.raises(TypeError, match=f"{name} is no ILL-APDU"):
+        encode(value)
+
+
+def portioned(portion: DamagedPortion) -> Damaged:
+    """Give a Damaged whose damaged-portion is this."""
+    return replace(damaged("1.2"), damaged_details=DamagedDetails(damaged_portion=portion))
+
+
+RECEIVED = received(External(encoding=OctetAligned(b"")))
+
+WRONG: list[tuple[Any, type[Exception] | tuple[type[Exception], ...], str]] = [
+    (portioned(DamagedPortion(complete_document=cast("Any", b""))), TypeError, "Null expected, not bytes"),
+    (
+        portioned(DamagedPortion(specific_units=(1, cast("Any", "2")))),
+        TypeError,
+        r"damaged-portion.specific-units\[1\]: int expected, not str",
+    ),
+    (portioned(DamagedPortion(specific_units=cast("Any", 7))), TypeError, "tuple expected, not int"),
+    (
+        received(
+            External(
+                direct_reference=ObjectIdentifier("1.2"),
+                indirect_reference=3,
+                data_value_descriptor=b"x",
+                encoding=SingleASN1Type(b"\x05"),
+            )
+        ),
+        ValueError,
+        "encoding.single-ASN1-type: the octets are not one BER element",
+    ),
+    (
+        received(External(direct_reference=cast("Any", 12), encoding=OctetAligned(b""))),
+        TypeError,
+        "direct-reference: str expected, not int",
+    ),
+    (received(External(encoding=OctetAligned(cast("Any", "x")))), TypeError, "bytes expected, not str"),
+    (received(External(encoding=Arbitrary(cast("Any", b"x")))), TypeError, "BitString expected, not bytes"),
+    (
+        replace(
+            received(External(encoding=OctetAligned(b""))), supplemental_item_description=(cast("Any", 1),)
+        ),
+        TypeError,
+        "External expected, not int",
+    ),
+    (
+        replace(CANCEL, service_date_time=cast("Any", ill.ServiceDateTime(date_time_of_this_service=None))),  # type: ignore[arg-type]
+        TypeError,
+        "Cancel.service-date-time.date-time-of-this-service is mandatory",
+    ),
+    (
+        replace(
+            extended(b"\x05\0"), cancel_extensions=(Extension(identifier=1, item=cast("Any", b"\x05\0")),)
+        ),
+        TypeError,
+        "AnyValue expected, not bytes",
+    ),
+    (
+        replace(
+            extended(b"\x05\0"),
+            cancel_extensions=(Extension(identifier=1, critical=cast("Any", 1), item=AnyValue(b"\x05\0")),),
+        ),
+        TypeError,
+        "critical: bool expected, not int",
+    ),
+    (extended(cast("Any", "text")), (TypeError, ValueError), "item: "),
+    (
+        replace(received(External(encoding=OctetAligned(b""))), date_received=cast("Any", b"")),
+        TypeError,
+        "str ex",
+    ),
     (replace(CANCEL, transaction_id=cast("Any", None)), TypeError, "Cancel.transaction-id is mandatory"),
     (replace(CANCEL, protocol_version_num=True), TypeError, "int expected, not bool"),
     (replace(CANCEL, protocol_version_num=2**2047), ValueError, "more than 256 octets"),
@@ -260,34 +366,34 @@ WRONG: list[tuple[Any, type[Exception], str]] = [
 
 
 @pytest.mark.parametrize(("value", "error", "message"), WRONG)
+@pytest.mark.parametrize("write", [encode, reference.write])
 def test_a_value_that_the_schema_does_not_allow_is_not_written(
-    value: Any, error: type[Exception], message: str
+    write: Callable[[Any], bytes],
+    value: Any,
+    error: type[Exception] | tuple[type[Exception], ...],
+    message: str,
 ) -> None:
     with pytest.raises(error, match=message):
-        encode(value)
-
-
-def test_whatever_the_reference_codec_raises_is_a_wire_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def leak(*_: object) -> None:
-        raise IndexError("octets of a patron's name")
-
-    monkeypatch.setattr(reference, "read", leak)
-    with pytest.raises(WireError) as caught:
-        decode(encode(CANCEL))
-    assert str(caught.value) == "the reference codec refuses the contents with IndexError (offset 0, Cancel)"
-    assert caught.value.__suppress_context__
+        write(value)
 
 
 def test_a_choice_under_an_implicit_tag_is_no_asn1() -> None:
     octets = bytes.fromhex("8000")
+    root = scan(octets, Limits())
     with pytest.raises(TypeError, match="under an implicit tag"):
-        shape._Writer(octets).value(ill.DeliveryService, scan(octets, Limits()), "x", implicit(0))
+        shape._Writer(octets).value(ill.DeliveryService, root, "x", implicit(0))
+    with pytest.raises(TypeError, match="under an implicit tag"):
+        exact.Reading(octets, Limits(), Dialect.STRICT).value(ill.DeliveryService, root, "x", implicit(0))
+    for compile_one in (readers.element_reader, writers.element_writer):
+        with pytest.raises(TypeError, match="has no contents of its own"):
+            compile_one(ill.DeliveryService, implicit(0))
 
 
 def test_an_any_without_a_tag_can_be_no_component() -> None:
-    item = describe(Extension)[-1]
-    with pytest.raises(TypeError, match="item is ANY without a tag"):
-        shape._component_keys(replace(item, tag=None))
+    item = replace(describe(Extension)[-1], tag=None)
+    for keys_of in (shape._component_keys, tags.component_keys):
+        with pytest.raises(TypeError, match="item is ANY without a tag"):
+            keys_of(item)
 
 
 def test_a_sequence_of_begins_with_the_tag_of_sequence() -> None:
@@ -371,3 +477,77 @@ class TestDecodeHeader:
 
 def test_null_has_one_value() -> None:
     assert Null() == NULL
+
+
+class TestValues:
+    """Values of any type of the schema, apart from APDUs."""
+
+    @pytest.mark.parametrize(
+        ("value", "octets"),
+        [
+            (TRANSACTION, "300a" + BEGINNING[10:30]),
+            (DamagedPortion(complete_document=NULL), "8100"),
+            (ill.ILLServiceType.estimate, "0a0104"),
+            (AnyValue(b"\x05\0"), "0500"),
+        ],
+    )
+    def test_they_round_trip(self, value: Any, octets: str) -> None:
+        wire_type = Primitive.ANY if isinstance(value, AnyValue) else type(value)
+        assert encode_value(value, wire_type).hex() == octets
+        assert decode_value(wire_type, bytes.fromhex(octets)) == value
+
+    def test_a_value_has_the_type_of_its_class_unless_it_is_said(self) -> None:
+        assert encode_value(TRANSACTION) == encode_value(TRANSACTION, ill.TransactionId)
+        note = EDIFACTString(b"a")
+        assert encode_value(note, ILL_STRING_ALTERNATIVES) == bytes.fromhex("1a0161")
+        assert decode_value(ILL_STRING_ALTERNATIVES, bytes.fromhex("1a0161")) == note
+        assert encode_value((1, 300), SequenceOf(Primitive.INTEGER)).hex() == "300702010102" + "02012c"
+        assert decode_value(SequenceOf(Primitive.INTEGER), bytes.fromhex("3007020101" + "0202012c")) == (
+            1,
+            300,
+        )
+
+    @pytest.mark.parametrize(
+        ("octets", "reason"),
+        [("", "no octets at all"), ("31 00", "unexpected element"), ("3000 00", "1 octets after the end")],
+    )
+    def test_they_are_refused_as_apdus_are(self, octets: str, reason: str) -> None:
+        with pytest.raises(WireError, match=reason):
+            decode_value(ill.SystemId, bytes.fromhex(octets))
+
+    def test_what_cannot_be_written_is_named(self) -> None:
+        with pytest.raises(TypeError, match=r"Transaction-Id\.transaction-qualifier is mandatory"):
+            encode_value(replace(TRANSACTION, transaction_qualifier=cast("Any", None)))
+        with pytest.raises(TypeError, match="value: tuple expected, not str"):
+            encode_value("x", SequenceOf(Primitive.INTEGER))
+
+    def test_what_is_declined_for_no_reason_is_not_written_either(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(checking, "check", lambda *_: None)
+        with pytest.raises(Unusual):
+            encode_value(replace(TRANSACTION, transaction_qualifier=cast("Any", None)))
+
+
+def test_a_string_in_segments_is_held_to_its_limit_as_a_whole() -> None:
+    octets = cancel("bf2e80" + "3b80" + "0403616263" * 3 + "0000" + "0000")
+    assert decode(octets, Limits(max_string_octets=9)) == replace(
+        CANCEL, requester_note=GeneralString(b"abc" * 3)
+    )
+    with pytest.raises(WireError, match="a string of more than 8 octets") as caught:
+        decode(octets, Limits(max_string_octets=8))
+    assert caught.value.path == "Cancel.requester-note.general-string"
+    assert caught.value.kind is WireErrorKind.BADLY_STRUCTURED
+
+
+def test_ends_of_contents_are_no_elements_when_elements_are_counted() -> None:
+    many = b"\x30\x80" + b"\x30\x80\0\0" * (MAX_ELEMENTS - 1) + b"\0\0"
+    assert is_element(many)
+    assert not is_element(many[:-2] + b"\x05\0\0\0")
+
+
+def test_only_octets_are_an_element() -> None:
+    assert is_element(b"\x05\0")
+    assert is_element(WholeElement(b"\x05\0"))
+    assert not is_element("\x05\0")
+    assert not is_element(None)

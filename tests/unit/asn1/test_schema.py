@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from asn1.bounds import is_bit_string, is_integer, is_object_identifier, is_unlisted
 from asn1.ill import DeliveryService, ILLServiceType, SystemId
-from asn1.rules import is_bit_string, is_integer, is_object_identifier, is_unlisted
 from asn1.schema import BitString, GeneralString, Sequence, describe
 
 

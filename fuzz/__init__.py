@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of everything that reads octets from the network: fuzz/README.md says how."""
