@@ -179,19 +179,33 @@ class Reception:
         return self._addressed(apdu)
 
     def _decode(self) -> ILLApdu:
-        """Read the octets as their sender's profile says, which its name at their beginning leads to."""
-        header = decode_header(self._octets, self._limits)
+        """Read the octets as their sender's profile says.
+
+        What needs no tolerance has one value in every dialect, so most messages are read once. Of the others,
+        the beginning says whose they are.
+        """
+        apdu = self._decode_strictly()
+        header = decode_header(self._octets, self._limits) if apdu is None else _header_of(apdu)
         sender = None if header is None else self._partner_of(header)
-        if sender is None:
-            return decode(self._octets, self._limits)
-        limits = self._limits
-        if sender.max_apdu_octets is not None:
-            limits = replace(limits, max_octets=sender.max_apdu_octets)
-        decoded = decode_noting(self._octets, limits, Dialect(sender.dialect.value))
+        limits, dialect = self._limits, Dialect.STANDARD
+        if sender is not None:
+            dialect = Dialect(sender.dialect.value)
+            if sender.max_apdu_octets is not None:
+                limits = replace(limits, max_octets=sender.max_apdu_octets)
+        if apdu is not None and len(self._octets) <= limits.max_octets:
+            return apdu
+        decoded = decode_noting(self._octets, limits, dialect)
         if decoded.tolerances:
             uses = Counter(use.kind.value for use in decoded.tolerances)
-            log.info("message.tolerated", message_id=self._message.id, partner=sender.name, **uses)
+            partner = None if sender is None else sender.name
+            log.info("message.tolerated", message_id=self._message.id, partner=partner, **uses)
         return decoded.apdu
+
+    def _decode_strictly(self) -> ILLApdu | None:
+        try:
+            return decode(self._octets, self._limits, Dialect.STRICT)
+        except WireError:
+            return None
 
     # -- checks 1 to 4: what cannot be read
 

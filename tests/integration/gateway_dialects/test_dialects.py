@@ -164,6 +164,14 @@ class TestUnknownComponents:
         assert (record.reason, record.error_path) == ("unexpected element [90]", "ILL-Request")
 
 
+def test_a_stranger_is_read_by_the_common_dialect(opened: Opened) -> None:
+    counter = opened(Dialect.BIBLIO_ILL)
+    stranger = replace(TestUnknownComponents.LATER, requester_id=apdus.system_id("NOBODY:KNOWN"))
+    assert counter.receive(encode(stranger)).verdict is Verdict.UNKNOWN_SENDER
+    assert counter.receive(written_by_biblio_ill(apdus.cancel(stranger))).verdict is Verdict.UNREADABLE
+    assert counter.receive(b"\x66\x00").verdict is Verdict.UNREADABLE
+
+
 @pytest.mark.parametrize(("spare", "verdict"), [(0, Verdict.APPLIED), (-1, Verdict.UNREADABLE)])
 def test_a_partner_has_a_limit_of_its_own(opened: Opened, spare: int, verdict: Verdict) -> None:
     octets = encode(REQUEST)

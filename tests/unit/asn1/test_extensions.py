@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asn1 import ill
@@ -79,6 +79,7 @@ def item_of(external: str) -> Extension:
     return Extension(identifier=1, item=AnyValue(bytes.fromhex(external)))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(extension_values())
 def test_a_value_comes_back_from_its_octets(value: ExtensionValue) -> None:
     assert decode_extension(type(value), encode_extension(value)) == value
