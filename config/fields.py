@@ -197,6 +197,9 @@ ListeningPort = Annotated[
     int, Field(strict=True, ge=0, le=65535, description="a whole number from 0 to 65535")
 ]
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
+Elements = Annotated[
+    int, Field(strict=True, ge=100, le=1_000_000, description="a whole number from 100 to 1000000")
+]
 Octets = Annotated[
     int, Field(strict=True, ge=1_024, le=67_108_864, description="a whole number from 1024 to 67108864")
 ]

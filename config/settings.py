@@ -19,6 +19,7 @@ from config.fields import (
     Days,
     Depth,
     Duration,
+    Elements,
     Factor,
     Flag,
     Host,
@@ -195,6 +196,10 @@ class Limits:
     """The longest APDU that is read, in octets; a longer one closes the connection."""
     max_depth: Depth = 32
     """How deep the elements of an APDU may nest."""
+    max_elements: Elements = 10_000
+    """How many elements an APDU may have."""
+    max_string_octets: Octets = 262_144
+    """The longest string in an APDU, in octets."""
     max_connections: Count = 200
     """Connections open at once, over all listeners."""
     max_connections_per_address: Count = 100
@@ -364,7 +369,13 @@ class Partner:
     client_id: ClientIdPolicy = ClientIdPolicy.KEEP
     """What becomes of the Client-Id, which names the patron."""
     max_apdu_octets: Octets | None = None
-    """The longest APDU that is read from it and sent to it, in octets, instead of that under `limits`."""
+    """The longest APDU that is read from it, in octets, instead of that under `limits`, and within it."""
+    max_depth: Depth | None = None
+    """How deep the elements of its APDUs may nest, instead of that under `limits`, and within it."""
+    max_elements: Elements | None = None
+    """How many elements its APDUs may have, instead of that under `limits`."""
+    max_string_octets: Octets | None = None
+    """The longest string in its APDUs, in octets, instead of that under `limits`."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     """What differs, for this partner, from `retry` in gateway.toml; keys left out keep their value there."""
     contact: Text | None = None

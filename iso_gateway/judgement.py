@@ -23,7 +23,7 @@ from asn1.extensions import (
 from asn1.ill import ILLApdu, StatusOrErrorReport
 from asn1.rules import RULES, Finding, Provenance, Severity, as_user_error_information, check
 from asn1.schema import ObjectIdentifier
-from config.errors import ConfigError, shown
+from config.errors import ConfigError, ConfigErrors, shown
 from config.rules import RuleSetting
 from config.settings import Partner, Settings
 from iso_gateway.protocol.errors import Report, UnableToPerform, UnableToPerformCode
@@ -122,9 +122,13 @@ def judge(apdu: ILLApdu, partner: Partner) -> Judgement:
     return Judgement(findings=findings, refusal=_critical(apdu) or _broken(findings))
 
 
-def mistakes(settings: Settings) -> tuple[ConfigError, ...]:
-    """Say which rules the partners' profiles name that there are not."""
-    return tuple(
+def require_known_rules(settings: Settings) -> None:
+    """Hold the partners' profiles to rules that there are: `config` cannot know them.
+
+    Raises:
+        ConfigErrors: with every rule that there is not.
+    """
+    mistakes = tuple(
         ConfigError(
             file=settings.source,
             key=f"partner {partner.name}: rules",
@@ -135,6 +139,8 @@ def mistakes(settings: Settings) -> tuple[ConfigError, ...]:
         for setting in partner.rules
         if setting.rule not in RULES
     )
+    if mistakes:
+        raise ConfigErrors(mistakes)
 
 
 @lru_cache(maxsize=1024)

@@ -17,19 +17,17 @@ import structlog
 from asn1.codec import (
     Dialect,
     Header,
-    Limits,
     WireError,
     WireErrorKind,
     decode,
     decode_header,
-    decode_noting,
 )
 from asn1.extensions import AdditionalUserErrorReportInfo
 from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
 from asn1.rules import Finding
 from config.settings import Acknowledge, LocalSymbol, Partner, Settings
 from config.symbols import Symbol
-from iso_gateway import compose, interpretation, judgement
+from iso_gateway import compose, interpretation, judgement, reading
 from iso_gateway.identity import canonical_transaction, is_well_formed, symbol_of, system_id_of
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.errors import (
@@ -166,7 +164,7 @@ class Reception:
         self._message = message
         self._at = at
         self._octets = uow.messages.raw(message.id)
-        self._limits = Limits(max_octets=settings.limits.max_apdu_octets, max_depth=settings.limits.max_depth)
+        self._limits = reading.limits_for(settings, None)
 
     def process(self) -> Processed:
         """Read, check and apply the message."""
@@ -187,14 +185,9 @@ class Reception:
         apdu = self._decode_strictly()
         header = decode_header(self._octets, self._limits) if apdu is None else _header_of(apdu)
         sender = None if header is None else self._partner_of(header)
-        limits, dialect = self._limits, Dialect.STANDARD
-        if sender is not None:
-            dialect = Dialect(sender.dialect.value)
-            if sender.max_apdu_octets is not None:
-                limits = replace(limits, max_octets=sender.max_apdu_octets)
-        if apdu is not None and len(self._octets) <= limits.max_octets:
+        if apdu is not None and reading.limits_for(self._settings, sender) == self._limits:
             return apdu
-        decoded = decode_noting(self._octets, limits, dialect)
+        decoded = reading.read(self._octets, self._settings, sender)
         if decoded.tolerances:
             uses = Counter(use.kind.value for use in decoded.tolerances)
             partner = None if sender is None else sender.name

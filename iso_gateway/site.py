@@ -10,7 +10,6 @@ from typing import Self
 
 from sqlalchemy import make_url
 
-from config.errors import ConfigErrors
 from config.settings import Settings
 from iso_gateway import judgement
 from iso_gateway.errors import GatewayError
@@ -50,7 +49,7 @@ class Site:
             ConfigErrors: a partner's profile names a rule that there is not.
             GatewayError: the state cannot be used as it is.
         """
-        _require_rules(settings)
+        judgement.require_known_rules(settings)
         _require_owner(settings)
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not settings.master_key_file.exists() and not _has_database(settings):
@@ -66,7 +65,7 @@ class Site:
             ConfigErrors: a partner's profile names a rule that there is not.
             GatewayError: there is none yet, or its state cannot be used as it is.
         """
-        _require_rules(settings)
+        judgement.require_known_rules(settings)
         _require_owner(settings)
         path = _sqlite_path(settings)
         if path is not None and not path.exists():
@@ -118,12 +117,6 @@ def _has_database(settings: Settings) -> bool:
         return current(engine) != "base"
     finally:
         engine.dispose()
-
-
-def _require_rules(settings: Settings) -> None:
-    mistakes = judgement.mistakes(settings)
-    if mistakes:
-        raise ConfigErrors(mistakes)
 
 
 def _require_owner(settings: Settings) -> None:

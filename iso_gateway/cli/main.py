@@ -115,10 +115,12 @@ def init(
 @app.command()
 def check(context: typer.Context, *, config: Config = None, json: Json = False) -> None:
     """Read the whole configuration and say everything that is wrong with it, one mistake a line."""
+    from iso_gateway import judgement
     from iso_gateway.cli.output import shown, write_json, write_lines
 
     try:
         settings = settings_from(context, config)
+        judgement.require_known_rules(settings)
     except ConfigErrors as errors:
         if not json:
             raise

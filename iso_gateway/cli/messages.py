@@ -86,7 +86,8 @@ def show(
         record = uow.messages.get(identifier)
         processings = uow.messages.processings(identifier)
         deliveries = reading.deliveries_of(uow, identifier)
-        contents = reading.Contents.read(uow, identifier, settings)
+        sender = processings[-1].partner if processings else None
+        contents = reading.Contents.read(uow, identifier, settings, sender)
     if raw is not None:
         opening.write_private(raw, contents)
     if json:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-from asn1.codec import Limits, WireError, decode
+from asn1.codec import WireError
 from asn1.ill import ILLApdu
 from config.settings import Settings
-from iso_gateway import action, interpretation
+from iso_gateway import action, interpretation, reading
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, TableProfile
 from iso_gateway.record import half_state
@@ -48,15 +48,27 @@ class Contents:
     error: WireError | None = None
 
     @classmethod
-    def read(cls, uow: UnitOfWork, message_id: MessageId, settings: Settings) -> "Contents":
-        """Read the octets of a stored message. Raises StoreError when there is none such."""
-        limits = Limits(max_octets=settings.limits.max_apdu_octets, max_depth=settings.limits.max_depth)
+    def read(
+        cls, uow: UnitOfWork, message_id: MessageId, settings: Settings, sender: str | None
+    ) -> "Contents":
+        """Read the octets of a stored message, as the profile of its sender says today.
+
+        Args:
+            uow: where it is stored.
+            message_id: which one.
+            settings: limits and profiles.
+            sender: name of the partner that sent it, where that is known.
+
+        Raises:
+            StoreError: there is none such.
+        """
+        partner = None if sender is None else settings.partner(sender)
         try:
             octets = uow.messages.raw(message_id)
         except KeyDisposedError:
             return cls()
         try:
-            return cls(octets=octets, apdu=decode(octets, limits))
+            return cls(octets=octets, apdu=reading.read(octets, settings, partner).apdu)
         except WireError as error:
             return cls(octets=octets, error=error)
 
@@ -190,7 +202,8 @@ def _message_step(
     uow: UnitOfWork, settings: Settings, listing: MessageListing, record: InputRecord | None
 ) -> Step:
     message, processing = listing.message, listing.processing
-    contents = Contents.read(uow, message.id, settings)
+    sender = None if processing is None else processing.partner
+    contents = Contents.read(uow, message.id, settings, sender)
     name = _name_of(contents, processing) if record is None else Service(record.service).phrase
     by_us = message.direction is Direction.SENT
     return Step(

@@ -569,7 +569,7 @@ class TestClock:
 
 class TestRecord:
     def test_what_was_read_once_is_read_again_under_narrower_limits(self, settings: Settings) -> None:
-        wide = replace(settings, limits=Limits(max_apdu_octets=2_000_000))
+        wide = replace(settings, limits=Limits(max_apdu_octets=2_000_000, max_string_octets=1_000_000))
         long = replace(FROM_SFU, requester_note=GeneralString(b"x" * 400_000))
         with Desk.open(wide) as desk:
             half = desk.begin(long, peer=AT_SFU)

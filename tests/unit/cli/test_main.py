@@ -57,6 +57,12 @@ class TestCheck:
         assert {error["key"] for error in errors} == {"listeners[0].port", "limits.max_dpeth"}
         assert command.error("partners", "list", code=2).splitlines() == lines
 
+    def test_a_rule_that_there_is_not_is_a_mistake(self, place: Installation, command: Command) -> None:
+        partner = place.config.parent / "partners" / "sfu.toml"
+        text = partner.read_text(encoding="utf-8")
+        partner.write_text(f'{text}\n[rules]\nno-such-rule = "error"\n', encoding="utf-8")
+        assert "no-such-rule" in command.error("check", code=2)
+
 
 class TestConfiguration:
     def test_the_option_of_the_command_goes_before_that_of_the_root(
