@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import assert_never
+from typing import Final, assert_never
 
 import structlog
 
@@ -69,6 +69,10 @@ MESSAGE_REFUSED = "message.refused"
 ATTENTION = "attention"
 RULES_BROKEN = "message.rules-broken"
 INFERRED_CHECK = "protocol.inferred-check"
+
+
+#: The context of a message that concerns no half of ours.
+_NOWHERE: Final = Context()
 
 
 class Verdict(enum.StrEnum):
@@ -216,26 +220,16 @@ class Reception:
         answer: MessageId | None = None
         if header is not None:
             answer = self._report(header, _report_of(error), partner, None)
-        self._uow.messages.processed(
-            self._message.id,
-            at=self._at,
-            verdict=Verdict.UNREADABLE,
-            reason=error.reason,
-            error_offset=error.offset,
-            error_path=error.path or None,
-            apdu_type=None if header is None else _name_of(header),
-            partner=None if partner is None else partner.name,
-            answer_message_id=answer,
-        )
         self._uow.events.append(
             kind=MESSAGE_UNREADABLE, half_id=None, message_id=self._message.id, detail=None, at=self._at
         )
-        return Processed(
-            message_id=self._message.id,
-            verdict=Verdict.UNREADABLE,
-            apdu_type=None if header is None else _name_of(header),
-            partner=None if partner is None else partner.name,
+        return self._conclude(
+            Verdict.UNREADABLE,
+            error.reason,
+            None if header is None else header.apdu_type,
+            partner,
             answer=answer,
+            error=error,
         )
 
     def _version_not_supported(self, header: Header) -> Processed:
@@ -376,24 +370,12 @@ class Reception:
             and self._message.transport is Transport.TCP_TWO_WAY
         ):
             answer = self._status_report(case, half, outcome.state.state)
-        self._uow.messages.processed(
-            self._message.id,
-            at=self._at,
-            verdict=verdict,
-            reason=outcome.reason,
-            apdu_type=case.apdu.asn1_name,
-            partner=partner.name,
-            profile_digest=digest_of(partner),
-            transaction_id=half.transaction_id,
-            half_id=half.id,
-            answer_message_id=answer,
-        )
-        return Processed(
-            message_id=self._message.id,
-            verdict=verdict,
-            apdu_type=case.apdu.asn1_name,
-            partner=partner.name,
-            half_id=half.id,
+        return self._conclude(
+            verdict,
+            outcome.reason,
+            type(case.apdu),
+            partner,
+            context=_context_of(half),
             answer=answer,
         )
 
@@ -519,18 +501,6 @@ class Reception:
     ) -> Processed:
         """Store why a message has no effect, beside the half that it concerns if any, and tell its sender."""
         answer = None if report is None else self._report(header, report, partner, half, information)
-        self._uow.messages.processed(
-            self._message.id,
-            at=self._at,
-            verdict=verdict,
-            reason=reason,
-            apdu_type=_name_of(header),
-            partner=None if partner is None else partner.name,
-            profile_digest=None if partner is None else digest_of(partner),
-            transaction_id=None if half is None else half.transaction_id,
-            half_id=None if half is None else half.id,
-            answer_message_id=answer,
-        )
         self._uow.events.append(
             kind=MESSAGE_REFUSED,
             half_id=None if half is None else half.id,
@@ -538,13 +508,8 @@ class Reception:
             detail={"verdict": verdict.value, "reason": reason},
             at=self._at,
         )
-        return Processed(
-            message_id=self._message.id,
-            verdict=verdict,
-            apdu_type=_name_of(header),
-            partner=None if partner is None else partner.name,
-            half_id=None if half is None else half.id,
-            answer=answer,
+        return self._conclude(
+            verdict, reason, header.apdu_type, partner, context=_context_of(half), answer=answer
         )
 
     def _report(
@@ -589,7 +554,7 @@ class Reception:
         destination = self._destination(partner)
         if not destination.reachable:
             return None
-        context = Context() if half is None else Context(transaction_id=half.transaction_id, half_id=half.id)
+        context = _context_of(half)
         retry = self._settings.retry if partner is None else partner.retry
         return enqueue(self._uow, apdu, destination, context, retry=retry, at=self._at)
 
@@ -622,24 +587,48 @@ class Reception:
             answer = None
         if processing.transaction_id is not None:
             self._uow.messages.bind(self._message.id, processing.transaction_id)
+        return self._conclude(
+            Verdict.EXACT_DUPLICATE,
+            f"the same octets as message {earlier}",
+            header.apdu_type,
+            partner,
+            context=context,
+            answer=answer,
+        )
+
+    def _conclude(
+        self,
+        verdict: Verdict,
+        reason: str,
+        apdu_type: type[ILLApdu] | None,
+        partner: Partner | None,
+        *,
+        context: Context = _NOWHERE,
+        answer: MessageId | None,
+        error: WireError | None = None,
+    ) -> Processed:
+        """Store what became of the message beside it, and say so."""
+        name = None if apdu_type is None else apdu_type.asn1_name
         self._uow.messages.processed(
             self._message.id,
             at=self._at,
-            verdict=Verdict.EXACT_DUPLICATE,
-            reason=f"the same octets as message {earlier}",
-            apdu_type=_name_of(header),
-            partner=partner.name,
-            profile_digest=digest_of(partner),
-            transaction_id=processing.transaction_id,
-            half_id=processing.half_id,
+            verdict=verdict,
+            reason=reason,
+            error_offset=None if error is None else error.offset,
+            error_path=None if error is None else error.path or None,
+            apdu_type=name,
+            partner=None if partner is None else partner.name,
+            profile_digest=None if partner is None else digest_of(partner),
+            transaction_id=context.transaction_id,
+            half_id=context.half_id,
             answer_message_id=answer,
         )
         return Processed(
             message_id=self._message.id,
-            verdict=Verdict.EXACT_DUPLICATE,
-            apdu_type=_name_of(header),
-            partner=partner.name,
-            half_id=processing.half_id,
+            verdict=verdict,
+            apdu_type=name,
+            partner=None if partner is None else partner.name,
+            half_id=context.half_id,
             answer=answer,
         )
 
@@ -793,8 +782,8 @@ def _header_of(apdu: ILLApdu) -> Header:
     )
 
 
-def _name_of(header: Header) -> str | None:
-    return None if header.apdu_type is None else header.apdu_type.asn1_name
+def _context_of(half: HalfRecord | None) -> Context:
+    return _NOWHERE if half is None else Context(transaction_id=half.transaction_id, half_id=half.id)
 
 
 def _requester(header: Header) -> Symbol | None:
