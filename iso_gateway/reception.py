@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, assert_never
 
 import structlog
@@ -26,9 +25,9 @@ from asn1.extensions import AdditionalUserErrorReportInfo
 from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
 from asn1.rules import Finding
 from config.settings import Acknowledge, LocalSymbol, Partner, Settings
-from config.symbols import Symbol
 from iso_gateway import compose, interpretation, judgement, reading
-from iso_gateway.identity import canonical_transaction, is_well_formed, symbol_of, system_id_of
+from iso_gateway.addressing import Addressing
+from iso_gateway.identity import canonical_transaction, is_well_formed, system_id_of
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.errors import (
     GeneralProblem,
@@ -169,6 +168,7 @@ class Reception:
         self._at = at
         self._octets = uow.messages.raw(message.id)
         self._limits = reading.limits_for(settings, None)
+        self._addressing = Addressing(settings, message.peer_address)
 
     def process(self) -> Processed:
         """Read, check and apply the message."""
@@ -188,7 +188,7 @@ class Reception:
         """
         apdu = self._decode_strictly()
         header = decode_header(self._octets, self._limits) if apdu is None else _header_of(apdu)
-        sender = None if header is None else self._partner_of(header)
+        sender = None if header is None else self._addressing.partner(header)
         if apdu is not None and reading.limits_for(self._settings, sender) == self._limits:
             return apdu
         decoded = reading.read(self._octets, self._settings, sender)
@@ -216,7 +216,7 @@ class Reception:
         if header is not None and header.protocol_version_num not in compose.SUPPORTED_VERSIONS:
             # This comes first: the syntax of another version is not ours to judge.
             return self._version_not_supported(header)
-        partner = None if header is None else self._trusted_partner(header)
+        partner = None if header is None else self._addressing.trusted_partner(header)
         answer: MessageId | None = None
         if header is not None:
             answer = self._report(header, _report_of(error), partner, None)
@@ -237,7 +237,7 @@ class Reception:
             Verdict.VERSION_NOT_SUPPORTED,
             f"protocol version {header.protocol_version_num} is not spoken here, only 1 and 2",
             header,
-            self._trusted_partner(header),
+            self._addressing.trusted_partner(header),
             GeneralProblem(code=GeneralProblemCode.PROTOCOL_VERSION_NOT_SUPPORTED),
         )
 
@@ -245,16 +245,16 @@ class Reception:
 
     def _addressed(self, apdu: ILLApdu) -> Processed:
         header = _header_of(apdu)
-        role = self._role(header)
-        sender, recipient = _ends(header, role)
-        partner = self._partner_of(header)
-        local = self._local(recipient)
+        role = self._addressing.role(header)
+        sender, recipient = self._addressing.ends(header)
+        partner = self._addressing.partner(header)
+        local = self._addressing.local(recipient)
         if local is None:
             return self._refuse(
                 Verdict.UNKNOWN_RECIPIENT,
                 "it is addressed to a symbol that this gateway does not serve",
                 header,
-                self._trusted_partner(header),
+                self._addressing.trusted_partner(header),
                 SecurityProblem(text="The library addressed is not served here"),
             )
         if partner is None:
@@ -267,7 +267,7 @@ class Reception:
                 None,
                 SecurityProblem(text="The sender is not known here"),
             )
-        if not self._may_come_from_here(partner):
+        if not self._addressing.may_come_from_here(partner):
             return self._refuse(
                 Verdict.UNKNOWN_SENDER,
                 f"it names {partner.name} as its sender but comes from an address outside of allowed_sources",
@@ -299,7 +299,7 @@ class Reception:
 
     def _known(self, apdu: ILLApdu, header: Header, parties: _Parties) -> Processed:
         """Checks 8 to 10: the transaction, whose it is, and the state tables."""
-        canonical = canonical_transaction(header.transaction_id, self._initial_requester(header))
+        canonical = canonical_transaction(header.transaction_id, self._addressing.initial_requester(header))
         transaction = self._uow.transactions.find(canonical)
         half = (
             None
@@ -524,15 +524,15 @@ class Reception:
         if header.apdu_type is StatusOrErrorReport:
             # Never a report in answer to a report (protocol.md 2.3, inferred: a loop guard).
             return None
-        local = self._any_local(header)
+        local = self._addressing.any_local(header)
         requester = compose.named(header.requester_id, header.transaction_id.initial_requester_id)
         responder = compose.named(header.responder_id)
         if partner is not None:
             # Both are always sent (inferred): whom a message left out is whoever it can only have been.
-            own = self._local(None)
+            own = self._addressing.local(None)
             sender = system_id_of(partner.symbols[0])
             recipient = None if own is None else system_id_of(own.symbol)
-            as_responder = self._role(header) is Role.RESPONDER
+            as_responder = self._addressing.role(header) is Role.RESPONDER
             requester = requester or (sender if as_responder else recipient)
             responder = responder or (recipient if as_responder else sender)
         frame = compose.Frame(
@@ -659,74 +659,7 @@ class Reception:
                 return True, True
         return marked, False
 
-    # -- who
-
-    def _partner_of(self, header: Header) -> Partner | None:
-        """The partner that a message says it is from, by symbol; without one, by the address it came from."""
-        sender, _ = _ends(header, self._role(header))
-        if sender is not None:
-            return self._settings.partner_for(sender)
-        possible = [
-            partner
-            for partner in self._settings.partners
-            if partner.allowed_sources and self._may_come_from_here(partner)
-        ]
-        return possible[0] if len(possible) == 1 else None
-
-    def _trusted_partner(self, header: Header) -> Partner | None:
-        """The partner that a message says it is from, if its messages may come from that address."""
-        partner = self._partner_of(header)
-        return partner if partner is not None and self._may_come_from_here(partner) else None
-
-    def _role(self, header: Header) -> Role:
-        """Our role: by the APDU's type, or, where that travels both ways, by which of the symbols is ours."""
-        by_type = (
-            None
-            if header.apdu_type is None
-            else interpretation.receiving_role(interpretation.direction_of(header.apdu_type))
-        )
-        if by_type is not None:
-            return by_type
-        responder = symbol_of(header.responder_id)
-        if responder is not None and self._settings.local_for(responder) is not None:
-            return Role.RESPONDER
-        requester = _requester(header)
-        if requester is not None and self._settings.local_for(requester) is not None:
-            return Role.REQUESTER
-        return Role.RESPONDER
-
-    def _local(self, recipient: Symbol | None) -> LocalSymbol | None:
-        """The library of ours that is addressed; without a symbol, our only one."""
-        if recipient is not None:
-            return self._settings.local_for(recipient)
-        return self._settings.local[0] if len(self._settings.local) == 1 else None
-
-    def _any_local(self, header: Header) -> LocalSymbol:
-        """In whose time zone to answer about a message that may be addressed to nobody."""
-        for symbol in (symbol_of(header.responder_id), _requester(header)):
-            local = None if symbol is None else self._settings.local_for(symbol)
-            if local is not None:
-                return local
-        return self._settings.local[0]
-
-    def _initial_requester(self, header: Header) -> Symbol | None:
-        """Who began the transaction, under the symbol that our configuration writes."""
-        symbol = symbol_of(header.transaction_id.initial_requester_id) or symbol_of(header.requester_id)
-        if symbol is None:
-            partner = self._partner_of(header)
-            return None if partner is None else partner.symbols[0]
-        partner = self._settings.partner_for(symbol)
-        if partner is not None:
-            return partner.symbols[0]
-        local = self._settings.local_for(symbol)
-        return symbol if local is None else local.symbol
-
-    def _may_come_from_here(self, partner: Partner) -> bool:
-        """Whether the partner's allowed_sources hold the address that the message came from."""
-        if not partner.allowed_sources:
-            return True
-        host = self._host
-        return host is not None and any(host in network for network in partner.allowed_sources)
+    # -- the record
 
     def _half_state(self, half: HalfRecord | None, parties: _Parties) -> HalfState:
         tables = TableProfile(parties.partner.tables.value)
@@ -738,14 +671,6 @@ class Reception:
         self._uow.events.append(
             kind=kind, half_id=half.id, message_id=self._message.id, detail=detail, at=self._at
         )
-
-    @property
-    def _host(self) -> IPv4Address | IPv6Address | None:
-        """The address that the message came from; None where its way in has none."""
-        if self._message.peer_address is None:
-            return None
-        host, _, _ = self._message.peer_address.rpartition(":")
-        return ip_address(host.strip("[]"))
 
 
 _EFFECTIVE = frozenset({Verdict.APPLIED.value, Verdict.REPEATED.value})
@@ -784,22 +709,6 @@ def _header_of(apdu: ILLApdu) -> Header:
 
 def _context_of(half: HalfRecord | None) -> Context:
     return _NOWHERE if half is None else Context(transaction_id=half.transaction_id, half_id=half.id)
-
-
-def _requester(header: Header) -> Symbol | None:
-    return symbol_of(header.requester_id) or symbol_of(header.transaction_id.initial_requester_id)
-
-
-def _ends(header: Header, role: Role) -> tuple[Symbol | None, Symbol | None]:
-    """Who sent a message and who is to receive it, given the receiver's role."""
-    requester, responder = _requester(header), symbol_of(header.responder_id)
-    match role:
-        case Role.RESPONDER:
-            return requester, responder
-        case Role.REQUESTER:
-            return responder, requester
-        case _:
-            assert_never(role)
 
 
 def _report_of(error: WireError) -> Report:
