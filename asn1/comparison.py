@@ -1,6 +1,6 @@
 """What two APDUs have that is not the same: what they say, and how they write what both of them say."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from asn1.dialects import ToleranceKind
@@ -97,15 +97,17 @@ def _same(old: Part | None, new: Part | None) -> bool:
     )
 
 
-def _merged(before: Iterable[str], after: Iterable[str]) -> list[str]:
-    """Give the paths of both: each that is only in the second stands after what it follows there."""
-    places = {path: (place, 0) for place, path in enumerate(before)}
-    last = -1
-    for place, path in enumerate(after, start=1):
-        if path in places:
-            last = places[path][0]
-        else:
-            places[path] = (last, place)
+def _merged(before: Collection[str], after: Collection[str]) -> list[str]:
+    """Give the paths of both in order: what only one has comes after what both have before it."""
+    places: dict[str, tuple[int, int, int]] = {}
+    common = -1
+    for place, path in enumerate(before):
+        common = place if path in after else common
+        places[path] = (common, path not in after, place)
+    common = -1
+    for place, path in enumerate(after):
+        common = places[path][0] if path in places else common
+        places.setdefault(path, (common, 2, place))
     return sorted(places, key=places.__getitem__)
 
 

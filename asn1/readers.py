@@ -42,19 +42,24 @@ Reader: TypeAlias = Callable[[bytes, int, int], tuple[Any, int]]
 """Reads what begins at a position and must end before another; gives the value and where it ends. The octets
 may end earlier: IndexError means Unusual too."""
 
-_new: Final = object.__new__
 
-
-def _setter(cls: type, slot: str) -> Callable[[object, object], None]:
-    """Give what sets a slot of an instance, frozen or not."""
-    setter: Callable[[object, object], None] = getattr(cls, slot).__set__
-    return setter
+def _open_class(cls: type) -> Any:
+    """Make a class whose instances can be given values and then the class `cls`: it has the same slots."""
+    slots = cls.__dict__["__slots__"]
+    # Both methods have to be those of `object`, or CPython asks for an override at every assignment.
+    members = {
+        "__slots__": slots,
+        "__setattr__": object.__setattr__,
+        "__delattr__": object.__delattr__,
+        "__init__": object.__init__,
+    }
+    return type(cls.__name__, cls.__bases__, members)
 
 
 _STRINGS: Final[dict[int, type[GeneralString] | type[EDIFACTString]]] = {27: GeneralString, 26: EDIFACTString}
 """The alternatives of ILL-String by their first octet. Any other is a KeyError."""
-_set_string: Final = _setter(GeneralString, "octets")
-_set_any: Final = _setter(AnyValue, "octets")
+_OpenString: Final = _open_class(GeneralString)
+_OpenAny: Final = _open_class(AnyValue)
 
 
 # -- what the readers are made of. `at` is where the length stands, after the identifier.
@@ -93,8 +98,9 @@ def _enclosed(read: Reader, data: bytes, at: int, end: int) -> tuple[Any, int]:
 
 def _read_ill_string(data: bytes, pos: int, end: int) -> tuple[Any, int]:  # noqa: ARG001 - a Reader
     start, stop = _contents(data, pos + 1)
-    string = _new(_STRINGS[data[pos]])
-    _set_string(string, data[start:stop])
+    string = _OpenString()
+    string.octets = data[start:stop]
+    string.__class__ = _STRINGS[data[pos]]
     return string, stop
 
 
@@ -102,8 +108,9 @@ def _read_any(data: bytes, pos: int, end: int) -> tuple[AnyValue, int]:  # noqa:
     stop = plain_end(data, pos, ANY_DEPTH)
     if stop < 0:
         raise Unusual
-    value = _new(AnyValue)
-    _set_any(value, WholeElement(data[pos:stop]))
+    value = _OpenAny()
+    value.octets = WholeElement(data[pos:stop])
+    value.__class__ = AnyValue
     return value, stop
 
 
@@ -170,19 +177,6 @@ def _read_external(data: bytes, pos: int, end: int) -> tuple[External, int]:
     return external, pos
 
 
-def _open_class(cls: type[Sequence] | type[Choice]) -> type:
-    """Make a class whose instances can be given values and then the class `cls`: it has the same slots."""
-    slots = cls.__dict__["__slots__"]
-    # Both methods have to be those of `object`, or CPython asks for an override at every assignment.
-    members = {
-        "__slots__": slots,
-        "__setattr__": object.__setattr__,
-        "__delattr__": object.__delattr__,
-        "__init__": object.__init__,
-    }
-    return type(cls.__name__, cls.__bases__, members)
-
-
 @once
 def reader(cls: type[Sequence] | type[Choice]) -> Reader:
     """Give the reader of the components of a SEQUENCE, or of a CHOICE with the tag of its alternative."""
@@ -190,9 +184,7 @@ def reader(cls: type[Sequence] | type[Choice]) -> Reader:
         return _choice_reader(cls)
     name = f"read_{cls.__name__}"
     source = Source(name, "data, pos, end")
-    source.add(
-        f"self = {source.name('new', _new)}({source.name('Open', _open_class(cls))})", "self.unknown = ()"
-    )
+    source.add(f"self = {source.name('Open', _open_class(cls))}()", "self.unknown = ()")
     following = "tag = data[pos] if pos < end else 0"
     source.add(following)
     for component in describe(cls):
@@ -218,9 +210,7 @@ def _choice_reader(cls: type[Choice]) -> Reader:
     name = f"read_{cls.__name__}"
     members = describe(cls)
     source = Source(name, "data, pos, end")
-    source.add(
-        f"self = {source.name('new', _new)}({source.name('Open', _open_class(cls))})", "tag = data[pos]"
-    )
+    source.add(f"self = {source.name('Open', _open_class(cls))}()", "tag = data[pos]")
     source.add(*(f"self.{one.attribute} = None" for one in members))
     for place, one in enumerate(members):
         source.indent(f"{'elif' if place else 'if'} {matches_any(one.wire_type, one.tag)}:")
@@ -299,10 +289,11 @@ def _compile_explicit_string(source: Source, at: int, target: str) -> None:
     source.indent(f"if data[pos + {at + 2}] == length - 2 < 126:")
     strings = source.name("strings", _STRINGS)
     source.add(
-        f"{target} = string = {source.name('new', _new)}({strings}[data[pos + {at + 1}]])",
-        f"start = pos + {at + 3}",
-        f"pos += length + {at + 1}",
-        f"{source.name('set_octets', _set_string)}(string, data[start:pos])",
+        f"{target} = string = {source.name('OpenString', _OpenString)}()",
+        f"stop = pos + length + {at + 1}",
+        f"string.octets = data[pos + {at + 3} : stop]",
+        f"string.__class__ = {strings}[data[pos + {at + 1}]]",
+        "pos = stop",
     )
     source.dedent()
     source.indent("else:")

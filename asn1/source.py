@@ -77,7 +77,7 @@ class Source:
     def function(self) -> Any:
         """Compile the text. It holds names and numbers of the schema, and nothing from elsewhere."""
         text = "\n".join(self._lines)
-        exec(compile(text, f"<{self._name} of asn1.compiled>", "exec"), self._names)  # noqa: S102
+        exec(compile(text, f"<{self._name} of asn1.source>", "exec"), self._names)  # noqa: S102
         return self._names[self._name]
 
     def name_of(self, function: Any) -> str:

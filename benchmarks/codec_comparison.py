@@ -57,8 +57,8 @@ class Comparison:
         for name in self.rounds[0]:
             figure = median(one[name] for one in self.rounds)
             ratios = sorted(one[name] / one["iso-gateway"] for one in self.rounds)
-            ratio = f"{median(ratios):8.2f}  ({ratios[0]:.2f}-{ratios[-1]:.2f})"
-            lines.append(f"{self.what:<44}{name:<14}{figure:10.2f} µs{ratio}")
+            ratio = f"{median(ratios):9.3g}  ({ratios[0]:.3g}-{ratios[-1]:.3g})"
+            lines.append(f"{self.what:<52}{name:<14}{figure:10.2f} µs{ratio}")
         return lines
 
 

@@ -6,7 +6,7 @@ python -m fuzz.json -max_total_time=600
 from fuzz import running
 
 with running.instrumented():
-    from fuzz import properties, seeds
+    from fuzz import mutation, properties, seeds
 
 if __name__ == "__main__":
-    running.run("json", properties.text, seeds.texts())
+    running.run("json", properties.text, seeds.texts(), mutation.mutate_text)

@@ -1,4 +1,4 @@
-"""Mutation of BER by its elements, so that what comes out is BER again.
+"""Mutation of BER by its elements, and of JSON by its members, so that what comes out is one again.
 
 A fuzzer that changes octets breaks the lengths of everything around them, and hardly ever gets beyond the
 first check. Here elements are taken out, doubled, moved, swapped with others, wrapped, given other tags,
@@ -6,9 +6,12 @@ other contents and other forms of length; what encloses them is written anew. Oc
 case in four, are left to the fuzzer's own mutation.
 """
 
+import copy
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from asn1 import elements
 from asn1.errors import WireError
@@ -179,3 +182,66 @@ def _refill(node: _Node, chance: random.Random) -> None:
     octets = bytearray(node.octets)
     octets[chance.randrange(len(octets))] = chance.randrange(256)
     node.octets = bytes(octets[: chance.randint(0, len(octets))] if chance.random() < 0.2 else octets)
+
+
+_NAMES = ("hex", "unknown", "general-string", "edifact-string", "octets", "unused", "title", "Cancel")
+_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    1,
+    -1,
+    2**31,
+    1.5,
+    "",
+    "x",
+    "00",
+    "0500",
+    "8c00",
+    "1.0.10161.2.1",
+    "loan",
+    "\u20ac",
+    [],
+    {},
+    {"hex": "0500"},
+    {"hex": "8c00"},
+    [{"hex": "9f8100"}],
+    {"general-string": "x"},
+    {"general-string": {"hex": "ff"}},
+)
+
+
+def mutate_text(data: bytes, seed: int, otherwise: Callable[[bytes], bytes]) -> bytes:
+    """Change JSON by its members, and whatever is no JSON as `otherwise` does; arguments as of `mutate`."""
+    chance = random.Random(seed)  # noqa: S311 - choices of a fuzzer
+    if chance.random() < 0.1:
+        return otherwise(data)
+    try:
+        obj = json.loads(data)
+    except (ValueError, RecursionError):
+        return otherwise(data)
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        _change_member(obj, chance)
+    return json.dumps(obj).encode("ascii")
+
+
+def _change_member(obj: Any, chance: random.Random) -> None:
+    """Change one member of an object or an array, however deep; nothing if there is none."""
+    holders = [obj] if isinstance(obj, dict | list) else []
+    for holder in holders:
+        members = holder.values() if isinstance(holder, dict) else holder
+        holders.extend(one for one in members if isinstance(one, dict | list))
+    if not holders:
+        return
+    holder = chance.choice(holders)
+    value = copy.deepcopy(chance.choice((chance.choice(_VALUES), chance.choice(holders))))
+    name: Any
+    if isinstance(holder, dict):
+        name = chance.choice([*holder, chance.choice(_NAMES)])
+    else:
+        holder.insert(chance.randint(0, len(holder)), value)
+        name = chance.randrange(len(holder))
+    if chance.random() < 0.3 and (isinstance(holder, list) or name in holder):
+        del holder[name]
+    else:
+        holder[name] = value

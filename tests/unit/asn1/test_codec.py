@@ -260,6 +260,23 @@ def portioned(portion: DamagedPortion) -> Damaged:
 RECEIVED = received(External(encoding=OctetAligned(b"")))
 
 WRONG: list[tuple[Any, type[Exception] | tuple[type[Exception], ...], str]] = [
+    (
+        replace(RECEIVED, shipped_service_type=Unlisted(9), requester_note=cast("Any", 1)),
+        TypeError,
+        "requester-note: int is no alternative",
+    ),
+    (
+        replace(RECEIVED, shipped_service_type=Unlisted(cast("Any", "9"))),
+        (TypeError, ValueError),
+        "cannot be|not supported",
+    ),
+    (
+        replace(
+            CANCEL, cancel_extensions=(Extension(identifier=1, item=AnyValue(b"\x05\0")), cast("Any", 1))
+        ),
+        TypeError,
+        r"cancel-extensions\[1\]: Extension expected, not int",
+    ),
     (portioned(DamagedPortion(complete_document=cast("Any", b""))), TypeError, "Null expected, not bytes"),
     (
         portioned(DamagedPortion(specific_units=(1, cast("Any", "2")))),
