@@ -1,4 +1,4 @@
-"""`iso-gateway apdu`: single APDUs, without an installation: decode, encode, send, listen.
+"""`iso-gateway apdu`: single APDUs, without an installation: decode, diff, lint, encode, send, listen.
 
 The one module of the command that may import adapters.
 """
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from adapters.errors import DeliveryFailed, ListenError
+from asn1.dialects import Dialect
 from iso_gateway.cli.options import Full, Json
 from iso_gateway.errors import GatewayError
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from adapters.tcp_listener import TcpListeners
     from asn1.errors import WireError
 
-app = typer.Typer(no_args_is_help=True, help="Single APDUs: decode, encode, send, listen. Needs no gateway.")
+app = typer.Typer(
+    no_args_is_help=True, help="Single APDUs: look into them, make, send and receive them. Needs no gateway."
+)
 
 #: What goes wrong on the way in and out, for the root of the command to report.
 FAILURES: Final = (DeliveryFailed, ListenError)
@@ -40,32 +43,108 @@ _HEX: Final = frozenset(b"0123456789abcdefABCDEF \t\r\n")
 
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="The file; - is standard input.")]
+
+
+def _known_dialect(name: str) -> str:
+    if name not in {dialect.value for dialect in Dialect}:
+        raise typer.BadParameter(f"{name!r} is none of strict, standard and biblio-ill")
+    return name
+
+
+DialectName = Annotated[
+    str,
+    typer.Option(
+        "--dialect",
+        callback=_known_dialect,
+        metavar="NAME",
+        help="How far octets may depart from the standard: strict, standard or biblio-ill.",
+    ),
+]
 TwoWay = Annotated[
     bool, typer.Option("--two-way", help="A two-way connection, on which answers come back (port 499).")
 ]
 
 
 @app.command()
-def decode(file: File, *, full: Full = False, json: Json = False) -> None:
-    """Show what an APDU says. The file holds its octets (BER), or the same in hexadecimal digits."""
-    from asn1.codec import decode as decode_octets
-    from asn1.errors import WireError
-    from asn1.json import to_json
-    from iso_gateway.cli import trees
-    from iso_gateway.cli.output import complain, write_json, write_lines
+def decode(
+    file: File,
+    *,
+    dialect: DialectName = Dialect.STANDARD.value,
+    offsets: Annotated[
+        bool, typer.Option("--offsets", help="Show where each component begins, and how long it is.")
+    ] = False,
+    as_hex: Annotated[
+        bool, typer.Option("--hex", help="Show the first octets of each component; with --full, all.")
+    ] = False,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="Show what pyasn1 makes of it, where that is not the same.")
+    ] = False,
+    full: Full = False,
+    json: Json = False,
+) -> None:
+    """Show what an APDU says, what was tolerated in it, and which rules it breaks.
+
+    The file holds its octets (BER), or the same in hexadecimal digits. Of octets that do not decode, it shows
+    all that could be read, where they fail, and why; it ends with 1 then.
+    """
+    from iso_gateway.cli import inspecting
 
     octets = octets_of(read(file))
-    try:
-        apdu = decode_octets(octets)
-    except WireError as error:
-        complain(f"error: {error}")
-        for line in trees.around(octets, error.offset):
-            complain(line)
-        raise typer.Exit(1) from None
-    if json:
-        write_json(to_json(apdu))
-    else:
-        write_lines(*trees.tree(apdu, full=full))
+    view = inspecting.View(full=full, offsets=offsets, octets=as_hex)
+    show = inspecting.decode_as_json if json else inspecting.decode
+    if not show(octets, Dialect(dialect), view, reference=reference):
+        raise typer.Exit(1)
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(metavar="FILE", help="The one; - is standard input.")],
+    second: Annotated[str, typer.Argument(metavar="FILE2", help="The other.")],
+    *,
+    dialect: DialectName = Dialect.STANDARD.value,
+    full: Full = False,
+    json: Json = False,
+) -> None:
+    """Compare two APDUs: which values differ, or whether only the way in which they are written does.
+
+    Ends with 0 where both say the same, with 1 where they do not, with 2 where one cannot be read. Lists are
+    compared place by place.
+    """
+    from iso_gateway.cli import inspecting
+
+    named = [(file, _octets_or_error(file)) for file in (first, second)]
+    raise typer.Exit(inspecting.diff(named[0], named[1], Dialect(dialect), full=full, json=json))
+
+
+@app.command()
+def lint(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="The files; - is standard input.")],
+    *,
+    dialect: DialectName = Dialect.STANDARD.value,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule",
+            metavar="ID=SEVERITY",
+            help="What follows when a rule is broken: off, warning or error (repeatable).",
+            show_default=False,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail for warnings, and for what was tolerated, too.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Say which rules the APDUs in files break, and what had to be tolerated in them: one line each.
+
+    Ends with 1 where a file cannot be read, or an APDU breaks a rule whose severity is error.
+    """
+    from iso_gateway.cli import inspecting
+
+    severities = inspecting.severities(rule or [])
+    named = ((file, _octets_or_error(file)) for file in files)
+    if not inspecting.lint(named, Dialect(dialect), severities, strict=strict, json=json):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -82,10 +161,11 @@ def encode(
 ) -> None:
     """Make the octets (BER) of an APDU from JSON, as `apdu decode --json` writes it."""
     from asn1.codec import encode as encode_apdu
-    from asn1.json import JsonError, loads
+    from asn1.json import JsonError
+    from iso_gateway.cli.inspecting import apdu_from_json
 
     try:
-        octets = encode_apdu(loads(read(file)))
+        octets = encode_apdu(apdu_from_json(read(file)))
     except JsonError as error:
         raise GatewayError(f"{_named(file)} is no APDU in JSON: {error}") from None
     result = f"{octets.hex()}\n".encode("ascii") if as_hex else octets
@@ -202,7 +282,7 @@ class Printer:
             write_json({"peer": envelope.peer_address, "apdu": to_json(apdu)}, indent=None)
         else:
             write_lines(f"from {envelope.peer_address}, {len(octets)} octets:")
-            write_lines(*trees.tree(apdu, full=self._full))
+            write_lines(*trees.tree(apdu, full=self._full, with_patron_data=True))
         self._one_more()
 
     async def unreadable(self, octets: bytes, error: "WireError", envelope: "Envelope") -> None:
@@ -310,6 +390,14 @@ def read(file: str) -> bytes:
     if len(data) > MOST_OCTETS:
         raise GatewayError(f"{_named(file)} has more than {MOST_OCTETS} octets: that is no APDU")
     return data
+
+
+def _octets_or_error(file: str) -> bytes | GatewayError:
+    """What a file stands for, or why it stands for nothing: with many files, one such is one finding."""
+    try:
+        return octets_of(read(file))
+    except GatewayError as error:
+        return error
 
 
 def octets_of(data: bytes) -> bytes:

@@ -49,13 +49,15 @@ class TestDecode:
         assert "n" * 5_000 in command.text("apdu", "decode", file, "--full")
 
     def test_json_for_programs(self, command: Command, file: Path) -> None:
-        assert from_json(command.json("apdu", "decode", file)) == decode(OCTETS)
+        shape = command.json("apdu", "decode", file)
+        assert from_json(shape["apdu"]) == decode(OCTETS)
+        assert (shape["tolerances"], shape["error"], shape["read_up_to"]) == ([], None, None)
         assert command.text("apdu", "decode", file, "--json").isascii()
 
     @pytest.mark.parametrize("form", [OCTETS.hex(), OCTETS.hex(" ", 2).upper() + "\n", OCTETS.hex("\n")])
     def test_hexadecimal_digits_stand_for_octets(self, command: Command, form: str) -> None:
         read = json.loads(command("apdu", "decode", "-", "--json", stdin=form.encode()).stdout)
-        assert from_json(read) == decode(OCTETS)
+        assert from_json(read["apdu"]) == decode(OCTETS)
 
     def test_octets_that_are_no_apdu(self, command: Command, file: Path) -> None:
         file.write_bytes(b"GET / HTTP/1.1\r\n")
@@ -67,7 +69,8 @@ class TestDecode:
 
     def test_the_mark_stands_under_the_offset(self, command: Command, file: Path) -> None:
         file.write_bytes(OCTETS + b"\x99")
-        *_, window, mark = command.error("apdu", "decode", file).splitlines()
+        result = command("apdu", "decode", file, code=1)
+        *_, window, mark = result.stderr.splitlines()
         assert window[mark.index("^") :].startswith("99")
 
     def test_files_that_cannot_be_read(self, command: Command, tmp_path: Path) -> None:
@@ -137,6 +140,23 @@ class TestEncode:
         assert command.text("apdu", "encode", source, "--output", output) == ""
         assert output.read_bytes() == OCTETS
         assert "cannot write" in command.error("apdu", "encode", source, "-o", tmp_path)
+
+    def test_the_json_of_the_apdu_alone_is_read_too(self, command: Command) -> None:
+        alone = json.dumps(to_json(decode(OCTETS))).encode()
+        assert command("apdu", "encode", "-", stdin=alone).stdout_bytes == OCTETS
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            ('{"apdu": null, "error": {}}', "what was decoded is no APDU"),
+            ('{"apdu": {"Shipped": {}, "Shipped": {}}}', "'Shipped' is given twice"),
+            ('{"apdu": ', "no JSON"),
+            ("[" * 100_000, "no JSON"),
+            ("[]", "an object expected"),
+        ],
+    )
+    def test_json_that_decode_did_not_write(self, command: Command, text: str, reason: str) -> None:
+        assert reason in command.error("apdu", "encode", "-", stdin=text.encode())
 
     def test_json_that_is_no_apdu(self, command: Command) -> None:
         error = command.error("apdu", "encode", "-", stdin=b'{"Shiped": {}}')
