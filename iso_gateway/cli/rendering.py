@@ -187,7 +187,7 @@ def _contents(contents: Contents, *, with_patron_data: bool, full: bool) -> Iter
         if hiding:
             yield Text(f"  {HIDDEN}", style="yellow")
         apdu = without_client_id(contents.apdu) if hiding else contents.apdu
-        for entry in trees.tree(apdu, full=full):
+        for entry in trees.tree(apdu, full=full, with_patron_data=with_patron_data):
             yield Text("  ") + entry
 
 

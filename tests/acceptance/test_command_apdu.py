@@ -59,7 +59,7 @@ def test_init_and_check(tmp_path: Path) -> None:
 
 def test_decode_and_encode_in_a_pipe() -> None:
     as_json = run("apdu", "decode", "--json", "-", stdin=OCTETS)
-    assert json.loads(as_json) == to_json(REQUEST)
+    assert json.loads(as_json)["apdu"] == to_json(REQUEST)
     assert run("apdu", "encode", "-", stdin=as_json) == OCTETS
     assert b"error: " in run("apdu", "decode", "-", stdin=b"\x61\x80", code=1)
 
