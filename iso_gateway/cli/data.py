@@ -16,7 +16,7 @@ from asn1.json import to_json
 from config.settings import Partner, Settings
 from config.symbols import Symbol
 from iso_gateway.action import Acted
-from iso_gateway.cli.privacy import CLIENT_ID, names_patron, without_client_id
+from iso_gateway.cli.privacy import CLIENT_ID, names_patron, without_patron
 from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, RequestRecord, Step
 from iso_gateway.store.records import EventRecord, HalfListing, MessageRecord, OutboxRecord, ProcessingRecord
 
@@ -101,7 +101,7 @@ def contents_of(contents: Contents, *, with_patron_data: bool) -> dict[str, Json
     hiding = not with_patron_data and names_patron(contents)
     octets, apdu = contents.octets, contents.apdu
     if apdu is not None and hiding:
-        apdu = without_client_id(apdu)
+        apdu = without_patron(apdu)
     return {
         "octets": None if octets is None or hiding else {"hex": octets.hex()},
         "disposed": octets is None,

@@ -1,12 +1,39 @@
-"""What of a message the command shows only when it is asked to: the Client-Id, which names the patron."""
+"""What of a message the command shows only when it is asked to: what names the patron, or is a secret."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
-from asn1.ill import APDUS, ILLApdu, ILLRequest, Shipped
+from asn1.extensions import (
+    EXTENSIONS,
+    IPIGILLRequestExtension,
+    PromptObject1,
+    SupplementalClientInfo,
+    UnknownExtension,
+    extension_of,
+    extensions_of,
+)
+from asn1.ill import APDUS, Extension, ILLApdu, ILLRequest, Shipped
+from asn1.schema import Choice, SequenceOfType, describe
 from iso_gateway.cli.reading import Contents
 
 #: The component that is hidden, by its name in JSON.
 CLIENT_ID = "client-id"
+
+#: The types of extension that are there for what is nobody else's affair, and why.
+PRIVATE: Final[Mapping[type[SequenceOfType] | type[Choice], str]] = MappingProxyType(
+    {
+        SupplementalClientInfo: "names the patron",
+        PromptObject1: "may hold a password",
+        IPIGILLRequestExtension: "may hold the number of an account",
+    }
+)
+#: The same by the names of the types.
+PRIVATE_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {kind.asn1_name: why for kind, why in PRIVATE.items()}
+)
+_PRIVATE_IDENTIFIERS = frozenset(identifier for identifier, kind in EXTENSIONS.items() if kind in PRIVATE)
 
 _FORM = 0xE0
 _APPLICATION_CONSTRUCTED = 0x60
@@ -17,13 +44,14 @@ _WITHOUT_CLIENT_ID = frozenset(
 
 
 def names_patron(contents: Contents) -> bool:
-    """Whether the octets hold a Client-Id, or may do so because they cannot be read.
+    """Whether the octets hold a Client-Id or a private extension, or may do so because they cannot be read.
 
     Octets that do not begin like an APDU, or like one of a type without Client-Id, can be shown: what is
     wrong with a message is often seen in them alone.
     """
     if contents.apdu is not None:
-        return isinstance(contents.apdu, _WITH_CLIENT_ID) and contents.apdu.client_id is not None
+        named = isinstance(contents.apdu, _WITH_CLIENT_ID) and contents.apdu.client_id is not None
+        return named or any(_is_private(one) for one in extensions_of(contents.apdu))
     if not contents.octets:
         return False
     first = contents.octets[0]
@@ -31,5 +59,23 @@ def names_patron(contents: Contents) -> bool:
 
 
 def without_client_id(apdu: ILLApdu) -> ILLApdu:
-    """The APDU as it is shown without being asked for patron data."""
+    """The APDU without its Client-Id."""
     return dataclasses.replace(apdu, client_id=None) if isinstance(apdu, _WITH_CLIENT_ID) else apdu
+
+
+def without_patron(apdu: ILLApdu) -> ILLApdu:
+    """The APDU without its Client-Id and its private extensions."""
+    shown = without_client_id(apdu)
+    kept = tuple(one for one in extensions_of(shown) if not _is_private(one))
+    # Each type's extensions are its last component, under a name of its own.
+    changes: dict[str, Any] = {describe(type(shown))[-1].attribute: kept or None}
+    return dataclasses.replace(shown, **changes)
+
+
+def _is_private(extension: Extension) -> bool:
+    """Whether an extension is of a private type, be it well-formed or not."""
+    read = extension_of(extension)
+    if isinstance(read, tuple(PRIVATE)):
+        return True
+    identifier = getattr(read, "object_identifier", None)
+    return not isinstance(read, UnknownExtension) and identifier in _PRIVATE_IDENTIFIERS

@@ -4,14 +4,12 @@ Names are the standard's; enumerated values stand with their number; strings are
 in full, cut. What was tolerated and which rules are broken stands under the component that it is about.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 from rich.text import Text
 
-from asn1.extensions import IPIGILLRequestExtension, PromptObject1, SupplementalClientInfo
 from asn1.ill import ILLApdu
 from asn1.inspection import Form, Inspection, Part, Stop, parts_of
 from asn1.rules import Severity
@@ -30,19 +28,11 @@ from asn1.schema import (
     Unlisted,
 )
 from iso_gateway.cli.output import shown
+from iso_gateway.cli.privacy import PRIVATE_NAMES
 
 #: The most characters of a value, and the most octets of one that is shown in hex.
 CUT: Final = 200
 CUT_OCTETS: Final = 32
-
-#: The extensions that are there for what is nobody else's affair, by the name of their type, and why.
-PRIVATE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        SupplementalClientInfo.asn1_name: "names the patron",
-        PromptObject1.asn1_name: "may hold a password",
-        IPIGILLRequestExtension.asn1_name: "may hold the number of an account",
-    }
-)
 
 _INDENT: Final = "  "
 _PER_LINE: Final = 16
@@ -59,7 +49,7 @@ class View:
         full: long values as they are.
         offsets: beside each component, where it begins and how long it is, in octets.
         octets: beside each component, its first octets; with `full` all of those that have no others in them.
-        private: also the extensions of `PRIVATE`.
+        private: also the extensions of `privacy.PRIVATE`.
     """
 
     full: bool = False
@@ -74,7 +64,7 @@ def tree(apdu: ILLApdu, *, full: bool = False, with_patron_data: bool = False) -
     Args:
         apdu: what to show.
         full: whether long values are shown as they are.
-        with_patron_data: whether the extensions of `PRIVATE` are shown, too.
+        with_patron_data: whether the extensions of `privacy.PRIVATE` are shown, too.
     """
     view = View(full=full, private=with_patron_data)
     yield from _Tree(view, b"", None).lines(parts_of(apdu), 0)
@@ -99,7 +89,7 @@ class _Tree:
 
     def lines(self, part: Part, depth: int) -> Iterator[Text]:
         """The lines of a component and of all that is in it."""
-        hidden = "" if self._view.private else PRIVATE.get(part.name, "")
+        hidden = "" if self._view.private else PRIVATE_NAMES.get(part.name, "")
         inner = () if hidden else part.parts
         value = f"hidden: it {hidden}" if hidden else value_of(part, full=self._view.full)
         line = Text(_INDENT * depth)

@@ -1,11 +1,21 @@
 """`iso-gateway messages`, `waiting` and `events`, over a real store."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from asn1.codec import encode
 from asn1.errors import WireError
+from asn1.extensions import (
+    ClientInfoContent,
+    ClientInfoData,
+    ClientInfoType,
+    StandardClientInfoType,
+    SupplementalClientInfo,
+    make_extension,
+)
+from asn1.schema import GeneralString
 from iso_gateway import primitives
 from iso_gateway.cli import events
 from tests.support import apdus
@@ -255,3 +265,28 @@ class TestEvents:
 
 def _interrupt() -> None:
     raise KeyboardInterrupt
+
+
+class TestPrivateExtensions:
+    """Patron data that stands outside of Client-Id."""
+
+    def test_they_are_hidden_with_their_octets(self, place: Installation, command: Command) -> None:
+        patron = make_extension(
+            SupplementalClientInfo(
+                elements=(
+                    ClientInfoData(
+                        infoType=ClientInfoType(standard=StandardClientInfoType.wholeName),
+                        infoContent=(ClientInfoContent(stringContent=GeneralString(b"A. Patron")),),
+                    ),
+                )
+            )
+        )
+        place.receive(replace(apdus.ill_request(), iLL_request_extensions=(patron,)))
+        octets = b"A. Patron".hex()
+        message = command.json("messages", "show", "1")
+        assert message["octets"] is None
+        assert octets not in str(message)
+        assert "A. Patron" not in command.text("messages", "show", "1", "--full")
+        asked = command.json("messages", "show", "1", "--with-patron-data")
+        assert octets in asked["octets"]["hex"]
+        assert octets in str(asked["apdu"])
