@@ -9,13 +9,14 @@ from asn1.extensions import (
     EXTENSIONS,
     IPIGILLRequestExtension,
     PromptObject1,
+    SequenceOfType,
     SupplementalClientInfo,
     UnknownExtension,
     extension_of,
     extensions_of,
 )
 from asn1.ill import APDUS, Extension, ILLApdu, ILLRequest, Shipped
-from asn1.schema import Choice, SequenceOfType, describe
+from asn1.schema import Choice, describe
 from iso_gateway.cli.reading import Contents
 
 #: The component that is hidden, by its name in JSON.
