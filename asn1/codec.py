@@ -42,6 +42,8 @@ _APDU_BY_FIRST_OCTET: Final[dict[int, type[ILLApdu]]] = {
 
 _MANDATORY: Final = (0, 1, 2)
 _LAST = 4
+_MOST_ELEMENTS: Final = 512
+"""How many elements the beginning of an APDU may have: in the corpus 36, and 231 with strings in segments."""
 _OPEN: Final = bytes.fromhex("60803080")
 """[APPLICATION 0] and SEQUENCE, both of indefinite length."""
 _CLOSE: Final = bytes(4)
@@ -282,6 +284,7 @@ def decode_header(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Header | Non
         The first components, or None when one of the three mandatory ones cannot be read. Never raises.
     """
     data = data[: limits.max_octets]
+    limits = replace(limits, max_elements=min(limits.max_elements, _MOST_ELEMENTS))
     apdu_number, position = _contents(data)
     components = _first_components(data, position, limits)
     # Why so many tries: a broken name of one side must not keep the transaction from being answered.
@@ -342,8 +345,10 @@ def _first_components(data: bytes, position: int, limits: Limits) -> dict[int, b
             element = elements.scan_at(data, position, limits)
         except WireError:
             break
-        if element.tag_class is not TagClass.CONTEXT or element.number > _LAST:
+        number = element.number
+        # Why a second one ends it: as many as fit in the octets could come, and each would be looked into.
+        if element.tag_class is not TagClass.CONTEXT or number > _LAST or number in components:
             break
-        components.setdefault(element.number, data[element.start : element.end])
+        components[number] = data[element.start : element.end]
         position = element.end
     return components

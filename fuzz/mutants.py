@@ -26,20 +26,18 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import hypothesis  # noqa: F401 - loaded once, before each process is split off
+import hypothesis
 import libcst as cst
 import pyasn1.codec.ber.decoder
-import pyasn1.codec.ber.encoder  # noqa: F401 - as above
+import pyasn1.codec.ber.encoder  # noqa: F401 - loaded once, before processes are split off
 import pytest
+from hypothesis import Phase
 from mutmut.mutation import file_mutation
 from mutmut.mutation.mutators import mutation_operators
 from mutmut.mutation.pragma_handling import IgnoredCode
 
 ROOT: Final = Path(__file__).parent.parent
 _COPIED: Final = ("asn1", "config", "fuzz", "tests", "pyproject.toml")
-_MOST_SECONDS: Final = 60
-"""What takes longer loops: a change is noticed by that too."""
-
 FRAMING_TESTS: Final = ("tests/unit/asn1/test_framing.py", "tests/unit/asn1/test_framing_limits.py")
 QUICK_TESTS: Final = (
     "tests/unit/asn1/test_codec.py",
@@ -124,8 +122,11 @@ def _lines_of_errors(source: str) -> frozenset[int]:
     return frozenset(lines)
 
 
-def _fails(tests: tuple[str, ...], tree: Path) -> bool:
-    """Whether a test fails; each call is a process of its own, so that modules are imported anew."""
+def _fails(tests: tuple[str, ...], tree: Path, seconds: int) -> bool:
+    """Whether a test fails, or they take longer than they may: what loops is noticed too.
+
+    Each call is a process of its own, so that modules are imported anew.
+    """
     child = os.fork()
     if child == 0:
         os.chdir(tree)
@@ -133,20 +134,15 @@ def _fails(tests: tuple[str, ...], tree: Path) -> bool:
         sys.dont_write_bytecode = True
         code = 1
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(_MOST_SECONDS)
+        signal.alarm(seconds)
         sink = io.StringIO()
         try:
             with redirect_stdout(sink):
                 there = [test for test in tests if (tree / test).exists()]
-                # pytest warns that hypothesis was loaded before it could rewrite its assertions.
-                quietly = [
-                    "-x",
-                    "-q",
-                    "-p",
-                    "no:cacheprovider",
-                    "-W",
-                    "ignore::pytest.PytestAssertRewriteWarning",
-                ]
+                # What failed is of no interest: nothing is explained, and no example is made smaller.
+                hypothesis.settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate])
+                hypothesis.settings.load_profile("mutants")
+                quietly = ["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider"]
                 code = int(pytest.main([*quietly, *there]))
         finally:
             os._exit(code)
@@ -174,13 +170,17 @@ def main() -> None:
                 shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(ROOT / name, tree / name)
-        if any(_fails(tests, tree) for tests in (QUICK_TESTS, OTHER_TESTS, FRAMING_TESTS, SLOW_TESTS)):
-            raise SystemExit("the tests fail without any change")
+        seconds: dict[tuple[str, ...], int] = {}
+        for tests in (FRAMING_TESTS, QUICK_TESTS, OTHER_TESTS, SLOW_TESTS):
+            before = time.monotonic()
+            if _fails(tests, tree, 300):
+                raise SystemExit(f"without any change, one of these fails: {', '.join(tests)}")
+            seconds[tests] = 3 + 3 * int(time.monotonic() - before)
         for mutant in every:
             if time.monotonic() - started > options.seconds:
                 break
             tried[mutant.module] += 1
-            if not _is_noticed(mutant, tree):
+            if not _is_noticed(mutant, tree, seconds):
                 survived[mutant.module] += 1
                 where = f"{mutant.module}:{mutant.line} {mutant.function}"
                 sys.stdout.write(f"{where}: {mutant.before!r} -> {mutant.after!r}\n")
@@ -189,14 +189,14 @@ def main() -> None:
         sys.stdout.write(f"{path}: {counts[path]} mutants, {tried[path]} tried, {survived[path]} survived\n")
 
 
-def _is_noticed(mutant: Mutant, tree: Path) -> bool:
+def _is_noticed(mutant: Mutant, tree: Path, seconds: dict[tuple[str, ...], int]) -> bool:
     place = tree / mutant.module
     original = place.read_text(encoding="utf-8")
     place.write_text(mutant.source(), encoding="utf-8")
+    framing = mutant.module.endswith("framing.py")
+    stages = (FRAMING_TESTS, SLOW_TESTS) if framing else (QUICK_TESTS, OTHER_TESTS, SLOW_TESTS)
     try:
-        first = FRAMING_TESTS if mutant.module.endswith("framing.py") else QUICK_TESTS
-        rest = SLOW_TESTS if first is FRAMING_TESTS else OTHER_TESTS + SLOW_TESTS
-        return _fails(first, tree) or _fails(rest, tree)
+        return any(_fails(tests, tree, seconds[tests]) for tests in stages)
     finally:
         place.write_text(original, encoding="utf-8")
 

@@ -9,5 +9,5 @@ from hypothesis import HealthCheck, settings
 
 for name, examples in {"short": 100, "long": 5_000}.items():
     settings.register_profile(
-        name, max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+        name, max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck)
     )

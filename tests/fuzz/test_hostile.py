@@ -98,6 +98,14 @@ SHAPES: dict[str, Callable[[], bytes]] = {
     "ends-without-begin": lambda: cancel(full(b"\0\0")),
     "ends-in-indefinite": lambda: b"\x66\x80\x30\x80" + BEGIN + full(b"\0\0"),
     "empty-elements": lambda: cancel(full(b"\x05\x00")),
+    "one-component-again-and-again": lambda: b"\x66\x80\x30\x80" + full(b"\x80\x00"),
+    "one-large-component-again-and-again": lambda: (
+        b"\x66\x80\x30\x80" + full(b"\xa0\x80" + b"\x05\x00" * (MAX_ELEMENTS - 2) + bytes(2))
+    ),
+    "a-large-value-in-each-component": lambda: (
+        b"\x66\x80\x30\x80"
+        + b"".join(bytes([0xA0 | n, 0x80]) + b"\x05\x00" * (MAX_ELEMENTS - 2) + bytes(2) for n in range(5))
+    ),
     "unknown-components": lambda: cancel(full(b"\x8c\x00")),
     "as-many-unknown-components-as-may-be": lambda: cancel(b"\x8c\x00" * ALL),
     "extensions": lambda: cancel(element("bf31", full(EXTENSION))),
