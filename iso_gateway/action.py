@@ -79,7 +79,13 @@ def perform(
         others = ", ".join(one.phrase for one in possible(before))
         raise PrimitiveRefusedError(f"{outcome.reason}; possible now: {others}")
     service_at = _service_time(half, at, local.zone)
-    frame = compose.frame_for(request, local=local.symbol, partner=partner.symbols[0], at=service_at)
+    frame = compose.frame_for(
+        request,
+        local=local.symbol,
+        partner=partner.symbols[0],
+        at=service_at,
+        encoding=partner.character_set.value,
+    )
     apdu = compose.apdu_for(primitive, request, frame)
     message_id: MessageId | None = None
     for effect in outcome.effects:

@@ -50,6 +50,7 @@ class Frame:
         transaction_id: as the requester wrote it.
         requester_id, responder_id: both are always sent, though the syntax lets them be left out.
         at: the moment of the service, in the local symbol's zone.
+        encoding: of our own texts: the character set of the partner, as Python names it.
     """
 
     version: int
@@ -57,6 +58,7 @@ class Frame:
     requester_id: SystemId | None
     responder_id: SystemId | None
     at: dt.datetime
+    encoding: str = "utf-8"
 
     @property
     def service_date_time(self) -> ill.ServiceDateTime:
@@ -109,7 +111,9 @@ def iso_time(moment: dt.datetime) -> str:
     return moment.strftime("%H%M%S")
 
 
-def frame_for(request: ILLRequest, *, local: Symbol, partner: Symbol, at: dt.datetime) -> Frame:
+def frame_for(
+    request: ILLRequest, *, local: Symbol, partner: Symbol, at: dt.datetime, encoding: str = "utf-8"
+) -> Frame:
     """The frame of what we, as responder, send about a request.
 
     Args:
@@ -117,6 +121,7 @@ def frame_for(request: ILLRequest, *, local: Symbol, partner: Symbol, at: dt.dat
         local: our own symbol, for a request that came without a responder-id.
         partner: the requester's, for one that says nowhere who sent it.
         at: the moment of the service, in the local symbol's zone.
+        encoding: the character set in which the partner reads, as Python names it.
     """
     return Frame(
         version=request.protocol_version_num,
@@ -125,6 +130,7 @@ def frame_for(request: ILLRequest, *, local: Symbol, partner: Symbol, at: dt.dat
         or system_id_of(partner),
         responder_id=named(request.responder_id) or system_id_of(local),
         at=at,
+        encoding=encoding,
     )
 
 
@@ -183,13 +189,13 @@ def apdu_for(primitive: primitives.ResponderPrimitive, request: ILLRequest, fram
         PrimitiveInvalidError: a field is missing or says what the standard has no value for.
     """
     common = frame.components
-    note = _note(primitive.note)
+    note = _note(primitive.note, frame.encoding)
     match primitive:
         case primitives.Answer():
             return ill.ILLAnswer(
                 **common,
                 transaction_results=primitive.result,
-                results_explanation=_explanation(primitive),
+                results_explanation=_explanation(primitive, frame.encoding),
                 responder_optional_messages=_OPTIONAL_MESSAGES,
                 responder_note=note,
             )
@@ -341,7 +347,7 @@ def error_report(
             user_error_report=user,
             provider_error_report=provider,
         ),
-        note=_note(note),
+        note=_note(note, frame.encoding),
         status_or_error_report_extensions=None if information is None else (make_extension(information),),
     )
 
@@ -423,18 +429,18 @@ def _refuse_what_is_not_carried(answer: primitives.Answer) -> None:
             )
 
 
-def _location(text: str) -> ill.LocationInfo:
+def _location(text: str, encoding: str) -> ill.LocationInfo:
     symbol = Symbol.parse(text.strip())
     if not symbol.symbol.strip():
         raise PrimitiveInvalidError(f"{text!r} is no location: give a library's symbol, as ILLUME:SFU")
-    _string(text)
+    _string(text, encoding)
     return ill.LocationInfo(location_id=system_id_of(symbol))
 
 
-def _explanation(answer: primitives.Answer) -> ill.ResultsExplanation:
+def _explanation(answer: primitives.Answer, encoding: str) -> ill.ResultsExplanation:
     _refuse_what_is_not_carried(answer)
     date = None if answer.date is None else iso_date(answer.date)
-    locations = tuple(_location(symbol) for symbol in answer.locations)
+    locations = tuple(_location(symbol, encoding) for symbol in answer.locations)
     match answer.result:
         case TransactionResults.conditional:
             return ill.ResultsExplanation(
@@ -492,7 +498,7 @@ def _explanation(answer: primitives.Answer) -> ill.ResultsExplanation:
                 raise PrimitiveInvalidError("the answer estimate needs the cost, in words")
             return ill.ResultsExplanation(
                 estimate_results=ill.EstimateResults(
-                    cost_estimate=_string(answer.cost.strip()), locations=locations or None
+                    cost_estimate=_string(answer.cost.strip(), encoding), locations=locations or None
                 )
             )
         case _:
@@ -525,15 +531,18 @@ def _date_due(date: dt.date | None, *, renewable: bool) -> ill.DateDue | None:
     return None if date is None else ill.DateDue(date_due_field=iso_date(date), renewable=renewable)
 
 
-def _note(text: str | None) -> GeneralString | None:
+def _note(text: str | None, encoding: str) -> GeneralString | None:
     if text is None or not text.strip():
         return None
-    return _string(text.strip())
+    return _string(text.strip(), encoding)
 
 
-def _string(text: str) -> GeneralString:
+def _string(text: str, encoding: str) -> GeneralString:
     try:
-        return GeneralString.from_text(text)
-    except UnicodeEncodeError:
-        # How Python hands on an argument of the command that is not in the terminal's encoding.
-        raise PrimitiveInvalidError(f"{text!r} is not text in UTF-8: write it anew") from None
+        return GeneralString(text.encode(encoding))
+    except UnicodeEncodeError as error:
+        # Also how Python hands on an argument of the command that is not in the terminal's encoding.
+        raise PrimitiveInvalidError(
+            f"{text[error.start : error.end]!r} cannot be written in {encoding.upper()}, which is what this"
+            " partner reads: write it otherwise"
+        ) from None

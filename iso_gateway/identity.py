@@ -11,11 +11,17 @@ from asn1.schema import GeneralString, ILLString
 from config.symbols import Symbol
 
 
-def text_of(value: ILLString | None) -> str | None:
-    """The text of an ILL-String, or None where it is absent or blank."""
+def text_of(value: ILLString | None, encoding: str = "utf-8") -> str | None:
+    """The text of an ILL-String, or None where it is absent or blank.
+
+    Args:
+        value: the string, whose octets stay as they are.
+        encoding: the character set of whoever wrote it; what is not valid UTF-8 is read as Latin-1.
+    """
     if value is None:
         return None
-    return value.text.strip() or None
+    text = value.text if encoding == "utf-8" else value.octets.decode(encoding, errors="replace")
+    return text.strip() or None
 
 
 def symbol_of(system_id: SystemId | None) -> Symbol | None:

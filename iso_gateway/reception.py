@@ -398,7 +398,11 @@ class Reception:
     def _begin(self, request: ILLRequest, case: _Case, state: HalfState) -> HalfRecord:
         """The first ILL-Request of a transaction: begin it, and our half of it."""
         transaction_id = (
-            self._uow.transactions.create(case.canonical, summary=summary_of(request), at=self._at)
+            self._uow.transactions.create(
+                case.canonical,
+                summary=summary_of(request, case.parties.partner.character_set.value),
+                at=self._at,
+            )
             if case.transaction is None
             else case.transaction.id
         )

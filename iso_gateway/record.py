@@ -81,8 +81,13 @@ def history_of(inputs: Sequence[InputRecord], local: LocalSymbol) -> tuple[Servi
     )
 
 
-def summary_of(request: ILLRequest) -> dict[str, object]:
-    """What lists and searches know a request by; it is stored sealed."""
+def summary_of(request: ILLRequest, encoding: str) -> dict[str, object]:
+    """What lists and searches know a request by; it is stored sealed.
+
+    Args:
+        request: the ILL-Request.
+        encoding: the character set of its sender, as Python names it.
+    """
     item = request.item_id
     requester = symbol_of(request.requester_id) or symbol_of(request.transaction_id.initial_requester_id)
     responder = symbol_of(request.responder_id)
@@ -90,9 +95,9 @@ def summary_of(request: ILLRequest) -> dict[str, object]:
         "request_number": request_number(request.transaction_id),
         "requester": None if requester is None else str(requester),
         "responder": None if responder is None else str(responder),
-        "title": text_of(item.title) or text_of(item.title_of_article),
-        "author": text_of(item.author) or text_of(item.author_of_article),
-        "title_of_article": text_of(item.title_of_article),
+        "title": text_of(item.title, encoding) or text_of(item.title_of_article, encoding),
+        "author": text_of(item.author, encoding) or text_of(item.author_of_article, encoding),
+        "title_of_article": text_of(item.title_of_article, encoding),
         "service_types": [kind.value for kind in request.iLL_service_type],
     }
 

@@ -1,5 +1,6 @@
 """Messages about partners' requests: how they move the half, what the local side is told, what is sent."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -8,10 +9,10 @@ import pytest
 from asn1 import ill
 from asn1.ill import ILLServiceType, SystemId
 from asn1.schema import EDIFACTString, GeneralString
-from config.settings import Limits, LocalSymbol, Settings
+from config.settings import CharacterSet, Limits, LocalSymbol, Settings
 from config.symbols import Symbol
 from iso_gateway import primitives
-from iso_gateway.errors import StoreError
+from iso_gateway.errors import PrimitiveInvalidError, StoreError
 from iso_gateway.reception import ATTENTION, MESSAGE_REFUSED, Verdict
 from iso_gateway.record import original_request, stored_apdu
 from iso_gateway.store.records import Basis, HalfId
@@ -605,3 +606,43 @@ class TestRecord:
         half = desk.begin(FROM_SFU, peer=AT_SFU)
         with desk.reading() as uow:
             assert original_request(uow, uow.halves.get(HalfId(half))) == FROM_SFU
+
+
+class TestCharacterSet:
+    """Each partner is read, and written to, in its own; the octets stay as they came."""
+
+    @pytest.fixture
+    def latin(self, settings: Settings) -> Iterator[Desk]:
+        sfu = replace(gateway.SFU, character_set=CharacterSet.LATIN_1)
+        with Desk.open(gateway.with_partner(settings, sfu)) as desk:
+            yield desk
+
+    @pytest.mark.parametrize(
+        ("octets", "read"),
+        [
+            (b"Caf\xe9", "Café"),
+            # Valid UTF-8 by accident: only the profile knows better.
+            (b"\xc3\xa9", "Ã©"),
+        ],
+    )
+    def test_a_title_is_read_as_the_profile_says(self, latin: Desk, octets: bytes, read: str) -> None:
+        item = replace(FROM_SFU.item_id, title=GeneralString(octets))
+        half = latin.begin(replace(FROM_SFU, item_id=item), peer=AT_SFU)
+        with latin.reading() as uow:
+            record = uow.halves.get(HalfId(half))
+            assert uow.transactions.summary(record.transaction_id)["title"] == read
+            assert original_request(uow, record).item_id.title == GeneralString(octets)
+
+    def test_a_note_is_written_as_the_partner_reads(self, latin: Desk) -> None:
+        half = latin.begin(FROM_SFU, peer=AT_SFU)
+        latin.act(half, primitives.SendMessage(note="à bientôt"))
+        [sent] = latin.outgoing()
+        assert isinstance(sent.apdu, ill.Message)
+        assert sent.apdu.note == GeneralString(b"\xe0 bient\xf4t")
+
+    def test_what_the_partner_cannot_read_is_refused(self, latin: Desk) -> None:
+        half = latin.begin(FROM_SFU, peer=AT_SFU)
+        before = latin.counts()
+        with pytest.raises(PrimitiveInvalidError, match="cannot be written in LATIN-1"):
+            latin.act(half, primitives.SendMessage(note="日本"))
+        assert latin.counts() == before

@@ -276,11 +276,11 @@ class TestAnswer:
             ),
             (
                 {"result": TransactionResults.locations_provided, "locations": ("caf\udce9",)},
-                r"'caf\udce9' is not text in UTF-8: write it anew",
+                r"'\udce9' cannot be written in UTF-8",
             ),
             (
                 {"result": TransactionResults.retry, "note": "caf\udce9"},
-                r"'caf\udce9' is not text in UTF-8: write it anew",
+                r"'\udce9' cannot be written in UTF-8",
             ),
         ],
     )
