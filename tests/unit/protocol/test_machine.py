@@ -285,11 +285,11 @@ def test_a_report_is_never_answered_by_a_report() -> None:
         assert not any(isinstance(effect, SendReport | SendApdu) for effect in outcome.effects)
 
 
-def test_the_requester_has_no_table_yet() -> None:
+def test_a_requester_can_begin_by_a_request_and_nothing_else() -> None:
     start = half(role=Role.REQUESTER)
-    assert allowed(start) == ()
-    assert after(start, asked(Service.ILL)).verdict is Verdict.REFUSED
+    assert allowed(start) == (Service.ILL,)
     assert after(start, got(Service.ILL)).verdict is Verdict.UNKNOWN_TRANSACTION
+    assert after(start, got(Service.SHI)).verdict is Verdict.UNKNOWN_TRANSACTION
 
 
 @pytest.mark.parametrize(
