@@ -1,4 +1,4 @@
-"""`python -m benchmarks [codec] [store] [daemon] [--quick]`: measure, and print a table."""
+"""`python -m benchmarks [codec] [machine] [store] [daemon] [--quick]`: measure, and print a table."""
 
 import argparse
 import os
@@ -11,11 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import codec, daemon, measure, store
+from benchmarks import codec, daemon, machine, measure, store
 from benchmarks.measure import Extent, Row
 
 _PARTS: Final[Mapping[str, Callable[[Extent, Path], list[Row]]]] = {
     "codec": lambda extent, _directory: codec.measure(extent),
+    "machine": lambda extent, _directory: machine.measure(extent),
     "store": store.measure,
     "daemon": daemon.measure,
 }
@@ -39,7 +40,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure the gateway against pyasn1 and against bare SQLite commits, in one run.",
+        description="Measure the gateway against pyasn1, bare look-ups and bare SQLite commits, in one run.",
         allow_abbrev=False,
     )
     parser.add_argument(

@@ -6,15 +6,13 @@ typed values, and writes empty SEQUENCEs where OPTIONAL components are absent. B
 codec that comes after this one, which is what a baseline is for.
 """
 
-import gc
-from collections.abc import Callable, Sequence
-from time import process_time
+from collections.abc import Sequence
 from typing import Final
 
 from pyasn1.codec.ber import decoder, encoder
 
 from asn1 import codec, reference
-from benchmarks.measure import Extent, Round, Row, Unit
+from benchmarks.measure import Extent, Round, Row, Unit, cpu_microseconds
 from benchmarks.requests import Requests
 from tests.support import corpus
 
@@ -67,20 +65,11 @@ def _rows(name: str, octets: Sequence[bytes], extent: Extent) -> list[Row]:
             unit=Unit.MICROSECONDS_PER_APDU,
             rounds=[
                 Round(
-                    baseline=_microseconds(bare, extent.codec_passes) / len(octets),
-                    ours=_microseconds(ours, extent.codec_passes) / len(octets),
+                    baseline=cpu_microseconds(bare, extent.codec_passes) / len(octets),
+                    ours=cpu_microseconds(ours, extent.codec_passes) / len(octets),
                 )
                 for _ in range(extent.rounds)
             ],
         )
         for verb, ours, bare in (("decode", decode, decode_bare), ("encode", encode, encode_bare))
     ]
-
-
-def _microseconds(work: Callable[[], None], passes: int) -> float:
-    """Give the CPU time of one pass; the garbage of what ran before is not on its account."""
-    gc.collect()
-    before = process_time()
-    for _ in range(passes):
-        work()
-    return (process_time() - before) * 1e6 / passes

@@ -6,11 +6,13 @@ what is shown is the median of the rounds, of figures and ratios alike, with the
 A ratio is always one of speeds: 1 is as fast as the baseline, 10 ten times as fast.
 """
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from statistics import median
+from time import process_time
 from typing import assert_never
 
 
@@ -103,6 +105,15 @@ class Row:
         """The median CPU time per APDU in microseconds."""
         measured = [one.cpu for one in self.rounds if one.cpu is not None]
         return median(measured) if measured else None
+
+
+def cpu_microseconds(work: Callable[[], None], passes: int) -> float:
+    """Give the CPU time of one pass; the garbage of what ran before is not on its account."""
+    gc.collect()
+    before = process_time()
+    for _ in range(passes):
+        work()
+    return (process_time() - before) * 1e6 / passes
 
 
 def table(rows: Sequence[Row]) -> str:

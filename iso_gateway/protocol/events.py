@@ -153,7 +153,7 @@ class Facts:
     can_send_returned: bool | None = None
     #: ILL-REQUEST: when the request expires (the end of the day named by search-type), aware
     expires_at: datetime | None = None
-    #: a repeat only: the original, found by type and date-time-of-original-service, was processed before
+    #: a repeat only: the original, found by type and date-time-of-original-service, had its effect before
     original_seen: bool = False
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ half remembers, and how an event without a row is answered (protocol.md 2.2, 2.3
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 
 from iso_gateway.protocol.effects import (
     ClearTimer,
@@ -29,15 +29,13 @@ from iso_gateway.protocol.errors import (
 from iso_gateway.protocol.events import (
     ApduReceived,
     Event,
-    EventKey,
-    EventKind,
     ExpiryReached,
     Facts,
     Service,
     ServiceRequested,
     key_of,
 )
-from iso_gateway.protocol.states import Flags, HalfState, State, TableProfile
+from iso_gateway.protocol.states import TERMINAL, Flags, HalfState, Role, State, TableProfile
 from iso_gateway.protocol.tables import (
     EXPIRY_STATES,
     EXPIRY_STOPPED_BY,
@@ -66,6 +64,8 @@ class Verdict(StrEnum):
     DUPLICATE_TRANSACTION_ID = "duplicate-transaction-id"
     #: an APDU for a request that was forwarded: already-forwarded goes back
     ALREADY_FORWARDED = "already-forwarded"
+    #: the expiry timer fired while a CANCEL is unanswered: it waits for the reply
+    POSTPONED = "postponed"
     #: nothing happens, nothing is answered: a report that no one waits for, a timer that means nothing now
     IGNORED = "ignored"
 
@@ -99,7 +99,34 @@ def advance(state: HalfState, event: Event, now: datetime) -> Outcome:
     row = _row_for(state, event)
     if row is None:
         return _not_allowed(state, event)
-    return _apply(state, event, row)
+    return _apply(state, event, row, now)
+
+
+def observe(state: HalfState, event: Event, now: datetime) -> Outcome:
+    """Let one event happen to a half of somebody else, whose messages pass through here (relay).
+
+    For the sender of an APDU that passes the event is ServiceRequested, for its receiver ApduReceived;
+    EXPIRED is ExpiryReached for its sender. Nothing is sent, reported or refused: the event has happened. The
+    verdict and the reason are what `advance` would have said. Where it would have refused, a row whose
+    conditions alone are not met is followed all the same, because whoever sent the APDU is in the new state
+    now; without any row the half stays as it is. Of the effects only the notes for people are left.
+
+    `now` as for `advance`; a naive one raises ValueError.
+    """
+    told = advance(state, event, now)
+    followed = told
+    if told.row is None:
+        row = TABLES[state.role].get((state.state, key_of(event)))
+        followed = replace(told, state=state) if row is None else _apply(state, event, row, now)
+    return Outcome(
+        state=followed.state,
+        effects=tuple(
+            effect for effect in followed.effects if isinstance(effect, NoteInferred | RaiseAttention)
+        ),
+        verdict=told.verdict,
+        row=followed.row,
+        reason=told.reason,
+    )
 
 
 def allowed(state: HalfState) -> tuple[Service, ...]:
@@ -143,8 +170,17 @@ def holds(predicate: Predicate, state: HalfState, event: Event) -> bool:
             # The timer was started by the ILL-REQUEST and not stopped since.
             return flags.expiry_running
         case Predicate.LOST_ON_THE_WAY_BACK:
-            # The partner reports the loss that we reported; or we say that what was returned never arrived.
-            return received or flags.returned_seen
+            # The partner reports the loss, or that we both lost it; or we say that what was returned never
+            # arrived: not once it was checked in.
+            return received or (flags.returned_seen and not flags.checked_in_seen)
+        case Predicate.RECEIVED_NOT_SENT:
+            # Receipt was not reported. To report it that is enough; whoever leaves RECEIVED out must have
+            # said so in the ILL-REQUEST.
+            reports_it = key_of(event).service is Service.RCV
+            return not flags.received_seen and (reports_it or not flags.can_send_received)
+        case Predicate.RETURNED_NOT_SENT:
+            # RETURNED is optional, and it can be lost.
+            return not flags.returned_seen
         case _:
             assert_never(predicate)
 
@@ -179,6 +215,8 @@ def _row_for(state: HalfState, event: Event) -> Row | None:
         return None
     if row.when and not any(holds(predicate, state, event) for predicate in row.when):
         return None
+    if row.also and not all(holds(predicate, state, event) for predicate in row.also):
+        return None
     if _repeats_nothing(event, row):
         return None
     return row
@@ -189,15 +227,15 @@ def _repeats_nothing(event: Event, row: Row) -> bool:
     return isinstance(event, ServiceRequested) and event.repeat and row.next_state is not row.state
 
 
-def _apply(state: HalfState, event: Event, row: Row) -> Outcome:
+def _apply(state: HalfState, event: Event, row: Row, now: datetime) -> Outcome:
     if _was_processed_before(state, event):
         after = state
     else:
         after = replace(state, state=row.next_state, flags=_flags_after(state.flags, event, row))
-    effects: list[Effect] = [*_messages(event, row), *_timer_effects(state, after, event)]
+    effects: list[Effect] = [*_messages(event, row), *_timer_effects(state, after, event, now)]
     if row.provenance is Provenance.INFERRED:
         effects.append(NoteInferred(row=row))
-    if row.attention and not _holds_without_leniency(state, event, row):
+    if row.attention and not _needs_no_leniency(state, event, row):
         effects.append(RaiseAttention(reason=f"{_happened(event)} in {state.state}: {row.attention}"))
     return Outcome(
         state=after,
@@ -209,19 +247,20 @@ def _apply(state: HalfState, event: Event, row: Row) -> Outcome:
 
 
 def _was_processed_before(state: HalfState, event: Event) -> bool:
-    """A received repeat whose original did its work already: it changes nothing at all (protocol.md 2.2).
+    """A repeat whose original did its work already: it changes nothing at all (protocol.md 2.2).
 
     A repeat whose original never arrived is treated as the first (inferred). An IDLE half has seen nothing.
     """
-    match event:
-        case ApduReceived(repeat=True, facts=Facts(original_seen=True)):
-            return state.state is not State.IDLE
-        case _:
-            return False
+    if isinstance(event, ExpiryReached):
+        return False
+    return event.repeat and event.facts.original_seen and state.state is not State.IDLE
 
 
-def _holds_without_leniency(state: HalfState, event: Event, row: Row) -> bool:
-    return any(holds(predicate, state, event) for predicate in row.when if predicate is not Predicate.LENIENT)
+def _needs_no_leniency(state: HalfState, event: Event, row: Row) -> bool:
+    """Whether a row that names leniency among its conditions applies without it."""
+    return Predicate.LENIENT in row.when and any(
+        holds(predicate, state, event) for predicate in row.when if predicate is not Predicate.LENIENT
+    )
 
 
 def _messages(event: Event, row: Row) -> tuple[Effect, ...]:
@@ -251,7 +290,10 @@ def _messages(event: Event, row: Row) -> tuple[Effect, ...]:
             assert_never(event)
 
 
-def _timer_effects(before: HalfState, after: HalfState, event: Event) -> tuple[Effect, ...]:
+def _timer_effects(before: HalfState, after: HalfState, event: Event, now: datetime) -> tuple[Effect, ...]:
+    if before.flags.expiry_due and after.flags.expiry_running and not after.flags.expiry_due:
+        # It came due while the CANCEL was unanswered, and the answer leaves the request open.
+        return (SetTimer(at=now),)
     match event:
         case ApduReceived(facts=Facts(expires_at=expires_at)) if (
             expires_at is not None and after.flags.expiry_running and not before.flags.expiry_running
@@ -279,14 +321,30 @@ def _flags_after(flags: Flags, event: Event, row: Row) -> Flags:
         case _:
             assert_never(event)
     crossed = Predicate.CROSSING in row.when and row.next_state is row.state
-    after = _with_service(after, row.event, crossed=crossed)
-    if row.next_state not in EXPIRY_STATES or row.event.service in EXPIRY_STOPPED_BY:
+    after = _with_service(after, row, crossed=crossed)
+    if after.expiry_running and (
+        row.next_state not in EXPIRY_STATES or row.event.service in EXPIRY_STOPPED_BY
+    ):
         after = replace(after, expiry_running=False)
+    if after.expiry_due and row.next_state is not State.CANCEL_PENDING:
+        after = replace(after, expiry_due=False)
+    if after.cancel_wished and row.next_state not in _CANCEL_STILL_WISHED:
+        after = replace(after, cancel_wished=False)
     return after
+
+
+#: Where a CANCEL that a forwarding outran is still worth sending again.
+_CANCEL_STILL_WISHED: Final = frozenset({State.PENDING, State.CONDITIONAL})
+
+
+#: What most APDUs say: nothing that a flag is for.
+_SILENT: Final = Facts()
 
 
 def _with_facts(flags: Flags, facts: Facts) -> Flags:
     """The flags, as far as the APDU speaks of them."""
+    if facts == _SILENT:
+        return flags
     return replace(
         flags,
         loan=flags.loan if facts.loan is None else facts.loan,
@@ -303,13 +361,13 @@ def _with_facts(flags: Flags, facts: Facts) -> Flags:
     )
 
 
-def _with_service(flags: Flags, key: EventKey, *, crossed: bool) -> Flags:
+def _with_service(flags: Flags, row: Row, *, crossed: bool) -> Flags:
     """What the service itself tells, whatever its contents.
 
     `crossed`: the row is one for crossing messages and stays where it is, so a CANCEL or RENEW came too late
     to be acted upon; our side may still reply to it.
     """
-    match key.service:
+    match row.event.service:
         case Service.SHI:
             return replace(flags, shipped_seen=True)
         case Service.RCV:
@@ -319,7 +377,9 @@ def _with_service(flags: Flags, key: EventKey, *, crossed: bool) -> Flags:
             return replace(flags, returned_seen=True, loan=True)
         case Service.REN if crossed:
             return replace(flags, renew_crossed=True, loan=True)
-        case Service.REN | Service.RCL | Service.DUE | Service.CHK:
+        case Service.CHK:
+            return replace(flags, checked_in_seen=True, loan=True)
+        case Service.REN | Service.RCL | Service.DUE:
             return replace(flags, loan=True)
         case Service.CAN if crossed:
             return replace(flags, cancel_crossed=True)
@@ -327,8 +387,9 @@ def _with_service(flags: Flags, key: EventKey, *, crossed: bool) -> Flags:
             return replace(flags, cancel_crossed=False)
         case Service.REA_YES | Service.REA_NO:
             return replace(flags, renew_crossed=False)
-        case Service.FWN if key.kind is EventKind.PRIMITIVE:
-            return replace(flags, forwarded=True)
+        case Service.FWN:
+            outran = row.state is State.CANCEL_PENDING
+            return replace(flags, forwarded=True, cancel_wished=flags.cancel_wished or outran)
         case _:
             return flags
 
@@ -364,6 +425,8 @@ def _not_allowed(state: HalfState, event: Event) -> Outcome:
             what = f"a repeat of {service.phrase}" if repeat else service.phrase
             reason = f"{what} is not possible in {state.state}"
             return Outcome(state=state, effects=(), verdict=Verdict.REFUSED, row=None, reason=reason)
+        case ExpiryReached() if state.state is State.CANCEL_PENDING and state.flags.expiry_running:
+            return _postponed(state)
         case ExpiryReached():
             return _ignored(state, f"the expiry timer means nothing in {state.state}")
         case _:
@@ -372,6 +435,21 @@ def _not_allowed(state: HalfState, event: Event) -> Outcome:
 
 def _ignored(state: HalfState, reason: str) -> Outcome:
     return Outcome(state=state, effects=(), verdict=Verdict.IGNORED, row=None, reason=reason)
+
+
+def _postponed(state: HalfState) -> Outcome:
+    """Keep the expiry in mind: a CANCEL-REPLY answer FALSE sets the timer to fire at once (inferred)."""
+    return Outcome(
+        state=replace(state, flags=replace(state.flags, expiry_due=True)),
+        effects=(),
+        verdict=Verdict.POSTPONED,
+        row=None,
+        reason=f"the request expired in {state.state}: it waits for the answer to the CANCEL",
+    )
+
+
+#: Where a requester counts on no item any more. RETURNED is not among them: there a SHIPPED is late.
+_CLOSED: Final = TERMINAL[Role.REQUESTER] - {State.RETURNED}
 
 
 def _prohibited(state: HalfState, service: Service) -> Outcome:
@@ -385,9 +463,13 @@ def _prohibited(state: HalfState, service: Service) -> Outcome:
             reason=f"{service.phrase} for a transaction that is not known here",
         )
     prohibited = StateTransitionProhibited(apdu_type=service.apdu_type, current_state=state.state.wire)
+    effects: tuple[Effect, ...] = (SendReport(report=prohibited),)
+    if service is Service.SHI and state.role is Role.REQUESTER and state.state in _CLOSED:
+        reason = f"SHIPPED received in {state.state}: the request is closed, and an item is on its way"
+        effects = (*effects, RaiseAttention(reason=reason))
     return Outcome(
         state=state,
-        effects=(SendReport(report=prohibited),),
+        effects=effects,
         verdict=Verdict.PROHIBITED,
         row=None,
         reason=f"{service.phrase} is not allowed in {state.state}",

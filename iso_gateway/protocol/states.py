@@ -160,6 +160,12 @@ class Flags:
     cancel_crossed: bool = False
     #: a RENEW crossed a RECALL (or CHECKED-IN or LOST) of ours, and no RENEW-ANSWER was sent since
     renew_crossed: bool = False
+    #: CHECKED-IN was exchanged
+    checked_in_seen: bool = False
+    #: requester: our CANCEL went to a responder that had forwarded the request, and to no other one since
+    cancel_wished: bool = False
+    #: the expiry timer fired in CANCEL-PENDING, and waits for the CANCEL-REPLY
+    expiry_due: bool = False
 
     def to_names(self) -> tuple[str, ...]:
         """The names of the flags that are set, in the order of declaration, for storage."""

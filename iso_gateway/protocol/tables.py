@@ -1,6 +1,6 @@
-"""The responder's state table as data: every transition that is allowed, one row each.
+"""The state tables as data: every transition that is allowed, one row each, for both roles.
 
-How to read it. The rows stand in groups, one per state that the half is in. In a group
+How to read it. The rows of a role (RESPONDER, then REQUESTER) stand in groups, one per state. In a group
 
     _got(Service.CAN, State.CANCEL_PENDING, SEEN, HIGH)       a received CANCEL leads to CANCEL-PENDING
     _req(Service.SHI, State.SHIPPED, SEEN, HIGH)              the local side may ship, which leads to SHIPPED
@@ -8,7 +8,9 @@ How to read it. The rows stand in groups, one per state that the half is in. In 
 
 What is received is indicated to the local side; what is asked for is sent under its own name (forwarding
 sends an ILL-REQUEST to the next responder and FORWARD-NOTIFICATION to the requester); the timer sends EXPIRED
-and indicates it. `when` is any-of: one predicate that holds is enough; a row without it applies always.
+and indicates it. `when` is any-of: one predicate that holds is enough; a row without it applies always. What
+stands in `also` must hold beside it. Where the data says of SHIPPED "not exchanged, or not yet seen", the
+second half is what lenient tables add, and only for what a partner sends.
 A primitive marked as a repeat only ever repeats: it is refused where its row would change the state.
 Whatever has no row is prohibited. SEEN, KNOWN and INFERRED say where a row comes from, and HIGH, MEDIUM and
 LOW how sure it is:
@@ -19,7 +21,7 @@ LOW how sure it is:
 
 This is a reconstruction and not a transcription of ISO 10161-1 (protocol.md 2, state-tables.json).
 MESSAGE, STATUS-QUERY and STATUS-OR-ERROR-REPORT, allowed in every state but IDLE, are in ALWAYS and are added
-to each state below. The requester's rows are not part of this version: its table is empty.
+to each state below.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -62,6 +64,8 @@ class Predicate(StrEnum):
     MAY_FORWARD = "may_forward"
     EXPIRY_RUNNING = "expiry_running"
     LOST_ON_THE_WAY_BACK = "lost_on_the_way_back"
+    RECEIVED_NOT_SENT = "received_not_sent"
+    RETURNED_NOT_SENT = "returned_not_sent"
 
 
 class Answer(StrEnum):
@@ -84,9 +88,12 @@ class Row:
     next_state: State
     provenance: Provenance
     confidence: Confidence
+    #: any-of: one that holds is enough; none named means always
     when: tuple[Predicate, ...] = ()
+    #: what must hold as well, all of it
+    also: tuple[Predicate, ...] = ()
     note: str = ""
-    #: what to tell a person when nothing but leniency let the event pass
+    #: what to tell a person: of a row that names leniency only when nothing else let the event pass
     attention: str = ""
     answer: Answer = Answer.NONE
 
@@ -116,9 +123,17 @@ _REPEAT_OR_CROSSING: Final = (Predicate.REPEAT, Predicate.CROSSING)
 _REPEAT_OR_LATE: Final = (Predicate.REPEAT, Predicate.LATE)
 _REPEAT_OR_LOST: Final = (Predicate.REPEAT, Predicate.LOST_ON_THE_WAY_BACK)
 _CROSSING_OR_LATE: Final = (Predicate.CROSSING, Predicate.LATE)
+_CROSSING_OR_FORWARDED: Final = (Predicate.CROSSING, Predicate.FORWARDED)
+_LOST_ON_THE_WAY_BACK: Final = (Predicate.LOST_ON_THE_WAY_BACK,)
+_RECEIVED_NOT_SENT: Final = (Predicate.RECEIVED_NOT_SENT,)
+_RETURNED_NOT_SENT: Final = (Predicate.RETURNED_NOT_SENT,)
 #: the tracking phase begins although SHIPPED was never sent
 _UNREPORTED: Final = (Predicate.LENIENT, Predicate.SHIPPED_NOT_EXCHANGED)
 _NOT_REPORTED: Final = "shipping was not reported"
+_CANCEL_AGAIN: Final = (
+    "the CANCEL went to a responder that forwarded the request, cancel again at the new one"
+)
+_TURNED_UP: Final = "an item that was lost has turned up"
 
 _Placed = Callable[[Role, State], Row]
 
@@ -131,6 +146,7 @@ def _row(
     confidence: Confidence,
     *,
     when: tuple[Predicate, ...] = (),
+    also: tuple[Predicate, ...] = (),
     note: str = "",
     attention: str = "",
     answer: Answer = Answer.NONE,
@@ -146,6 +162,7 @@ def _row(
             provenance=provenance,
             confidence=confidence,
             when=when,
+            also=also,
             note=note,
             attention=attention,
             answer=answer,
@@ -176,8 +193,8 @@ _ALWAYS_ROWS: Final[tuple[_Placed, ...]] = (
     _req(Service.STR, None, KNOWN, HIGH),
 )
 
-#: The expiry timer goes on running in these states (protocol.md 2.6; CONDITIONAL inferred). It cannot fire
-#: in CANCEL-PENDING, which has no row for it: an expiry that comes due there is tried again after the reply.
+#: The expiry timer goes on running in these states (protocol.md 2.6; CONDITIONAL inferred). CANCEL-PENDING
+#: has no row for it: an expiry that comes due there is remembered until the CANCEL is answered.
 EXPIRY_STATES: Final[frozenset[State]] = frozenset(
     {State.IN_PROCESS, State.CONDITIONAL, State.CANCEL_PENDING}
 )
@@ -552,6 +569,585 @@ RESPONDER: Final[tuple[Row, ...]] = (
     ),
 )
 
+REQUESTER: Final[tuple[Row, ...]] = (
+    *_rows(
+        Role.REQUESTER,
+        State.IDLE,
+        _req(Service.ILL, State.PENDING, SEEN, HIGH, note="creates the transaction"),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.PENDING,
+        _got(
+            Service.FWN,
+            State.PENDING,
+            KNOWN,
+            HIGH,
+            note="the new responder takes the place of the old one, which is remembered as intermediary",
+        ),
+        _got(Service.SHI, State.SHIPPED, SEEN, HIGH),
+        _got(Service.ANS_CO, State.CONDITIONAL, SEEN, HIGH),
+        _got(
+            Service.ANS_RY,
+            State.NOT_SUPPLIED,
+            SEEN,
+            HIGH,
+            note="a retry is a new transaction with retry-flag TRUE",
+        ),
+        _got(Service.ANS_UN, State.NOT_SUPPLIED, SEEN, HIGH),
+        _got(Service.ANS_LP, State.NOT_SUPPLIED, KNOWN, MEDIUM),
+        _got(Service.ANS_WS, State.PENDING, SEEN, HIGH),
+        _got(Service.ANS_HP, State.PENDING, SEEN, HIGH),
+        _got(Service.ANS_ES, State.NOT_SUPPLIED, KNOWN, MEDIUM),
+        _got(Service.CAR_NO, State.PENDING, INFERRED, LOW, when=_REPEAT),
+        _got(Service.RCL, State.RECALL, INFERRED, LOW, when=_UNREPORTED, attention=_NOT_REPORTED),
+        _got(Service.CHK, State.RETURNED, INFERRED, LOW, when=_SHIPPED_NOT_EXCHANGED),
+        _got(
+            Service.DUE, State.NOT_RECEIVED_OVERDUE, KNOWN, MEDIUM, when=_UNREPORTED, attention=_NOT_REPORTED
+        ),
+        _got(Service.LST, State.LOST, INFERRED, LOW, when=_UNREPORTED, attention=_NOT_REPORTED),
+        _got(Service.DAM, State.PENDING, INFERRED, LOW, when=_UNREPORTED, attention=_NOT_REPORTED),
+        _got(Service.EXP, State.NOT_SUPPLIED, KNOWN, HIGH),
+        _req(Service.ILL, State.PENDING, SEEN, HIGH, when=_REPEAT),
+        _req(Service.C_REP_YES, State.PENDING, SEEN, HIGH, when=_REPEAT),
+        _req(Service.CAN, State.CANCEL_PENDING, SEEN, HIGH),
+        _req(
+            Service.RCV,
+            State.RECEIVED,
+            INFERRED,
+            LOW,
+            when=_SHIPPED_NOT_EXCHANGED,
+            note="a partner that sends SHIPPED is waited for: ILLiad queues RECEIVED until then",
+        ),
+        _req(Service.RET, State.RETURNED, INFERRED, LOW, when=_SHIPPED_NOT_EXCHANGED),
+        _req(Service.REN, State.RENEW_PENDING, INFERRED, LOW, when=_SHIPPED_NOT_EXCHANGED),
+        _req(Service.LST, State.LOST, INFERRED, LOW, when=_SHIPPED_NOT_EXCHANGED),
+        _req(Service.DAM, State.PENDING, INFERRED, LOW, when=_SHIPPED_NOT_EXCHANGED),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.NOT_SUPPLIED,
+        _got(
+            Service.FWN,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            LOW,
+            when=_LATE,
+            note="it comes from the old responder, what follows from the new one",
+        ),
+        _got(
+            Service.ANS_RY,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            MEDIUM,
+            when=_REPEAT_OR_CROSSING,
+            note="repeat, or crossing with CONDITIONAL-REPLY or CANCEL",
+        ),
+        _got(
+            Service.ANS_UN,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            MEDIUM,
+            when=_REPEAT_OR_CROSSING,
+            note="repeat, or crossing with CONDITIONAL-REPLY or CANCEL",
+        ),
+        _got(
+            Service.ANS_LP,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            MEDIUM,
+            when=_REPEAT_OR_CROSSING,
+            note="repeat, or crossing with CONDITIONAL-REPLY or CANCEL",
+        ),
+        _got(
+            Service.ANS_ES,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            MEDIUM,
+            when=_REPEAT_OR_CROSSING,
+            note="repeat, or crossing with CONDITIONAL-REPLY or CANCEL",
+        ),
+        _got(
+            Service.CAR_YES,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_LATE,
+            note="late reply to a CANCEL that crossed a final answer",
+        ),
+        _got(
+            Service.CAR_NO,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_LATE,
+            note="late reply to a CANCEL that crossed a final answer",
+        ),
+        _got(
+            Service.EXP,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            MEDIUM,
+            when=_REPEAT_OR_CROSSING,
+            note="repeat, or crossing with CONDITIONAL-REPLY or CANCEL",
+        ),
+        _req(Service.C_REP_NO, State.NOT_SUPPLIED, INFERRED, MEDIUM, when=_REPEAT),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.CONDITIONAL,
+        _got(
+            Service.FWN, State.CONDITIONAL, INFERRED, LOW, when=_LATE, note="the new responder answered first"
+        ),
+        _got(
+            Service.SHI,
+            State.SHIPPED,
+            INFERRED,
+            LOW,
+            when=_LENIENT,
+            note="the responder changed its mind while it waited for the CONDITIONAL-REPLY",
+        ),
+        _got(Service.ANS_CO, State.CONDITIONAL, INFERRED, LOW, when=_REPEAT),
+        _got(
+            Service.ANS_RY,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            LOW,
+            when=_LENIENT,
+            note="the responder changed its mind while it waited for the CONDITIONAL-REPLY",
+        ),
+        _got(
+            Service.ANS_UN,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            LOW,
+            when=_LENIENT,
+            note="the responder changed its mind while it waited for the CONDITIONAL-REPLY",
+        ),
+        _got(
+            Service.ANS_WS,
+            State.PENDING,
+            INFERRED,
+            LOW,
+            when=_LENIENT,
+            note="the responder changed its mind while it waited for the CONDITIONAL-REPLY",
+        ),
+        _got(Service.EXP, State.NOT_SUPPLIED, INFERRED, LOW),
+        _req(Service.C_REP_YES, State.PENDING, SEEN, HIGH),
+        _req(Service.C_REP_NO, State.NOT_SUPPLIED, SEEN, HIGH),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.CANCEL_PENDING,
+        _got(
+            Service.FWN,
+            State.PENDING,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_FORWARDED,
+            attention=_CANCEL_AGAIN,
+            note="the old responder answers the CANCEL with already-forwarded; cancel again at the new one",
+        ),
+        _got(
+            Service.SHI,
+            State.SHIPPED,
+            INFERRED,
+            MEDIUM,
+            when=_CROSSING,
+            note="shipping overrides the pending cancel; a CANCEL-REPLY that follows is absorbed in SHIPPED",
+        ),
+        _got(
+            Service.ANS_CO,
+            State.CANCEL_PENDING,
+            INFERRED,
+            LOW,
+            when=_CROSSING,
+            note="indicate; the CANCEL-REPLY is still to come",
+        ),
+        _got(
+            Service.ANS_RY,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            MEDIUM,
+            when=_CROSSING,
+            note="responder has ended the transaction; no CANCEL-REPLY need follow",
+        ),
+        _got(
+            Service.ANS_UN,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            MEDIUM,
+            when=_CROSSING,
+            note="responder has ended the transaction; no CANCEL-REPLY need follow",
+        ),
+        _got(
+            Service.ANS_LP,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            MEDIUM,
+            when=_CROSSING,
+            note="responder has ended the transaction; no CANCEL-REPLY need follow",
+        ),
+        _got(Service.ANS_WS, State.CANCEL_PENDING, INFERRED, LOW, when=_CROSSING),
+        _got(Service.ANS_HP, State.CANCEL_PENDING, INFERRED, LOW, when=_CROSSING),
+        _got(
+            Service.ANS_ES,
+            State.NOT_SUPPLIED,
+            INFERRED,
+            MEDIUM,
+            when=_CROSSING,
+            note="responder has ended the transaction; no CANCEL-REPLY need follow",
+        ),
+        _got(Service.CAR_YES, State.CANCELLED, SEEN, HIGH),
+        _got(Service.CAR_NO, State.PENDING, SEEN, HIGH),
+        _got(
+            Service.RCL,
+            State.RECALL,
+            INFERRED,
+            LOW,
+            when=_UNREPORTED,
+            also=_CROSSING,
+            attention=_NOT_REPORTED,
+        ),
+        _got(
+            Service.DUE,
+            State.NOT_RECEIVED_OVERDUE,
+            INFERRED,
+            LOW,
+            when=_UNREPORTED,
+            also=_CROSSING,
+            attention=_NOT_REPORTED,
+        ),
+        _got(Service.EXP, State.NOT_SUPPLIED, INFERRED, MEDIUM, when=_CROSSING),
+        _req(Service.CAN, State.CANCEL_PENDING, SEEN, HIGH, when=_REPEAT),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.CANCELLED,
+        _got(Service.CAR_YES, State.CANCELLED, INFERRED, LOW, when=_REPEAT),
+        _req(Service.CAN, State.CANCELLED, INFERRED, LOW, when=_REPEAT),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.SHIPPED,
+        _got(
+            Service.FWN,
+            State.SHIPPED,
+            INFERRED,
+            LOW,
+            when=_LATE,
+            note="it comes from the old responder, what follows from the new one",
+        ),
+        _got(Service.SHI, State.SHIPPED, INFERRED, MEDIUM, when=_REPEAT),
+        _got(Service.ANS_WS, State.SHIPPED, INFERRED, LOW, when=_LATE, note="overtaken by SHIPPED"),
+        _got(
+            Service.CAR_NO,
+            State.SHIPPED,
+            INFERRED,
+            MEDIUM,
+            when=_CROSSING,
+            note="SHIPPED overtook the cancel",
+        ),
+        _got(Service.RCL, State.RECALL, KNOWN, MEDIUM, when=_LOAN),
+        _got(
+            Service.CHK,
+            State.RETURNED,
+            INFERRED,
+            MEDIUM,
+            when=_RETURNED_NOT_SENT,
+            note="the item is back although RETURNED was not sent, or was lost",
+        ),
+        _got(Service.DUE, State.NOT_RECEIVED_OVERDUE, SEEN, HIGH, when=_LOAN),
+        _got(Service.LST, State.LOST, SEEN, HIGH),
+        _got(Service.DAM, State.SHIPPED, KNOWN, MEDIUM),
+        _req(Service.RCV, State.RECEIVED, SEEN, HIGH),
+        _req(Service.RET, State.RETURNED, INFERRED, LOW, when=_RECEIVED_NOT_SENT, also=_LOAN),
+        _req(Service.REN, State.RENEW_PENDING, INFERRED, LOW, when=_RECEIVED_NOT_SENT, also=_LOAN),
+        _req(
+            Service.LST, State.LOST, KNOWN, HIGH, note="its note field is neutral, so both roles may send it"
+        ),
+        _req(Service.DAM, State.SHIPPED, KNOWN, MEDIUM),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.RECEIVED,
+        _got(
+            Service.FWN,
+            State.RECEIVED,
+            INFERRED,
+            LOW,
+            when=_LATE,
+            note="it comes from the old responder, what follows from the new one",
+        ),
+        _got(Service.SHI, State.RECEIVED, INFERRED, LOW, when=_REPEAT_OR_LATE),
+        _got(
+            Service.CAR_NO,
+            State.RECEIVED,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_LATE,
+            note="late reply to a CANCEL overtaken by SHIPPED",
+        ),
+        _got(Service.RCL, State.RECALL, SEEN, HIGH, when=_LOAN),
+        _got(
+            Service.CHK,
+            State.RETURNED,
+            INFERRED,
+            MEDIUM,
+            when=_RETURNED_NOT_SENT,
+            note="the item is back although RETURNED was not sent, or was lost",
+        ),
+        _got(Service.DUE, State.OVERDUE, SEEN, HIGH, when=_LOAN),
+        _got(Service.REA_YES, State.RECEIVED, INFERRED, LOW, when=_REPEAT),
+        _got(Service.REA_NO, State.RECEIVED, INFERRED, LOW, when=_REPEAT),
+        _got(Service.LST, State.LOST, SEEN, HIGH),
+        _got(Service.DAM, State.RECEIVED, KNOWN, MEDIUM),
+        _req(Service.RCV, State.RECEIVED, INFERRED, MEDIUM, when=_REPEAT),
+        _req(Service.RET, State.RETURNED, KNOWN, HIGH, when=_LOAN),
+        _req(Service.REN, State.RENEW_PENDING, KNOWN, HIGH, when=_LOAN),
+        _req(Service.LST, State.LOST, KNOWN, HIGH),
+        _req(Service.DAM, State.RECEIVED, KNOWN, MEDIUM),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.RENEW_PENDING,
+        _got(Service.SHI, State.RENEW_PENDING, INFERRED, LOW, when=_LATE),
+        _got(
+            Service.CAR_NO,
+            State.RENEW_PENDING,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_LATE,
+            note="late reply to a CANCEL overtaken by SHIPPED",
+        ),
+        _got(Service.RCL, State.RECALL, KNOWN, MEDIUM),
+        _got(
+            Service.CHK,
+            State.RETURNED,
+            INFERRED,
+            MEDIUM,
+            when=_RETURNED_NOT_SENT,
+            note="the item is back although RETURNED was not sent, or was lost",
+        ),
+        _got(Service.DUE, State.RENEW_OVERDUE, KNOWN, MEDIUM),
+        _got(Service.REA_YES, State.RECEIVED, KNOWN, HIGH),
+        _got(Service.REA_NO, State.RECEIVED, KNOWN, MEDIUM, note="Libol goes to OVERDUE here"),
+        _got(Service.LST, State.LOST, KNOWN, MEDIUM),
+        _got(Service.DAM, State.RENEW_PENDING, KNOWN, MEDIUM),
+        _req(Service.RET, State.RETURNED, KNOWN, MEDIUM),
+        _req(Service.REN, State.RENEW_PENDING, INFERRED, MEDIUM, when=_REPEAT),
+        _req(Service.LST, State.LOST, KNOWN, MEDIUM),
+        _req(Service.DAM, State.RENEW_PENDING, KNOWN, MEDIUM),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.NOT_RECEIVED_OVERDUE,
+        _got(
+            Service.FWN,
+            State.NOT_RECEIVED_OVERDUE,
+            INFERRED,
+            LOW,
+            when=_LATE,
+            note="it comes from the old responder, what follows from the new one",
+        ),
+        _got(Service.SHI, State.NOT_RECEIVED_OVERDUE, INFERRED, LOW, when=_REPEAT_OR_LATE),
+        _got(
+            Service.CAR_NO,
+            State.NOT_RECEIVED_OVERDUE,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_LATE,
+            note="late reply to a CANCEL overtaken by SHIPPED",
+        ),
+        _got(Service.RCL, State.RECALL, KNOWN, MEDIUM),
+        _got(
+            Service.CHK,
+            State.RETURNED,
+            INFERRED,
+            MEDIUM,
+            when=_RETURNED_NOT_SENT,
+            note="the item is back although RETURNED was not sent, or was lost",
+        ),
+        _got(Service.DUE, State.NOT_RECEIVED_OVERDUE, INFERRED, MEDIUM, when=_REPEAT),
+        _got(Service.LST, State.LOST, KNOWN, MEDIUM),
+        _got(Service.DAM, State.NOT_RECEIVED_OVERDUE, KNOWN, MEDIUM),
+        _req(Service.RCV, State.OVERDUE, KNOWN, MEDIUM),
+        _req(Service.RET, State.RETURNED, INFERRED, LOW, when=_RECEIVED_NOT_SENT),
+        _req(Service.REN, State.RENEW_OVERDUE, INFERRED, LOW, when=_RECEIVED_NOT_SENT),
+        _req(Service.LST, State.LOST, KNOWN, MEDIUM),
+        _req(Service.DAM, State.NOT_RECEIVED_OVERDUE, KNOWN, MEDIUM),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.OVERDUE,
+        _got(Service.SHI, State.OVERDUE, INFERRED, LOW, when=_LATE),
+        _got(
+            Service.CAR_NO,
+            State.OVERDUE,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_LATE,
+            note="late reply to a CANCEL overtaken by SHIPPED",
+        ),
+        _got(Service.RCL, State.RECALL, KNOWN, MEDIUM),
+        _got(
+            Service.CHK,
+            State.RETURNED,
+            INFERRED,
+            MEDIUM,
+            when=_RETURNED_NOT_SENT,
+            note="the item is back although RETURNED was not sent, or was lost",
+        ),
+        _got(Service.DUE, State.OVERDUE, KNOWN, MEDIUM, when=_REPEAT, note="second or repeated notice"),
+        _got(Service.REA_NO, State.OVERDUE, INFERRED, LOW, when=_REPEAT),
+        _got(Service.LST, State.LOST, KNOWN, MEDIUM),
+        _got(Service.DAM, State.OVERDUE, KNOWN, MEDIUM),
+        _req(Service.RCV, State.OVERDUE, INFERRED, LOW, when=_REPEAT),
+        _req(Service.RET, State.RETURNED, KNOWN, HIGH),
+        _req(Service.REN, State.RENEW_OVERDUE, KNOWN, HIGH),
+        _req(Service.LST, State.LOST, KNOWN, MEDIUM),
+        _req(Service.DAM, State.OVERDUE, KNOWN, MEDIUM),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.RENEW_OVERDUE,
+        _got(Service.SHI, State.RENEW_OVERDUE, INFERRED, LOW, when=_LATE),
+        _got(
+            Service.CAR_NO,
+            State.RENEW_OVERDUE,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_LATE,
+            note="late reply to a CANCEL overtaken by SHIPPED",
+        ),
+        _got(Service.RCL, State.RECALL, KNOWN, MEDIUM),
+        _got(
+            Service.CHK,
+            State.RETURNED,
+            INFERRED,
+            MEDIUM,
+            when=_RETURNED_NOT_SENT,
+            note="the item is back although RETURNED was not sent, or was lost",
+        ),
+        _got(Service.DUE, State.RENEW_OVERDUE, KNOWN, MEDIUM, when=_REPEAT, note="second or repeated notice"),
+        _got(Service.REA_YES, State.RECEIVED, KNOWN, MEDIUM),
+        _got(Service.REA_NO, State.OVERDUE, KNOWN, HIGH),
+        _got(Service.LST, State.LOST, KNOWN, MEDIUM),
+        _got(Service.DAM, State.RENEW_OVERDUE, KNOWN, MEDIUM),
+        _req(Service.RET, State.RETURNED, KNOWN, MEDIUM),
+        _req(Service.REN, State.RENEW_OVERDUE, INFERRED, MEDIUM, when=_REPEAT),
+        _req(Service.LST, State.LOST, KNOWN, MEDIUM),
+        _req(Service.DAM, State.RENEW_OVERDUE, KNOWN, MEDIUM),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.RECALL,
+        _got(Service.SHI, State.RECALL, INFERRED, LOW, when=_LATE),
+        _got(
+            Service.CAR_NO,
+            State.RECALL,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_LATE,
+            note="late reply to a CANCEL overtaken by SHIPPED",
+        ),
+        _got(Service.RCL, State.RECALL, KNOWN, MEDIUM, when=_REPEAT, note="second or repeated notice"),
+        _got(
+            Service.CHK,
+            State.RETURNED,
+            INFERRED,
+            MEDIUM,
+            when=_RETURNED_NOT_SENT,
+            note="the item is back although RETURNED was not sent, or was lost",
+        ),
+        _got(Service.DUE, State.RECALL, INFERRED, LOW, note="recall outranks overdue"),
+        _got(Service.REA_YES, State.RECALL, INFERRED, LOW, when=_CROSSING, note="RENEW and RECALL crossed"),
+        _got(Service.REA_NO, State.RECALL, INFERRED, LOW, when=_CROSSING, note="RENEW and RECALL crossed"),
+        _got(Service.LST, State.LOST, KNOWN, MEDIUM),
+        _got(Service.DAM, State.RECALL, KNOWN, MEDIUM),
+        _req(
+            Service.RCV,
+            State.RECALL,
+            INFERRED,
+            LOW,
+            when=_RECEIVED_NOT_SENT,
+            note="recalled before receipt was reported",
+        ),
+        _req(Service.RET, State.RETURNED, KNOWN, HIGH),
+        _req(Service.LST, State.LOST, KNOWN, MEDIUM),
+        _req(Service.DAM, State.RECALL, KNOWN, MEDIUM),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.RETURNED,
+        _got(
+            Service.FWN,
+            State.RETURNED,
+            INFERRED,
+            LOW,
+            when=_LATE,
+            note="it comes from the old responder, what follows from the new one",
+        ),
+        _got(Service.SHI, State.RETURNED, INFERRED, LOW, when=_LATE),
+        _got(
+            Service.CAR_NO,
+            State.RETURNED,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_LATE,
+            note="late reply to a CANCEL overtaken by SHIPPED",
+        ),
+        _got(Service.RCL, State.RETURNED, INFERRED, MEDIUM, when=_CROSSING, note="crossing with RETURNED"),
+        _got(Service.CHK, State.RETURNED, KNOWN, HIGH, note="end of a loan"),
+        _got(Service.DUE, State.RETURNED, INFERRED, MEDIUM, when=_CROSSING, note="crossing with RETURNED"),
+        _got(
+            Service.REA_YES, State.RETURNED, INFERRED, MEDIUM, when=_CROSSING, note="crossing with RETURNED"
+        ),
+        _got(Service.REA_NO, State.RETURNED, INFERRED, MEDIUM, when=_CROSSING, note="crossing with RETURNED"),
+        _got(Service.LST, State.LOST, KNOWN, MEDIUM, when=_LOST_ON_THE_WAY_BACK, note="lost on the way back"),
+        _got(Service.DAM, State.RETURNED, KNOWN, MEDIUM),
+        _req(Service.RET, State.RETURNED, INFERRED, MEDIUM, when=_REPEAT),
+        _req(Service.LST, State.LOST, INFERRED, LOW, when=_LOST_ON_THE_WAY_BACK, note="lost on the way back"),
+        _req(Service.DAM, State.RETURNED, KNOWN, MEDIUM),
+    ),
+    *_rows(
+        Role.REQUESTER,
+        State.LOST,
+        _got(
+            Service.CAR_NO,
+            State.LOST,
+            INFERRED,
+            LOW,
+            when=_CROSSING_OR_LATE,
+            note="late reply to a CANCEL overtaken by SHIPPED",
+        ),
+        _got(Service.RCL, State.LOST, INFERRED, LOW, when=_CROSSING, note="crossing with LOST"),
+        _got(
+            Service.CHK,
+            State.LOST,
+            INFERRED,
+            LOW,
+            when=_CROSSING,
+            attention=_TURNED_UP,
+            note="the item turned up; the protocol has no undo",
+        ),
+        _got(Service.DUE, State.LOST, INFERRED, LOW, when=_CROSSING, note="crossing with LOST"),
+        _got(Service.REA_YES, State.LOST, INFERRED, LOW, when=_CROSSING, note="crossing with LOST"),
+        _got(Service.REA_NO, State.LOST, INFERRED, LOW, when=_CROSSING, note="crossing with LOST"),
+        _got(
+            Service.LST,
+            State.LOST,
+            INFERRED,
+            MEDIUM,
+            when=_REPEAT_OR_LOST,
+            note="repeat, or both sides reported",
+        ),
+        _got(Service.DAM, State.LOST, INFERRED, LOW),
+        _req(Service.LST, State.LOST, INFERRED, MEDIUM, when=_REPEAT),
+        _req(Service.DAM, State.LOST, INFERRED, LOW),
+    ),
+)
+
 
 def with_always(role: Role, rows: Iterable[Row]) -> tuple[Row, ...]:
     """The rows of a role, and those of ALWAYS in each of its states but IDLE."""
@@ -567,10 +1163,10 @@ def table_of(rows: Iterable[Row]) -> Table:
     return MappingProxyType({(row.state, row.event): row for row in rows})
 
 
-#: What the machine looks events up in. The requester's table comes with a later version.
+#: What the machine looks events up in.
 TABLES: Final[Mapping[Role, Table]] = MappingProxyType(
     {
-        Role.REQUESTER: table_of(()),
+        Role.REQUESTER: table_of(with_always(Role.REQUESTER, REQUESTER)),
         Role.RESPONDER: table_of(with_always(Role.RESPONDER, RESPONDER)),
     }
 )

@@ -69,7 +69,7 @@ def _of_row(role: Role, row: Row) -> Iterable[str]:
             yield f"{row.name}: the {role} has no state {state}"
     if row.next_state is State.IDLE:
         yield f"{row.name}: leads back to IDLE"
-    if len(set(row.when)) < len(row.when):
+    if len({*row.when, *row.also}) < len(row.when) + len(row.also):
         yield f"{row.name}: names a predicate twice"
     if row.answer is not Answer.NONE and row.event.kind is not EventKind.APDU:
         yield f"{row.name}: answers something that is not an APDU"

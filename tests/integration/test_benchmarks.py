@@ -32,6 +32,8 @@ ROWS: Final = (
     "encode ILL-Request of yaz-illclient",
     "decode all 20 types",
     "encode all 20 types",
+    "advance: a loan with a renewal, both sides (24 events)",
+    "advance: a message that is refused (12 states)",
     "store: receive to queued answer, 64 submitters",
     "store: receive to queued answer, 64 submitters, up to 16 in a commit",
     "daemon: request to answer over TCP, 64 connections",
@@ -56,7 +58,7 @@ def test_a_quick_run_prints_a_row_for_each_measurement(tmp_path: Path) -> None:
 def test_an_unknown_part_is_refused_by_name() -> None:
     run = benchmarks("adapters")
     assert run.returncode == 2
-    assert "'adapters' is not one of codec, store, daemon" in run.stderr
+    assert "'adapters' is not one of codec, machine, store, daemon" in run.stderr
 
 
 def test_a_ratio_is_one_of_speeds_taken_within_each_round() -> None:

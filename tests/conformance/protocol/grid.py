@@ -1,4 +1,7 @@
-"""Reads responder.txt, the second transcription, and judges events by it, not by the tables under test."""
+"""Reads requester.txt and responder.txt, the second transcription, and judges events by it alone.
+
+The tables under test are not looked at.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +17,10 @@ class Cell:
 
     next_state: str
     provenance: str
-    conditions: frozenset[str]
+    #: one of them must hold
+    conditions: frozenset[str] = frozenset()
+    #: each of them must hold
+    also: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +36,11 @@ class Situation:
 Grid = dict[tuple[str, str], Cell]
 
 
-def load() -> Grid:
-    """The grid by (state, event code); cells without a row are absent."""
+def load(role: str) -> Grid:
+    """The grid of a role by (state, event code); cells without a row are absent."""
     grid: Grid = {}
     states: list[str] = []
-    for line in Path(__file__).with_name("responder.txt").read_text(encoding="utf-8").splitlines():
+    for line in Path(__file__).with_name(f"{role}.txt").read_text(encoding="utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         if line.startswith("@"):
@@ -42,7 +48,7 @@ def load() -> Grid:
             for state in states:
                 if state != "IDLE":
                     for code in EVERYWHERE:
-                        grid[state, code] = Cell(next_state=state, provenance="K", conditions=frozenset())
+                        grid[state, code] = Cell(next_state=state, provenance="K")
             continue
         code, *cells = (cell.strip() for cell in line.split("|"))
         for state, text in zip(states, cells, strict=True):
@@ -51,10 +57,12 @@ def load() -> Grid:
             target, provenance, *rest = text.split()
             if (state, code) in grid:
                 raise ValueError(f"{code} is there twice in {state}")
+            *also, either = rest[0].split("+") if rest else [""]
             grid[state, code] = Cell(
                 next_state=state if target == "=" else target,
                 provenance=provenance.strip("[]"),
-                conditions=frozenset(rest[0].split("/")) if rest else frozenset(),
+                conditions=frozenset(filter(None, either.split("/"))),
+                also=frozenset(also),
             )
     return grid
 
@@ -74,6 +82,11 @@ def is_met(condition: str, situation: Situation) -> bool:
         "may-fwd": "may_forward" in situation.flags,
         "can-x": "cancel_crossed" in situation.flags,
         "ren-x": "renew_crossed" in situation.flags,
+        "fwded": "forwarded" in situation.flags,
+        "unrcv": "received_seen" not in situation.flags,
+        "skiprcv": not situation.flags & {"can_send_received", "received_seen"},
+        "noret": "returned_seen" not in situation.flags,
+        "back": "returned_seen" in situation.flags and "checked_in_seen" not in situation.flags,
     }
     return answers[condition]
 
@@ -83,5 +96,7 @@ def allows(cell: Cell | None, state: str, situation: Situation) -> bool:
     if cell is None:
         return False
     if not situation.received and situation.repeat and cell.next_state != state:
+        return False
+    if not all(is_met(condition, situation) for condition in cell.also):
         return False
     return not cell.conditions or any(is_met(condition, situation) for condition in cell.conditions)

@@ -1,23 +1,31 @@
-"""Writes the generated tables into docs/protocol.md: `python -m tests.conformance.protocol.write_docs`."""
+"""Writes what is generated into docs/protocol.md: `python -m tests.conformance.protocol.write_docs`."""
 
 from pathlib import Path
 from typing import Final
 
-from iso_gateway.protocol.describe import tables_in_markdown
+from iso_gateway.protocol.describe import diagrams_in_mermaid, tables_in_markdown
 from iso_gateway.protocol.states import Role
 
 PAGE: Final = Path(__file__).parents[3] / "docs" / "protocol.md"
-BEGIN: Final = "<!-- tables: begin -->\n"
-END: Final = "<!-- tables: end -->\n"
+
+
+def generated(role: Role) -> str:
+    """The diagrams and tables of a role."""
+    return f"{diagrams_in_mermaid(role)}\n{tables_in_markdown(role)}"
 
 
 def renewed(text: str) -> str:
-    """The page with its tables made anew from the data; ValueError if the markers are gone."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE} has lost its markers {BEGIN.strip()!r} and {END.strip()!r}, put them back")
-    return f"{before}{BEGIN}\n{tables_in_markdown(Role.RESPONDER)}\n{END}{after}"
+    """The page with its diagrams and tables made anew from the data; ValueError if the markers are gone."""
+    for role in Role:
+        opening, closing = f"<!-- {role}: begin -->\n", f"<!-- {role}: end -->\n"
+        before, begin, rest = text.partition(opening)
+        _, end, after = rest.partition(closing)
+        if not (begin and end):
+            raise ValueError(
+                f"{PAGE} has lost its markers {opening.strip()!r} and {closing.strip()!r}, put them back"
+            )
+        text = f"{before}{begin}\n{generated(role)}\n{end}{after}"
+    return text
 
 
 if __name__ == "__main__":

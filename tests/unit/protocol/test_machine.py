@@ -279,17 +279,99 @@ def test_a_timer_that_does_not_run_is_ignored(state: State) -> None:
     assert (outcome.verdict, outcome.effects, outcome.state) == (Verdict.IGNORED, (), start)
 
 
+def test_the_expiry_waits_for_the_answer_to_a_cancel() -> None:
+    start = half(State.CANCEL_PENDING, "expiry_running")
+    waiting = after(start, ExpiryReached())
+    assert (waiting.verdict, waiting.effects, waiting.row) == (Verdict.POSTPONED, (), None)
+    assert waiting.state == half(State.CANCEL_PENDING, "expiry_running", "expiry_due")
+    assert after(waiting.state, ExpiryReached()).state == waiting.state
+    refused = after(waiting.state, asked(Service.CAR_NO))
+    assert refused.state == half(State.IN_PROCESS, "expiry_running")
+    assert refused.effects == (SendApdu(service=Service.CAR_NO), SetTimer(at=NOW))
+    accepted = after(waiting.state, asked(Service.CAR_YES))
+    assert accepted.state == half(State.CANCELLED)
+    assert accepted.effects == (SendApdu(service=Service.CAR_YES), ClearTimer())
+
+
+@pytest.mark.parametrize("state", [State.NOT_SUPPLIED, State.CANCELLED, State.LOST])
+def test_an_item_on_its_way_for_a_closed_request_is_refused_and_shown(state: State) -> None:
+    outcome = after(half(state, role=Role.REQUESTER), got(Service.SHI))
+    report = StateTransitionProhibited(apdu_type=ApduType.SHIPPED, current_state=state.wire)
+    reason = f"SHIPPED received in {state}: the request is closed, and an item is on its way"
+    assert outcome.effects == (SendReport(report=report), RaiseAttention(reason=reason))
+    assert outcome.verdict is Verdict.PROHIBITED
+
+
+def test_a_forwarding_that_outran_a_cancel_keeps_the_wish_to_cancel() -> None:
+    pending = after(half(role=Role.REQUESTER), asked(Service.ILL), asked(Service.CAN))
+    forwarded = after(pending.state, got(Service.FWN))
+    assert forwarded.state.state is State.PENDING
+    assert {"forwarded", "cancel_wished"} < set(forwarded.state.flags.to_names())
+    assert forwarded.effects[-1] == RaiseAttention(
+        reason="FORWARD-NOTIFICATION received in CANCEL-PENDING: the CANCEL went to a responder that"
+        " forwarded the request, cancel again at the new one"
+    )
+    assert after(forwarded.state, got(Service.ANS_CO)).state.flags.cancel_wished
+    assert not after(forwarded.state, asked(Service.CAN)).state.flags.cancel_wished
+    assert not after(forwarded.state, got(Service.SHI)).state.flags.cancel_wished
+
+
+def test_a_forwarding_that_outran_no_cancel_leaves_no_wish() -> None:
+    flags = after(half(State.PENDING, role=Role.REQUESTER), got(Service.FWN)).state.flags
+    assert flags.forwarded
+    assert not flags.cancel_wished
+
+
+def test_what_was_checked_in_is_not_lost_on_the_way_back() -> None:
+    returned = after(half(State.RECEIVED, "loan", role=Role.REQUESTER), asked(Service.RET))
+    assert Service.LST in allowed(returned.state)
+    checked_in = after(returned.state, got(Service.CHK))
+    assert Service.LST not in allowed(checked_in.state)
+    assert checked_in.state.state is State.RETURNED
+
+
+def test_a_loan_of_the_requester_from_request_to_return() -> None:
+    start = half(role=Role.REQUESTER)
+    conversation = (
+        (asked(Service.ILL), State.PENDING),
+        (got(Service.ANS_CO), State.CONDITIONAL),
+        (asked(Service.C_REP_YES), State.PENDING),
+        (got(Service.SHI, LOAN), State.SHIPPED),
+        (asked(Service.RCV, LOAN), State.RECEIVED),
+        (got(Service.DUE), State.OVERDUE),
+        (asked(Service.REN), State.RENEW_OVERDUE),
+        (got(Service.REA_YES), State.RECEIVED),
+        (got(Service.RCL), State.RECALL),
+        (asked(Service.RET), State.RETURNED),
+        (got(Service.CHK), State.RETURNED),
+    )
+    for event, state in conversation:
+        outcome = advance(start, event, NOW)
+        assert (outcome.verdict, outcome.state.state) == (Verdict.APPLIED, state)
+        start = outcome.state
+    assert start.ended
+
+
+def test_receipt_may_be_left_out_by_whoever_cannot_report_it() -> None:
+    requests = asked(Service.ILL, Facts(can_send_received=False))
+    silent = after(half(role=Role.REQUESTER), requests, got(Service.SHI, LOAN)).state
+    assert {Service.RCV, Service.REN, Service.RET} <= set(allowed(silent))
+    usual = after(half(role=Role.REQUESTER), asked(Service.ILL), got(Service.SHI, LOAN)).state
+    assert Service.RCV in allowed(usual)
+    assert not {Service.REN, Service.RET} & set(allowed(usual))
+
+
 def test_a_report_is_never_answered_by_a_report() -> None:
     for start in (half(), half(State.RECEIVED), half(State.LOST)):
         outcome = after(start, got(Service.STR))
         assert not any(isinstance(effect, SendReport | SendApdu) for effect in outcome.effects)
 
 
-def test_the_requester_has_no_table_yet() -> None:
+def test_a_requester_can_begin_by_a_request_and_nothing_else() -> None:
     start = half(role=Role.REQUESTER)
-    assert allowed(start) == ()
-    assert after(start, asked(Service.ILL)).verdict is Verdict.REFUSED
+    assert allowed(start) == (Service.ILL,)
     assert after(start, got(Service.ILL)).verdict is Verdict.UNKNOWN_TRANSACTION
+    assert after(start, got(Service.SHI)).verdict is Verdict.UNKNOWN_TRANSACTION
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,10 @@ def test_stored_words_do_not_change() -> None:
     assert [str(profile) for profile in TableProfile] == ["strict", "lenient"]
 
 
-@pytest.mark.parametrize("count", range(13))
+@pytest.mark.parametrize("count", range(16))
 def test_flags_survive_storage(count: int) -> None:
     every = Flags.from_names(name for name in Flags.__slots__).to_names()
-    assert len(every) == 12
+    assert len(every) == 15
     for names in combinations(every, count):
         assert Flags.from_names(names).to_names() == names
         assert Flags.from_names(Flags.from_names(names).to_names()) == Flags.from_names(names)

@@ -6,7 +6,16 @@ import pytest
 
 from iso_gateway.protocol.events import EventKey, EventKind, Service
 from iso_gateway.protocol.states import Role, State
-from iso_gateway.protocol.tables import RESPONDER, TABLES, Answer, Confidence, Predicate, Provenance, Row
+from iso_gateway.protocol.tables import (
+    REQUESTER,
+    RESPONDER,
+    TABLES,
+    Answer,
+    Confidence,
+    Predicate,
+    Provenance,
+    Row,
+)
 from iso_gateway.protocol.validate import REQUESTER_SENDS, RESPONDER_SENDS, problems
 
 SHIP = next(row for row in RESPONDER if row.event.code == "SHIreq" and row.state is State.IN_PROCESS)
@@ -17,6 +26,7 @@ def test_the_shipped_rows_are_sound() -> None:
     for role in Role:
         assert problems(role, tuple(TABLES[role].values())) == ()
     assert problems(Role.RESPONDER, RESPONDER) == ()
+    assert problems(Role.REQUESTER, REQUESTER) == ()
 
 
 @pytest.mark.parametrize(
@@ -27,6 +37,7 @@ def test_the_shipped_rows_are_sound() -> None:
         (replace(SHIP, state=State.PENDING), "the responder has no state PENDING"),
         (replace(SHIP, next_state=State.IDLE), "leads back to IDLE"),
         (replace(SHIP, when=(Predicate.LOAN, Predicate.LOAN)), "names a predicate twice"),
+        (replace(SHIP, when=(Predicate.LOAN,), also=(Predicate.LOAN,)), "names a predicate twice"),
         (replace(SHIP, answer=Answer.STATUS), "answers something that is not an APDU"),
         (replace(SHIP, state=State.CANCELLED), "leaves the end state CANCELLED"),
         (
