@@ -13,6 +13,7 @@ from asn1.codec import (
     WireError,
     decode,
     decode_header,
+    decode_noting,
     decode_value,
     encode,
     encode_value,
@@ -181,19 +182,21 @@ def test_what_one_dialect_alone_refuses_is_refused_with_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    "components",
-    [
-        "8080",  # INTEGER
-        "a180a0801b80",  # ILL-String
-        "a280a0808080",  # ISO-Date
-        "a280a080800832303236313132328180",  # ISO-Time
-    ],
+    ("group", "date"),
+    [("1b80", "8008" + b"20261122".hex()), ("1b0167", "8080"), ("1a80", "8008" + b"20261122".hex())],
 )
-def test_an_indefinite_length_is_not_read_as_that_of_an_empty_string(components: str) -> None:
-    octets = bytes.fromhex("66803080" + components + "00" * 16)
+def test_an_indefinite_length_is_not_read_as_that_of_an_empty_string(group: str, date: str) -> None:
+    identifier = "a180" + "a180" + group + "0000" + "a280" + "1b0171" + "0000" + "0000"
+    octets = bytes.fromhex("66803080" + "800102" + identifier + "a280a080" + date + "0000" * 4)
     assert codec._apdu_quickly(octets, Limits()) is None
     with pytest.raises(WireError, match="indefinite length on a primitive element"):
         decode(octets)
+
+
+def test_what_is_read_in_one_go_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(codec, "_apdu_exactly")
+    assert decode(encode(CANCEL)) == CANCEL
+    assert decode_noting(encode(CANCEL)).apdu == CANCEL
 
 
 def test_elements_are_counted_where_they_are_as_short_as_can_be() -> None:
