@@ -104,7 +104,11 @@ class TcpConnection:
         self._stopping = asyncio.Event()
         self._closing = False
         self._writing = asyncio.Lock()
-        self._framer = Framer(max_octets=limits.max_apdu_octets, max_depth=limits.max_depth)
+        self._framer = Framer(
+            max_octets=limits.max_apdu_octets,
+            max_depth=limits.max_depth,
+            max_elements=limits.max_elements,
+        )
         self._octets = 0
         self._elements = 0
         # Drained shall mean that the kernel has all of it: then a time-out tells what the peer cannot have.

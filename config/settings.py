@@ -196,8 +196,8 @@ class Limits:
     """The longest APDU that is read, in octets; a longer one closes the connection."""
     max_depth: Depth = 32
     """How deep the elements of an APDU may nest."""
-    max_elements: Elements = 10_000
-    """How many elements an APDU may have."""
+    max_elements: Elements = 4_096
+    """How many elements an APDU may have; more close the connection."""
     max_string_octets: Octets = 262_144
     """The longest string in an APDU, in octets."""
     max_connections: Count = 200
@@ -373,7 +373,7 @@ class Partner:
     max_depth: Depth | None = None
     """How deep the elements of its APDUs may nest, instead of that under `limits`, and within it."""
     max_elements: Elements | None = None
-    """How many elements its APDUs may have, instead of that under `limits`."""
+    """How many elements its APDUs may have, instead of that under `limits`, and within it."""
     max_string_octets: Octets | None = None
     """The longest string in its APDUs, in octets, instead of that under `limits`."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)

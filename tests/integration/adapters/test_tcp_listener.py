@@ -285,6 +285,20 @@ class TestEndings:
             writer.close()
         assert receiver.unreadable_octets == [b"\x61\x82\x10\x00"]
 
+    async def test_the_configuration_says_how_many_elements_are_stepped_over(self) -> None:
+        # Only under an indefinite length does the end have to be looked for, element by element.
+        many = b"\x61\x80" + b"\x05\x00" * 5_000 + b"\x00\x00"
+        taken, refused = Recorder(), Recorder()
+        async with listening(taken, limits=replace(LIMITS, max_elements=6_000)) as tcp:
+            assert await send(tcp, many) == b""
+        async with listening(refused, limits=replace(LIMITS, max_elements=1_000)) as tcp:
+            _, writer = await connect(tcp)
+            writer.write(many)
+            await refused.until(lambda: len(refused.errors) == 1)
+            writer.close()
+        assert taken.elements == [many]
+        assert refused.elements == []
+
     async def test_an_element_that_is_cut_off_is_kept_as_unreadable(self) -> None:
         receiver = Recorder()
         async with listening(receiver) as tcp:
