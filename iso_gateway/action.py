@@ -147,7 +147,7 @@ def perform(
     return Acted(half_id=half.id, message_id=message_id, apdu=apdu, state=after.state, partner=partner.name)
 
 
-def possible(state: HalfState) -> tuple[Service, ...]:
+def possible(state: HalfState, partner: Partner) -> tuple[Service, ...]:
     """The services that the local user may ask for now, as far as this version can perform them.
 
     Args:
