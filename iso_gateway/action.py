@@ -70,6 +70,8 @@ def perform(
         raise NotFoundError(f"{missing} of request {half_id} is no longer configured: put its entry back")
     if half.role != Role.RESPONDER:
         raise PrimitiveRefusedError(f"request {half_id} is one of our own: this version acts as lender only")
+    if isinstance(primitive, primitives.Forward):
+        raise PrimitiveRefusedError(f"request {half_id} cannot be forwarded: this version does not forward")
     request = original_request(uow, half)
     before = half_state(half, TableProfile(partner.tables.value))
     service = compose.service_of(primitive)

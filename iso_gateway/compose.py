@@ -139,9 +139,22 @@ def named(*system_ids: SystemId | None) -> SystemId | None:
     return next((one for one in system_ids if symbol_of(one) is not None), None)
 
 
-def service_of(primitive: primitives.ResponderPrimitive) -> Service:
+def service_of(primitive: primitives.Primitive) -> Service:
     """The service, as the state tables name it, that a primitive asks for."""
     match primitive:
+        case primitives.ConditionalReply(answer=answer):
+            return Service.C_REP_YES if answer else Service.C_REP_NO
+        case primitives.Cancel():
+            return Service.CAN
+        case primitives.Receive():
+            return Service.RCV
+        case primitives.Return():
+            return Service.RET
+        case primitives.Renew():
+            return Service.REN
+        case primitives.Forward():
+            # The tables know the wish to forward by the notification that the requester gets.
+            return Service.FWN
         case primitives.Answer(result=result):
             return ANSWER_SERVICES[result]
         case primitives.Ship():
@@ -182,8 +195,8 @@ ANSWER_SERVICES = {
 _RESULTS = {service: result for result, service in ANSWER_SERVICES.items()}
 
 
-def apdu_for(primitive: primitives.ResponderPrimitive, request: ILLRequest, frame: Frame) -> ILLApdu:
-    """The APDU by which a responder performs a service.
+def apdu_for(primitive: primitives.SingleApduPrimitive, request: ILLRequest, frame: Frame) -> ILLApdu:
+    """The APDU by which a service is performed; FORWARD, which takes two, is made elsewhere.
 
     Raises:
         PrimitiveInvalidError: a field is missing or says what the standard has no value for.
@@ -191,6 +204,28 @@ def apdu_for(primitive: primitives.ResponderPrimitive, request: ILLRequest, fram
     common = frame.components
     note = _note(primitive.note, frame.encoding)
     match primitive:
+        case primitives.ConditionalReply(answer=answer):
+            return ill.ConditionalReply(**common, answer=answer, requester_note=note)
+        case primitives.Cancel():
+            return ill.Cancel(**common, requester_note=note)
+        case primitives.Receive():
+            return ill.Received(
+                **common,
+                date_received=iso_date(primitive.date_received or frame.at),
+                shipped_service_type=_supplied_service_type(primitive.service_type, request),
+                requester_note=note,
+            )
+        case primitives.Return():
+            return ill.Returned(
+                **common,
+                date_returned=iso_date(primitive.date_returned or frame.at),
+                returned_via=_note(primitive.via, frame.encoding),
+                requester_note=note,
+            )
+        case primitives.Renew(desired_due_date=desired):
+            return ill.Renew(
+                **common, desired_due_date=None if desired is None else iso_date(desired), requester_note=note
+            )
         case primitives.Answer():
             return ill.ILLAnswer(
                 **common,
@@ -202,7 +237,7 @@ def apdu_for(primitive: primitives.ResponderPrimitive, request: ILLRequest, fram
         case primitives.Ship():
             return ill.Shipped(
                 **common,
-                shipped_service_type=_shipped_service_type(primitive, request),
+                shipped_service_type=_supplied_service_type(primitive.service_type, request),
                 responder_optional_messages=_OPTIONAL_MESSAGES,
                 supply_details=ill.SupplyDetails(
                     date_shipped=iso_date(primitive.date_shipped or frame.at),
@@ -249,11 +284,11 @@ def apdu_for(primitive: primitives.ResponderPrimitive, request: ILLRequest, fram
             assert_never(primitive)
 
 
-def is_loan(primitive: primitives.ResponderPrimitive, request: ILLRequest) -> bool | None:
-    """Whether what is shipped is to come back; None for any other service."""
-    if not isinstance(primitive, primitives.Ship):
+def is_loan(primitive: primitives.Primitive, request: ILLRequest) -> bool | None:
+    """Whether what is shipped or received is to come back; None for any other service."""
+    if not isinstance(primitive, primitives.Ship | primitives.Receive):
         return None
-    return _shipped_service_type(primitive, request) is ILLServiceType.loan
+    return _supplied_service_type(primitive.service_type, request) is ILLServiceType.loan
 
 
 def status_report(
@@ -394,8 +429,7 @@ def _supplied(*, loan: bool) -> ILLServiceType:
     return ILLServiceType.loan if loan else ILLServiceType.copy_non_returnable
 
 
-def _shipped_service_type(primitive: primitives.Ship, request: ILLRequest) -> ILLServiceType:
-    chosen = primitive.service_type
+def _supplied_service_type(chosen: ILLServiceType | None, request: ILLRequest) -> ILLServiceType:
     if chosen is None:
         # The requester lists what would serve it in the order of its preference (known).
         wanted = (kind for kind in request.iLL_service_type if isinstance(kind, ILLServiceType))

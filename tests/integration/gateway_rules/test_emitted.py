@@ -25,7 +25,7 @@ FRAME: Final = compose.Frame(
 EVERYTHING: Final = dict.fromkeys(RULES, Severity.WARNING)
 RESULTS: Final = TransactionResults
 
-PRIMITIVES: Final[tuple[primitives.ResponderPrimitive, ...]] = (
+PRIMITIVES: Final[tuple[primitives.ResponderAnswer, ...]] = (
     primitives.Answer(result=RESULTS.conditional, reason="library-use-only", date=DUE),
     primitives.Answer(result=RESULTS.retry, reason="in-use-on-loan", date=DUE),
     primitives.Answer(result=RESULTS.unfilled, reason="lost", note=" Lost "),
