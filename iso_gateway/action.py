@@ -6,7 +6,7 @@ from enum import IntEnum
 from typing import assert_never
 
 from asn1.ill import ILLApdu
-from config.settings import Settings
+from config.settings import Partner, Settings
 from iso_gateway import compose, primitives
 from iso_gateway.errors import NotFoundError, PrimitiveRefusedError
 from iso_gateway.protocol import effects, machine
