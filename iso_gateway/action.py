@@ -73,7 +73,7 @@ def perform(
         at: now, aware.
 
     Raises:
-        NotFoundError: the half's partner or local symbol is no longer configured, or there is none to forward to.
+        NotFoundError: the half's partner or local symbol is no longer configured, or whom to forward to.
         StoreError: there is no such half, or what it says has been disposed of.
         PrimitiveRefusedError: the state tables do not allow it now, or the partner's software cannot take it.
         PrimitiveInvalidError: a field is missing or wrong.
@@ -91,9 +91,7 @@ def perform(
         terms = compose.Terms.between(ends.local, ends.partner)
         apdu = compose.apdu_for(_completed(primitive, before), request, frame, terms)
         sending = _Sending(apdu=apdu)
-    event = ServiceRequested(
-        service=service, facts=interpretation.facts_sent(sending.apdu, ends.partner)
-    )
+    event = ServiceRequested(service=service, facts=interpretation.facts_sent(sending.apdu, ends.partner))
     return _carry_out(
         uow, ends, event, sending, payload=_payload(primitive), actor=actor, at=at, service_at=service_at
     )
@@ -230,9 +228,7 @@ def _repetition(
             return None
         sending = replace(sending, onward=compose.repeat_of(onward, service_at), onward_to=onward_to)
         payload["to"] = onward_to.name
-    return _carry_out(
-        uow, ends, event, sending, payload=payload, actor=actor, at=at, service_at=service_at
-    )
+    return _carry_out(uow, ends, event, sending, payload=payload, actor=actor, at=at, service_at=service_at)
 
 
 def _carry_out(

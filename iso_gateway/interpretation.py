@@ -101,13 +101,13 @@ def facts_received(apdu: ILLApdu, partner: Partner, zone: tzinfo, *, original_se
         zone: in whose days a request expires: that of our library (protocol.md 2.6, inferred).
         original_seen: for a repeat, whether the record holds the sending that it repeats.
     """
-    sends = partner.capabilities.sends
+    sends, accepts = partner.capabilities.sends, partner.capabilities.accepts
     match apdu:
         case ill.ILLRequest():
             optional = apdu.requester_optional_messages
             return Facts(
                 may_forward=_permits_forwarding(apdu),
-                can_send_shipped=ApduName.SHIPPED in partner.capabilities.accepts,
+                can_send_shipped=ApduName.SHIPPED in accepts,
                 can_send_received=optional.can_send_RECEIVED and ApduName.RECEIVED in sends,
                 can_send_returned=optional.can_send_RETURNED and ApduName.RETURNED in sends,
                 expires_at=_expiry(apdu, zone),
@@ -131,12 +131,13 @@ def facts_sent(apdu: ILLApdu, partner: Partner, *, original_seen: bool = False) 
         partner: to whom.
         original_seen: that it is the repeat of an APDU that was sent before.
     """
+    sends, accepts = partner.capabilities.sends, partner.capabilities.accepts
     match apdu:
         case ill.ILLRequest():
             optional = apdu.requester_optional_messages
             return Facts(
                 may_forward=_permits_forwarding(apdu),
-                can_send_shipped=ApduName.SHIPPED in partner.capabilities.sends,
+                can_send_shipped=ApduName.SHIPPED in sends,
                 can_send_received=optional.can_send_RECEIVED,
                 can_send_returned=optional.can_send_RETURNED,
                 original_seen=original_seen,
@@ -144,7 +145,7 @@ def facts_sent(apdu: ILLApdu, partner: Partner, *, original_seen: bool = False) 
         case ill.ILLAnswer() | ill.Shipped():
             return Facts(
                 loan=_loan(apdu),
-                can_send_shipped=_can_send_shipped(apdu, able=ApduName.SHIPPED in partner.capabilities.accepts),
+                can_send_shipped=_can_send_shipped(apdu, able=ApduName.SHIPPED in accepts),
                 original_seen=original_seen,
             )
         case _:
@@ -154,9 +155,13 @@ def facts_sent(apdu: ILLApdu, partner: Partner, *, original_seen: bool = False) 
 def days_of(apdu: ILLApdu) -> Days:
     """The days that an APDU names and that deadlines follow from; one that cannot be read is none."""
     match apdu:
-        case ill.ILLAnswer(results_explanation=ill.ResultsExplanation(conditional_results=results)) if results:
+        case ill.ILLAnswer(results_explanation=ill.ResultsExplanation(conditional_results=results)) if (
+            results
+        ):
             return Days(reply_by=day_of(results.date_for_reply))
-        case ill.Shipped(supply_details=ill.SupplyDetails(date_due=due)) | ill.RenewAnswer(date_due=due) if due:
+        case ill.Shipped(supply_details=ill.SupplyDetails(date_due=due)) | ill.RenewAnswer(date_due=due) if (
+            due
+        ):
             return Days(due=day_of(due.date_due_field))
         case _:
             return Days()
@@ -174,7 +179,7 @@ def day_of(iso_date: str | None) -> date | None:
 
 
 def _expiry(request: ill.ILLRequest, zone: tzinfo) -> datetime | None:
-    """When a request expires: at the end of the day that its search-type names (protocol.md 2.6, inferred)."""
+    """When a request expires: the end of the day that its search-type names (protocol.md 2.6, inferred)."""
     search = request.search_type
     if search is None:
         return None

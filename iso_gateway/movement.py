@@ -1,7 +1,7 @@
 """One move of a half, whatever caused it: who its ends are, what is recorded of it, when it is due again.
 
-An APDU that came, a wish of the local side and a timer are recorded alike, so that the inputs of a half are all
-that its state follows from.
+An APDU that came, a wish of the local side and a timer are recorded alike, so that the inputs of a half are
+all that its state follows from.
 """
 
 from collections.abc import Mapping
@@ -138,9 +138,7 @@ def record_move(uow: UnitOfWork, ends: Ends, move: Move) -> None:
             last_service_at=move.service_at,
         )
     known = deadlines_of(uow, ends.half.id)
-    waiting = timers.after(
-        known, move.event, move.outcome, move.at, days=move.days, policy=policy, zone=zone
-    )
+    waiting = timers.after(known, move.event, move.outcome, move.at, days=move.days, policy=policy, zone=zone)
     if set(waiting) != set(known):
         keep_deadlines(uow, ends.half.id, waiting)
 

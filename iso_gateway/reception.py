@@ -490,7 +490,11 @@ class Reception:
             self._uow.messages.bind(self._message.id, case.transaction.id)
         detail = {"reason": outcome.reason, "until": until.isoformat()}
         self._uow.events.append(
-            kind=MESSAGE_HELD, half_id=context.half_id, message_id=self._message.id, detail=detail, at=self._at
+            kind=MESSAGE_HELD,
+            half_id=context.half_id,
+            message_id=self._message.id,
+            detail=detail,
+            at=self._at,
         )
         return self._conclude(
             Verdict.HELD,

@@ -1,7 +1,8 @@
 """What becomes of a request of our own: a transaction begun, its ILL-REQUEST composed and queued.
 
-The Transaction-Id is new for good, also when the database is an older backup: it is the day and 50 random bits,
-and one that the database knows is never taken. The patron contact stays in the transaction's sealed summary.
+The Transaction-Id is new for good, also when the database is an older backup: it is the day and 50 random
+bits, and one that the database knows is never taken. The patron contact stays in the transaction's sealed
+summary.
 """
 
 from collections.abc import Callable, Mapping
@@ -190,9 +191,7 @@ def _begin(
         at=at,
     )
     ends = Ends(half=uow.halves.get(half_id), local=local, partner=partner)
-    message_id = enqueue(
-        uow, apdu, Destination(partner=partner), ends.context, retry=partner.retry, at=at
-    )
+    message_id = enqueue(uow, apdu, Destination(partner=partner), ends.context, retry=partner.retry, at=at)
     record_move(
         uow,
         ends,

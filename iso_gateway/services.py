@@ -117,9 +117,7 @@ class Gateway:
         self._after(uow, processed)
         return processed
 
-    def act(
-        self, uow: UnitOfWork, half_id: HalfId, primitive: primitives.Primitive, *, actor: str
-    ) -> Acted:
+    def act(self, uow: UnitOfWork, half_id: HalfId, primitive: primitives.Primitive, *, actor: str) -> Acted:
         """Perform a service for the local user; see `action.perform`."""
         return self._requested(
             uow,
@@ -150,9 +148,7 @@ class Gateway:
             ),
         )
 
-    def retry(
-        self, uow: UnitOfWork, half_id: HalfId, *, actor: str, partner: Partner | None = None
-    ) -> Acted:
+    def retry(self, uow: UnitOfWork, half_id: HalfId, *, actor: str, partner: Partner | None = None) -> Acted:
         """Ask once more for what an ILL-ANSWER retry ended; see `requesting.retry`."""
         return self._requested(
             uow,
