@@ -344,7 +344,46 @@ class TestRetry:
     def test_it_is_a_new_transaction_that_says_that_it_is_a_retry(self) -> None:
         retry = compose.as_retry(REQUEST, self.AGAIN, TO_SFU)
         assert decode(encode(retry)) == retry
+        assert self.AGAIN.at.date() < dt.date(2026, 12, 10)
         assert retry == replace(REQUEST, **self.AGAIN.components, retry_flag=True)
+
+    @pytest.mark.parametrize(
+        ("search", "left"),
+        [
+            (None, None),
+            (ill.SearchType(need_before_date="20261130"), None),
+            (
+                ill.SearchType(need_before_date="20261130", level_of_service=text("A")),
+                ill.SearchType(level_of_service=text("A")),
+            ),
+            (ill.SearchType(need_before_date="20261130", expiry_flag=ill.ExpiryFlag.need_Before_Date), None),
+            (
+                ill.SearchType(need_before_date="20261201", expiry_flag=ill.ExpiryFlag.need_Before_Date),
+                ill.SearchType(need_before_date="20261201", expiry_flag=ill.ExpiryFlag.need_Before_Date),
+            ),
+            (
+                ill.SearchType(
+                    need_before_date="20261220",
+                    expiry_flag=ill.ExpiryFlag.other_Date,
+                    expiry_date="20261130",
+                ),
+                ill.SearchType(need_before_date="20261220"),
+            ),
+            (
+                ill.SearchType(
+                    need_before_date="20261130",
+                    expiry_flag=ill.ExpiryFlag.other_Date,
+                    expiry_date="20261210",
+                ),
+                ill.SearchType(expiry_flag=ill.ExpiryFlag.other_Date, expiry_date="20261210"),
+            ),
+        ],
+    )
+    def test_days_that_are_over_are_left_out(
+        self, search: ill.SearchType | None, left: ill.SearchType | None
+    ) -> None:
+        retry = compose.as_retry(replace(REQUEST, search_type=search), self.AGAIN, TO_SFU)
+        assert retry.search_type == left
 
     def test_another_partner_is_told_how_it_is_reached_itself(self) -> None:
         delivery, reference = extensions(compose.as_retry(REQUEST, self.AGAIN, TO_UBC))
