@@ -96,7 +96,24 @@ def request_of(
     Raises:
         PrimitiveInvalidError: something in the request cannot be said.
     """
-    raise NotImplementedError
+    asked = system_id_of(profile.symbols[0])
+    return dataclasses.replace(
+        _any_request(),
+        transaction_id=ill.TransactionId(
+            initial_requester_id=asked,
+            transaction_group_qualifier=GeneralString.from_text("SIMULATION"),
+            transaction_qualifier=GeneralString.from_text(qualifier),
+        ),
+        service_date_time=ill.ServiceDateTime(
+            date_time_of_this_service=ill.DateTimeOfThisService(
+                date=compose.iso_date(at), time=compose.iso_time(at)
+            )
+        ),
+        requester_id=asked,
+        responder_id=system_id_of(them),
+        iLL_service_type=wished.services,
+        item_id=ill.ItemId(title=GeneralString.from_text(wished.item.title or "")),
+    )
 
 
 def trial_request(wished: NewRequest) -> None:

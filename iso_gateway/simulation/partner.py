@@ -227,8 +227,8 @@ class SimulatedPartner:
         conversation = taken.conversation
         if conversation is not None and envelope.transport is Transport.TCP_TWO_WAY:
             self._connections[conversation.key] = envelope.connection_id
-        if conversation is not None and (taken.reports or taken.steps):
-            self._run(self._react(conversation, taken.reports, taken.steps))
+        if conversation is not None and (taken.at_once or taken.steps):
+            self._run(self._react(conversation, taken.at_once, taken.steps))
         if taken.arrival in {Arrival.REFUSED, Arrival.BROKEN}:
             raise UnseenByScriptError
 
@@ -279,10 +279,10 @@ class SimulatedPartner:
             await self.request(wish)
 
     async def _react(
-        self, conversation: Conversation, reports: tuple[Sending, ...], steps: tuple[Step, ...]
+        self, conversation: Conversation, at_once: tuple[Sending, ...], steps: tuple[Step, ...]
     ) -> None:
         async with self._locks[conversation.key]:
-            await self._send(conversation, reports)
+            await self._send(conversation, at_once)
         await self._follow(conversation, steps)
 
     async def _follow(self, conversation: Conversation, steps: tuple[Step, ...]) -> None:

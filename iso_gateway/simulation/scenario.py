@@ -158,6 +158,8 @@ class Rule:
     """Only about requests whose title holds this text."""
     arrival: Arrival = Arrival.TAKEN
     """What becomes of the APDU that came in."""
+    before: tuple[Step, ...] = ()
+    """What to do before the partner sees the APDU: the two have crossed on the way. No step here waits."""
     then: tuple[Step, ...] = ()
     """What to do, one step after the other."""
 
@@ -236,8 +238,10 @@ def read(table: Mapping[str, Any], file: Path) -> Scenario:
         for place, wish in enumerate(scenario.requests):
             _check_wish(wish, file, ("requests", place), findings)
         for place, rule in enumerate(scenario.rules):
-            for number, step in enumerate(rule.then):
-                _check_step(step, file, ("rules", place, "then", number), findings)
+            for key, steps in (("before", rule.before), ("then", rule.then)):
+                for number, step in enumerate(steps):
+                    _check_step(step, file, ("rules", place, key, number), findings)
+            _check_before(rule, file, ("rules", place), findings)
     if scenario is None or findings.errors:
         raise ConfigErrors(findings.errors)
     return scenario
@@ -267,6 +271,16 @@ def _check_wish(wish: Wish, file: Path, location: Location, findings: Findings) 
         composing.trial_request(wish.request)
     except PrimitiveInvalidError as error:
         findings.add(file, (*location, "request"), str(error), "what a request can say")
+
+
+def _check_before(rule: Rule, file: Path, location: Location, findings: Findings) -> None:
+    if rule.before and Service.ILL in rule.on:
+        problem = "nothing can cross the request that begins everything"
+        findings.add(file, (*location, "before"), problem, "'then'")
+    for number, step in enumerate(rule.before):
+        if step.after:
+            problem = "a step under 'before' cannot wait"
+            findings.add(file, (*location, "before", number, "after"), problem, "no such key, or 'then'")
 
 
 def _check_step(step: Step, file: Path, location: Location, findings: Findings) -> None:

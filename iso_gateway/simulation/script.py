@@ -162,13 +162,13 @@ class Taken:
     Args:
         arrival: how their connection is to end.
         conversation: which request they are about, if that is known.
-        reports: what goes back at once.
+        at_once: what goes out at once: what crosses it, and reports.
         steps: what the rule that fits says to do.
     """
 
     arrival: Arrival = Arrival.TAKEN
     conversation: Conversation | None = None
-    reports: tuple[Sending, ...] = ()
+    at_once: tuple[Sending, ...] = ()
     steps: tuple[Step, ...] = ()
 
 
@@ -222,7 +222,6 @@ class Script:
             self._tell(Happening(at=at, fate=Fate.UNREADABLE, note="an answer of no known kind"))
             return Taken()
         conversation = self._conversation_of(apdu)
-        before = conversation.state
         rule = self._rule(conversation, service)
         arrival = Arrival.TAKEN if rule is None else rule.arrival
         if arrival in {Arrival.LOST, Arrival.REFUSED}:
@@ -232,6 +231,12 @@ class Script:
                 Happening(at=at, fate=Fate.MISSED, service=service, note=f"{arrival.value} by script"),
             )
             return Taken(arrival=arrival, conversation=conversation)
+        crossed = tuple(
+            sending
+            for step in (() if rule is None or octets in self._seen else rule.before)
+            for sending in self.step(conversation, step, at)
+        )
+        before = conversation.state
         if octets in self._seen:
             copy = Happening(
                 at=at, fate=Fate.IGNORED, service=service, note="an exact copy of what came before"
@@ -263,7 +268,7 @@ class Script:
         )
         reports = tuple(self._reports(conversation, apdu, service, outcome, at))
         steps = rule.then if rule is not None and outcome.verdict is machine.Verdict.APPLIED else ()
-        return Taken(arrival=arrival, conversation=conversation, reports=reports, steps=steps)
+        return Taken(arrival=arrival, conversation=conversation, at_once=(*crossed, *reports), steps=steps)
 
     def unreadable(self, error: WireError, at: dt.datetime) -> None:
         """Take note of octets that are no APDU."""

@@ -55,7 +55,7 @@ class Play:
     def answer(self, apdu: ILLApdu) -> list[Sending]:
         """Let an APDU come in, and give all that goes out."""
         taken = self.receive(apdu)
-        out = list(taken.reports)
+        out = list(taken.at_once)
         for step in taken.steps:
             assert taken.conversation is not None
             out += self.script.step(taken.conversation, step, NOW)
@@ -267,6 +267,19 @@ def test_arrivals() -> None:
     assert taken.arrival is Arrival.BROKEN
     assert broken.conversation.state is State.IN_PROCESS
     assert len(taken.steps) == 1
+
+
+def test_what_is_done_before_crosses_what_came_in() -> None:
+    play = Play(
+        rule("CANCEL", {"send": "CANCEL-REPLY answer FALSE"}, before=[SHIP]),
+    )
+    play.answer(request())
+    assert play.services(apdus.cancel(request())) == [Service.SHI, Service.CAR_NO]
+    assert [(one.service, one.before, one.after) for one in play.happenings[1:]] == [
+        (Service.SHI, State.IN_PROCESS, State.SHIPPED),
+        (Service.CAN, State.SHIPPED, State.SHIPPED),
+        (Service.CAR_NO, State.SHIPPED, State.SHIPPED),
+    ]
 
 
 def test_octets_that_are_nothing_are_noted() -> None:
