@@ -27,6 +27,7 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)", re.ASCII)
 _UNITS: Final = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=3660)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_HOST_AND_PORT: Final = "a host and a port, as 'ill.library.example:1611' or '[2001:db8::7]:1611'"
 _ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,255}", re.ASCII)
 
 
@@ -111,6 +112,16 @@ def _host(value: str) -> str:
     return value
 
 
+def _public_address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    _host(bare)
+    numbered = colon and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535
+    if not numbered or (":" in bare and bare == host):
+        raise refusal(f"{shown(value)} is no host and port", _HOST_AND_PORT)
+    return value
+
+
 def _mail_address(value: str) -> str:
     # Why so narrow: it becomes an envelope and a header of mail, where a line break or comma means more.
     if _ADDRESS.fullmatch(value) is None or "," in value or ";" in value:
@@ -188,6 +199,7 @@ PathText = Annotated[
     str, AfterValidator(_path), _described("a path, absolute or from the directory of this file")
 ]
 Host = Annotated[str, AfterValidator(_host), _described("a host name or an address, without port")]
+PublicAddress = Annotated[str, AfterValidator(_public_address), _described(_HOST_AND_PORT)]
 MailAddress = Annotated[
     str, AfterValidator(_mail_address), _described("one address, as 'ill@library.example'")
 ]

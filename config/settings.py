@@ -29,6 +29,7 @@ from config.fields import (
     NetworkText,
     Octets,
     Port,
+    PublicAddress,
     RouteEnd,
     RuleSettings,
     Share,
@@ -115,6 +116,26 @@ class ClientIdPolicy(Enum):
     """It stays in the gateway, encrypted, and goes to nobody."""
     FORWARD = "forward"
     """It is sent on to this partner."""
+
+
+class DocumentLink(Enum):
+    """Where, in a Shipped, a partner's software shows the link to a document."""
+
+    NOTE = "note"
+    """In the note."""
+    ELECTRONIC_DELIVERY = "electronic-delivery"
+    """In the details of electronic delivery; version 2 of the protocol only, else in the note."""
+
+
+class Wish(Enum):
+    """How much the gateway asks of a partner that it sends an optional message (protocol.md 2.7)."""
+
+    REQUIRES = "requires"
+    """A partner that cannot send it refuses the request."""
+    DESIRES = "desires"
+    """It sends it if it can."""
+    NEITHER = "neither"
+    """It may leave it out."""
 
 
 class LogLevel(Enum):
@@ -244,6 +265,33 @@ class Logging:
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptionalMessages:
+    """Which optional messages a library of ours sends, and which it asks for.
+
+    A partner is told less where its profile says that it cannot take or send one: what it cannot take we do
+    not offer, and what it cannot send we do not ask for.
+    """
+
+    sends_received: Flag = True
+    """As borrower, whether its staff say that an item has come (Received)."""
+    sends_returned: Flag = True
+    """As borrower, whether they say that it is on its way back (Returned)."""
+    sends_shipped: Flag = True
+    """As lender, whether they say that an item is on its way (Shipped)."""
+    sends_checked_in: Flag = True
+    """As lender, whether they say that it is back (Checked-In)."""
+    shipped: Wish = Wish.DESIRES
+    """As borrower, what it asks of Shipped."""
+    checked_in: Wish = Wish.DESIRES
+    """As borrower, what it asks of Checked-In."""
+    received: Wish = Wish.DESIRES
+    """As lender, what it asks of Received."""
+    returned: Wish = Wish.DESIRES
+    """As lender, what it asks of Returned."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSymbol:
     """A library that the gateway speaks for."""
 
@@ -257,6 +305,12 @@ class LocalSymbol:
     """The library's name, for people."""
     time_zone: ZoneName = DEFAULT_TIME_ZONE
     """The zone of the dates and times in the APDUs it sends."""
+    public_address: PublicAddress | None = None
+    """Where partners reach the gateway by TCP; requests tell it, so that whoever gets one can answer."""
+    public_mail: MailAddress | None = None
+    """Where partners reach the gateway by mail; requests tell it too."""
+    optional_messages: OptionalMessages = field(default_factory=OptionalMessages)
+    """Which optional messages it sends, and which it asks for."""
     document_contact: Text | None = None
     """Whom a partner may ask about a document it was sent."""
     test: Flag = False
@@ -360,6 +414,8 @@ class Partner:
     """Days in which it is to answer a request before the request moves on."""
     illume_login: Flag = False
     """Whether its staff can log in to Illume, and so fetch documents there."""
+    document_link: DocumentLink = DocumentLink.NOTE
+    """Where, in a Shipped, its software shows the link to a document."""
     document_email: MailAddress | None = None
     """Where the links to documents are sent, for a partner that cannot log in to Illume."""
     allowed_sources: tuple[NetworkText, ...] = ()

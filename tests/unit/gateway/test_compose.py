@@ -342,7 +342,7 @@ class TestShip:
 
     def test_only_what_can_travel_is_shipped(self) -> None:
         message = refused(primitives.Ship(service_type=ILLServiceType.locations))
-        assert message == "'locations' cannot be shipped: say loan or copy-non-returnable"
+        assert message == "'locations' cannot be supplied: say loan or copy-non-returnable"
 
     def test_the_other_services_say_nothing_about_loans(self) -> None:
         assert is_loan(primitives.CheckIn(), REQUEST) is None
