@@ -27,7 +27,7 @@ from config.settings import Limits, Listener, Partner, TcpTransport
 from config.symbols import Symbol
 from iso_gateway.errors import GatewayError
 from iso_gateway.protocol.states import Role, State
-from iso_gateway.simulation.scenario import Arrival, Scenario, Step, Way, Wish
+from iso_gateway.simulation.scenario import Arrival, Order, Scenario, Step, Way
 from iso_gateway.simulation.script import Conversation, Happening, Script, Sending
 
 #: How long what is in hand may take when the partner stops.
@@ -134,12 +134,12 @@ class SimulatedPartner:
 
     def play(self) -> None:
         """Begin the requests of the scenario, each when its time has come."""
-        for wish in self._script.scenario.requests:
-            self._run(self._wish(wish))
+        for order in self._script.scenario.requests:
+            self._run(self._order(order))
 
-    async def request(self, wish: Wish) -> Conversation:
+    async def request(self, order: Order) -> Conversation:
         """Begin one request now, and return when the gateway has taken it."""
-        conversation, sendings = self._script.begin(wish, self._known_them, self._clock())
+        conversation, sendings = self._script.begin(order, self._known_them, self._clock())
         async with self._locks[conversation.key]:
             await self._send(conversation, sendings)
         return conversation
@@ -272,11 +272,11 @@ class SimulatedPartner:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _wish(self, wish: Wish) -> None:
-        await self._pause(wish.after)
+    async def _order(self, order: Order) -> None:
+        await self._pause(order.after)
         await self._running.wait()
-        for _ in range(wish.count):
-            await self.request(wish)
+        for _ in range(order.count):
+            await self.request(order)
 
     async def _react(
         self, conversation: Conversation, at_once: tuple[Sending, ...], steps: tuple[Step, ...]

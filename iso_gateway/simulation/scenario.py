@@ -166,7 +166,7 @@ class Rule:
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Order:
     """Requests that the partner begins as borrower."""
 
     request: NewRequest
@@ -190,7 +190,7 @@ class Scenario:
     """What becomes of every APDU whose step says nothing else."""
     reports: Flag = True
     """Whether STATUS-QUERY is answered, and whether what breaks the protocol is reported."""
-    requests: tuple[Wish, ...] = ()
+    requests: tuple[Order, ...] = ()
     """What the partner asks for as borrower, at the beginning."""
     rules: tuple[Rule, ...] = ()
     """What it does when something comes in, as borrower and as lender."""
@@ -235,8 +235,8 @@ def read(table: Mapping[str, Any], file: Path) -> Scenario:
     findings = Findings()
     scenario = Document(layers=(Layer(file=file, table=table),)).read(Scenario, findings)
     if scenario is not None:
-        for place, wish in enumerate(scenario.requests):
-            _check_wish(wish, file, ("requests", place), findings)
+        for place, order in enumerate(scenario.requests):
+            _check_order(order, file, ("requests", place), findings)
         for place, rule in enumerate(scenario.rules):
             for key, steps in (("before", rule.before), ("then", rule.then)):
                 for number, step in enumerate(steps):
@@ -266,9 +266,9 @@ def _read_file(file: Path | Traversable) -> Scenario:
     return read(table, Path(str(file)))
 
 
-def _check_wish(wish: Wish, file: Path, location: Location, findings: Findings) -> None:
+def _check_order(order: Order, file: Path, location: Location, findings: Findings) -> None:
     try:
-        composing.trial_request(wish.request)
+        composing.try_request(order.request)
     except PrimitiveInvalidError as error:
         findings.add(file, (*location, "request"), str(error), "what a request can say")
 
@@ -301,7 +301,7 @@ def _check_step(step: Step, file: Path, location: Location, findings: Findings) 
     if template is None:
         return
     try:
-        composing.trial(template.made(_ANY_DAY))
+        composing.try_primitive(template.made(_ANY_DAY))
     except PrimitiveInvalidError as error:
         findings.add(file, (*location, "fields"), str(error), "what the service can say")
 

@@ -34,7 +34,7 @@ from iso_gateway.protocol.events import (
 )
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
 from iso_gateway.simulation import composing
-from iso_gateway.simulation.scenario import Arrival, Rule, Scenario, Step, Way, Wish
+from iso_gateway.simulation.scenario import Arrival, Order, Rule, Scenario, Step, Way
 
 #: Every request that comes in can expire, if the scenario says so; when is the scenario's affair.
 _CAN_EXPIRE: Final = dt.timedelta(days=3650)
@@ -277,17 +277,17 @@ class Script:
 
     # -- going out
 
-    def begin(self, wish: Wish, them: Symbol, at: dt.datetime) -> tuple[Conversation, tuple[Sending, ...]]:
+    def begin(self, order: Order, them: Symbol, at: dt.datetime) -> tuple[Conversation, tuple[Sending, ...]]:
         """Begin a request as borrower.
 
         Args:
-            wish: what is asked for.
+            order: what is asked for.
             them: the symbol of the library that is asked.
             at: now, aware.
         """
         at = at.astimezone(self.profile.zone)
         request = composing.request_of(
-            wish.request, self.profile, them=them, qualifier=self._new_qualifier(), at=at
+            order.request, self.profile, them=them, qualifier=self._new_qualifier(), at=at
         )
         conversation = Conversation(
             key=(canonical_transaction(request.transaction_id, self.profile.symbols[0]), Role.REQUESTER),
@@ -302,7 +302,8 @@ class Script:
         )
         conversation.half = machine.advance(conversation.half, event, at).state
         conversation.last_service_at = at
-        return conversation, self._made(conversation, Service.ILL, request, wish.way, State.IDLE, at)
+        self._record(conversation, Service.ILL, at, before=State.IDLE, by_us=True)
+        return conversation, self._made(conversation, Service.ILL, request, order.way, State.IDLE, at)
 
     def step(self, conversation: Conversation, step: Step, at: dt.datetime) -> tuple[Sending, ...]:
         """Do one step of a rule, now that its time has come.
@@ -361,13 +362,15 @@ class Script:
         return apdu
 
     def _composed(self, conversation: Conversation, service: Service, step: Step, at: dt.datetime) -> ILLApdu:
-        frame = composing.frame(conversation.request, self.profile, at)
+        frame = self._frame(conversation, at)
         if service is Service.STR:
             return self._status_report(conversation, at)
         template = step.template
         if template is None:
-            return ill.Expired(**frame.components)
-        return composing.apdu_for(template.made(at.date()), conversation.request, frame)
+            return compose.expired(frame)
+        return compose.apdu_for(
+            template.made(at.date()), conversation.request, frame, composing.terms_of(self.profile)
+        )
 
     def _repeated(
         self, conversation: Conversation, service: Service, step: Step, at: dt.datetime
@@ -379,7 +382,7 @@ class Script:
         outcome = machine.advance(conversation.half, event, at)
         if outcome.verdict is not machine.Verdict.REPEATED and not step.force:
             return outcome.reason
-        return composing.repeat_of(last, at)
+        return compose.repeat_of(last, at)
 
     def _last_sent(self, conversation: Conversation, service: Service) -> ILLApdu | str:
         sent = [apdu for apdu in conversation.sent if interpretation.service_of(apdu) is service]
@@ -413,7 +416,7 @@ class Script:
             case Way.TWICE:
                 going = [Sending(octets=octets), Sending(octets=octets)]
             case Way.REPEATED:
-                again = composing.repeat_of(apdu, at + dt.timedelta(seconds=1))
+                again = compose.repeat_of(apdu, at + dt.timedelta(seconds=1))
                 conversation.last_service_at = at + dt.timedelta(seconds=1)
                 going = [Sending(octets=octets), Sending(octets=encode(again))]
             case _:
@@ -441,7 +444,7 @@ class Script:
                     report = self._status_report(conversation, at)
                 case effects.SendReport(report=problem):
                     report = compose.error_report(
-                        composing.frame(conversation.request, self.profile, at),
+                        self._frame(conversation, at),
                         problem,
                         compose.correlation_of(service.apdu_type, apdu.service_date_time),
                     )
@@ -458,9 +461,23 @@ class Script:
             yield Sending(octets=encode(report))
 
     def _status_report(self, conversation: Conversation, at: dt.datetime) -> ill.StatusOrErrorReport:
-        frame = composing.frame(conversation.request, self.profile, at)
+        frame = self._frame(conversation, at)
         return compose.status_report(
-            frame, conversation.request, conversation.history, conversation.state.wire
+            frame,
+            conversation.request,
+            conversation.history,
+            conversation.state.wire,
+            role=conversation.role,
+        )
+
+    def _frame(self, conversation: Conversation, at: dt.datetime) -> compose.Frame:
+        return compose.frame_for(
+            conversation.request,
+            local=conversation.us,
+            partner=conversation.them,
+            at=at,
+            encoding=self.profile.character_set.value,
+            role=conversation.role,
         )
 
     # -- what it knows

@@ -64,6 +64,12 @@ KINDS: Final[Mapping[Service, Kind]] = MappingProxyType(
     {
         **{service: _answer(service) for service in compose.ANSWER_SERVICES.values()},
         Service.SHI: _kind(primitives.Ship),
+        Service.C_REP_YES: _kind(primitives.ConditionalReply, answer=True),
+        Service.C_REP_NO: _kind(primitives.ConditionalReply, answer=False),
+        Service.CAN: _kind(primitives.Cancel),
+        Service.RCV: _kind(primitives.Receive),
+        Service.RET: _kind(primitives.Return),
+        Service.REN: _kind(primitives.Renew),
         Service.CAR_YES: _kind(primitives.CancelReply, answer=True),
         Service.CAR_NO: _kind(primitives.CancelReply, answer=False),
         Service.REA_YES: _kind(primitives.RenewAnswer, answer=True),
