@@ -89,7 +89,7 @@ def _profile(settings: "Settings", name: str) -> "Partner":
     if not profile.test:
         raise GatewayError(
             f"partner {profile.name!r} is a real library: what is played under its name would be taken for"
-            " its own word. Make a partner for rehearsal, with symbols of its own and `test = true` in its file"
+            " its own word. Make a partner for rehearsal, with symbols of its own and `test = true`"
         )
     return profile
 

@@ -12,8 +12,8 @@ import contextlib
 import datetime as dt
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, Self
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, Final, Self
 
 from adapters.envelope import Envelope, Transport
 from adapters.errors import DeliveryFailed
@@ -88,6 +88,7 @@ class SimulatedPartner:
         self._connections: dict[tuple[bytes, Role], str] = {}
         self._locks: defaultdict[tuple[bytes, Role], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()
         self._running = asyncio.Event()
         self._listeners: TcpListeners | None = None
         self._sender: TcpSender | None = None
@@ -100,6 +101,9 @@ class SimulatedPartner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Why not cancelled as well: a connection that is cancelled while it is being made is never closed.
+        if self._deliveries:
+            await asyncio.wait(tuple(self._deliveries))
         await self._go_down()
 
     # -- where it is, and what it knows
@@ -297,18 +301,27 @@ class SimulatedPartner:
         """Send in order; what the gateway does not take is tried until it does."""
         for sending in sendings:
             if sending.way in {Way.CUT, Way.RESET}:
-                await self._break_off(sending)
+                await self._running.wait()
+                await self._shielded(self._break_off(sending))
                 continue
             while True:
                 await self._running.wait()
+                connection_id = self._connections.get(conversation.key)
                 try:
-                    await self._deliver(sending.octets, connection_id=self._connections.get(conversation.key))
+                    await self._shielded(self._deliver(sending.octets, connection_id=connection_id))
                 except DeliveryFailed:
                     await asyncio.sleep(RETRY.total_seconds())
                 else:
                     conversation.handed_over += 1
                     self._look()
                     break
+
+    async def _shielded(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what is not to be broken off in the middle, even if whoever waits for it is."""
+        task = asyncio.ensure_future(work)
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
+        await asyncio.shield(task)
 
     async def _deliver(self, octets: bytes, *, connection_id: str | None) -> None:
         listeners, sender, gateway = self._listeners, self._sender, self._gateway
@@ -323,7 +336,6 @@ class SimulatedPartner:
 
     async def _break_off(self, sending: Sending) -> None:
         """Send half of the octets, and end the connection: in good order, or by a reset."""
-        await self._running.wait()
         if self._gateway is None:
             raise AssertionError("a partner runs only once it has met the gateway")
         _, writer = await asyncio.open_connection(self._gateway.host, self._gateway.port)

@@ -67,7 +67,7 @@ class Arrival(Enum):
 
 def _services(value: object) -> frozenset[Service]:
     """The services that a text in `on` means: one, or every answer of an APDU."""
-    found = [service for service in Service if value in {service.phrase, service.apdu_name}]
+    found = [service for service in Service if value in (service.phrase, service.apdu_name)]
     if not found:
         raise refusal(f"{shown(value)} is no service", f"one of {_listed(Service)}")
     return frozenset(found)
@@ -85,12 +85,14 @@ def _listed(services: Any) -> str:
 
 
 def _states(value: object) -> frozenset[State]:
-    known: dict[object, State] = {state.value: state for state in State}
-    texts = value if isinstance(value, list) else [value]
-    for text in texts:
-        if text not in known:
+    known = {state.value: state for state in State}
+    found: set[State] = set()
+    for text in value if isinstance(value, list) else [value]:
+        state = known.get(text) if isinstance(text, str) else None
+        if state is None:
             raise refusal(f"{shown(text)} is no state", "one of " + ", ".join(map(repr, known)))
-    return frozenset(known[text] for text in texts)
+        found.add(state)
+    return frozenset(found)
 
 
 def _fields(value: object) -> dict[str, Any]:
