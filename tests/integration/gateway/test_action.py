@@ -177,6 +177,9 @@ class TestPerformed:
             "date": "2026-12-24",
             "cost": None,
             "locations": ["ILLUME:UBC"],
+            "return_to": None,
+            "medium": None,
+            "proposed_delivery": None,
             "note": "ask",
         }
 
