@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from iso_gateway.cli.options import Config, Json, settings_from
+from iso_gateway.cli.partners import named
 from iso_gateway.errors import GatewayError, NotFoundError
 
 if TYPE_CHECKING:
@@ -83,9 +84,7 @@ def simulate(
 
 
 def _profile(settings: "Settings", name: str) -> "Partner":
-    profile = next((one for one in settings.partners if one.name.casefold() == name.casefold()), None)
-    if profile is None:
-        raise NotFoundError(f"there is no partner {name!r}; partners list shows those there are")
+    profile = named(settings, name)
     if not profile.test:
         raise GatewayError(
             f"partner {profile.name!r} is a real library: what is played under its name would be taken for"

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Final, Self
 
 from adapters.envelope import Envelope, Transport
-from adapters.errors import DeliveryFailed
+from adapters.errors import DeliveryFailed, Failure
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
 from adapters.tcp_socket import reset
@@ -79,6 +79,7 @@ class SimulatedPartner:
         self._clock = clock
         self._pause = pause or _pause
         self._observer = observer
+        self._past: list[Happening] = []
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._script = Script(
             profile, scenario, new_qualifier=lambda: secrets.token_hex(6), observer=self._happened
@@ -122,6 +123,11 @@ class SimulatedPartner:
     def conversations(self) -> tuple[Conversation, ...]:
         """Every request that it knows, in the order in which they began."""
         return self._script.conversations
+
+    @property
+    def happenings(self) -> tuple[Happening, ...]:
+        """All that happened, in order."""
+        return tuple(self._past)
 
     def meets(self, gateway: tuple[str, int], them: Symbol) -> None:
         """Tell it where the gateway listens; until then it sends nothing.
@@ -326,7 +332,9 @@ class SimulatedPartner:
     async def _deliver(self, octets: bytes, *, connection_id: str | None) -> None:
         listeners, sender, gateway = self._listeners, self._sender, self._gateway
         if listeners is None or sender is None or gateway is None:
-            raise DeliveryFailed("the partner is down", temporary=True, ambiguous=False)
+            raise DeliveryFailed(
+                "the partner is down", temporary=True, ambiguous=False, failure=Failure.CONNECTION_GONE
+            )
         if connection_id is not None and listeners.is_live(connection_id):
             await listeners.write(connection_id, octets)
         elif connection_id is not None and sender.is_live(connection_id):
@@ -349,6 +357,7 @@ class SimulatedPartner:
             await writer.wait_closed()
 
     def _happened(self, happening: Happening) -> None:
+        self._past.append(happening)
         self._observer(happening)
         self._look()
 
