@@ -38,6 +38,17 @@ def refusal(problem: str, expected: str) -> PydanticCustomError:
 
 def _duration(value: object) -> timedelta:
     expected = "a duration above zero, as '30s', '5m', '12h' or '14d' (units ms, s, m, h, d)"
+    duration = _duration_or_none(value, expected)
+    if not duration:
+        raise refusal(f"{shown(value)} is no time at all", expected)
+    return duration
+
+
+def _wait(value: object) -> timedelta:
+    return _duration_or_none(value, "a duration, as '0s', '30s' or '10m' (units ms, s, m, h, d)")
+
+
+def _duration_or_none(value: object, expected: str) -> timedelta:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise refusal(f"{shown(value)} is no duration", expected)
@@ -45,10 +56,7 @@ def _duration(value: object) -> timedelta:
     seconds = number * (timedelta(**{_UNITS[match[2]]: 1}) / timedelta(seconds=1))
     if seconds > _LONGEST.total_seconds():
         raise refusal(f"{shown(value)} is longer than ten years", expected)
-    duration = timedelta(seconds=seconds)
-    if not duration:
-        raise refusal(f"{shown(value)} is no time at all", expected)
-    return duration
+    return timedelta(seconds=seconds)
 
 
 def _symbol(value: object) -> Symbol:
@@ -173,6 +181,7 @@ def _described(text: str) -> Any:
 Duration = Annotated[
     timedelta, PlainValidator(_duration), _described("a duration, as '30s', '5m', '12h' or '14d'")
 ]
+Wait = Annotated[timedelta, PlainValidator(_wait), _described("a duration, as '0s', '30s' or '10m'")]
 SymbolText = Annotated[
     Symbol, PlainValidator(_symbol), _described("a symbol, as 'ILLUME:SFU' or a bare 'SFU'")
 ]
@@ -217,6 +226,7 @@ Octets = Annotated[
 ]
 Depth = Annotated[int, Field(strict=True, ge=8, le=100, description="a whole number from 8 to 100")]
 Days = Annotated[int, Field(strict=True, ge=1, le=365, description="a whole number from 1 to 365")]
+GraceDays = Annotated[int, Field(strict=True, ge=0, le=365, description="a whole number from 0 to 365")]
 Share = Annotated[
     float, Field(strict=True, ge=0, le=1, allow_inf_nan=False, description="a number from 0 to 1")
 ]

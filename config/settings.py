@@ -22,6 +22,7 @@ from config.fields import (
     Elements,
     Factor,
     Flag,
+    GraceDays,
     Host,
     ListeningPort,
     MailAddress,
@@ -35,6 +36,7 @@ from config.fields import (
     Share,
     SymbolText,
     Text,
+    Wait,
     ZoneName,
 )
 from config.symbols import Symbol, SymbolIndex
@@ -107,6 +109,17 @@ class Acknowledge(Enum):
     """Nothing, as the protocol has it."""
     STATUS_REPORT = "status-report"
     """A Status-Or-Error-Report with the status of the request, on the connection the request came by."""
+
+
+class WhenOverdue(Enum):
+    """What follows when an item that a partner borrowed is not back in time."""
+
+    NOTHING = "nothing"
+    """Nobody watches it."""
+    ATTENTION = "attention"
+    """Our staff are told."""
+    SEND = "send"
+    """The partner is sent OVERDUE."""
 
 
 class ClientIdPolicy(Enum):
@@ -412,6 +425,13 @@ class Partner:
     """The zone of the dates and times in its APDUs."""
     days_to_respond: Days = 7
     """Days in which it is to answer a request before the request moves on."""
+    when_overdue: WhenOverdue = WhenOverdue.ATTENTION
+    """What follows when an item that it borrowed is not back in time."""
+    overdue_grace_days: GraceDays = 0
+    """Days after the date due in which an item that it borrowed is not called overdue yet."""
+    hold_early: Wait | None = None
+    """How long an APDU that comes too early waits for those that it overtook, before it is refused; without
+    it 10 minutes for what comes one-way or by mail, and no time for what comes two-way."""
     illume_login: Flag = False
     """Whether its staff can log in to Illume, and so fetch documents there."""
     document_link: DocumentLink = DocumentLink.NOTE

@@ -2,8 +2,9 @@
 
 Theory of operation. Listeners hand every element to `Intake`, which returns only when it is stored (its own
 commit, its own fsync) and then classified (a second commit); only then does the adapter read on or close in
-good order. Answers and everything else that is sent stand in the outbox, from which the dispatcher sends. A
-task watches for commits of other processes, so that what the command queues goes out soon after.
+good order. Answers and everything else that is sent stand in the outbox, from which the dispatcher sends. The
+timekeeper has done what comes due by itself. A task watches for commits of other processes, so that what the
+command queues goes out soon after.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from iso_gateway.site import Site
 from iso_gateway.store.engine import data_version
 from iso_gateway.store.records import MessageId, Side, Transport
 from iso_gateway.store.writer import Writer
+from iso_gateway.timekeeping import Timekeeper
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -60,6 +62,7 @@ class Intake:
         self._gateway = gateway
         self._writer = writer
         self.dispatcher: Dispatcher | None = None
+        self.timekeeper: Timekeeper | None = None
 
     async def element(self, octets: bytes, envelope: Envelope) -> None:
         """Store an element durably, then classify it. Raises StoreError when it could not be stored."""
@@ -90,6 +93,8 @@ class Intake:
     def _wake(self) -> None:
         if self.dispatcher is not None:
             self.dispatcher.wake()
+        if self.timekeeper is not None:
+            self.timekeeper.wake()
 
 
 class TcpTransmitter:
@@ -189,11 +194,14 @@ class Daemon:
             chance=random.random,
         )
         intake.dispatcher = dispatcher
+        timekeeper = Timekeeper(site.gateway, site.store, writer, clock=site.clock, acted=dispatcher.wake)
+        intake.timekeeper = timekeeper
         await self._recover(site, writer, intake)
         await listeners.start(self._sockets)
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
-            watching = tasks.create_task(_watch(site, dispatcher), name="watch")
+            keeping_time = tasks.create_task(timekeeper.run(), name="timekeeper")
+            watching = tasks.create_task(_watch(site, dispatcher.wake, timekeeper.wake), name="watch")
             log.info(
                 READY,
                 listeners={name: f"{host}:{port}" for name, (host, port) in listeners.addresses.items()},
@@ -204,6 +212,8 @@ class Daemon:
             await self._stop.wait()
             log.info(STOPPING)
             watching.cancel()
+            timekeeper.stop()
+            await keeping_time
             await listeners.stop(GRACE)
             dispatcher.stop()
             await sending
@@ -220,8 +230,8 @@ class Daemon:
             log.info(RECOVERED, unprocessed=len(waiting), in_flight=abandoned)
 
 
-async def _watch(site: Site, dispatcher: Dispatcher) -> None:
-    """Wake the dispatcher when another process, such as the command, has committed."""
+async def _watch(site: Site, *woken: Callable[[], None]) -> None:
+    """Wake those who wait for work when another process, such as the command, has committed."""
     engine = site.store.engine
     while True:
         try:
@@ -232,7 +242,8 @@ async def _watch(site: Site, dispatcher: Dispatcher) -> None:
                     version = data_version(connection)
                     if version != last:
                         last = version
-                        dispatcher.wake()
+                        for wake in woken:
+                            wake()
         except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
             log.warning(WATCH_FAILED, error=type(error).__name__)
             await asyncio.sleep(PAUSE.total_seconds())

@@ -188,7 +188,7 @@ def request(record: RequestRecord, possible: list[str], *, with_patron_data: boo
         "tables": half.tables,
         "protocol_version": half.protocol_version,
         "flags": plain(half.flags),
-        "deadlines": plain(half.deadlines),
+        "deadlines": {one.kind.value: plain(one.at) for one in record.deadlines},
         "summary": plain(record.listing.summary),
         "disposed": record.listing.summary is None,
         "possible": plain(possible),

@@ -19,6 +19,7 @@ from iso_gateway.store.keys import Vault, standing_keys
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.transactions import Transactions
+from iso_gateway.store.waiting import Deadlines, Held
 
 
 def _now() -> datetime:
@@ -28,13 +29,26 @@ def _now() -> datetime:
 class UnitOfWork:
     """The repositories over one database transaction. Valid inside the `with` that gave it, on its thread."""
 
-    __slots__ = ("_connection", "audit", "events", "halves", "inputs", "messages", "outbox", "transactions")
+    __slots__ = (
+        "_connection",
+        "audit",
+        "deadlines",
+        "events",
+        "halves",
+        "held",
+        "inputs",
+        "messages",
+        "outbox",
+        "transactions",
+    )
 
     def __init__(self, connection: Connection, vault: Vault, *, writing: bool) -> None:
         self._connection = connection
         self.messages = Messages(connection, vault)
         self.transactions = Transactions(connection, vault)
         self.halves = Halves(connection, vault, writing=writing)
+        self.deadlines = Deadlines(connection)
+        self.held = Held(connection, vault)
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)

@@ -128,7 +128,7 @@ class TestOrder:
     ) -> None:
         half = begun(desk)
         async with dispatching(desk, wire) as dispatcher:
-            watching = asyncio.create_task(_watch(desk.site, dispatcher))
+            watching = asyncio.create_task(_watch(desk.site, dispatcher.wake))
             sending = asyncio.create_task(wire.begun())
             try:
                 with desk.under(desk.site.settings) as command:

@@ -38,9 +38,23 @@ def objects(engine: Engine) -> dict[tuple[str, str], str]:
     for kind, name, definition in rows:
         if "alembic_version" in name:
             continue
-        parts = [part.strip().rstrip(",") for part in str(definition).replace("\t", " ").splitlines()]
-        found[str(kind), str(name)] = "\n".join(sorted(part for part in parts if part))
+        found[str(kind), str(name)] = "\n".join(sorted(_parts(str(definition))))
     return found
+
+
+def _parts(definition: str) -> list[str]:
+    """The parts of a definition between commas: a column that was added later stands where SQLite put it."""
+    head, bracket, body = definition.partition("(")
+    if not bracket or not head.startswith("CREATE TABLE"):
+        return [definition]
+    parts, depth = [""], 0
+    for sign in body.strip().removesuffix(")"):
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [head, *(" ".join(part.split()) for part in parts)]
 
 
 class TestMigrations:

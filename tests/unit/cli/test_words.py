@@ -13,7 +13,6 @@ from iso_gateway.cli.reading import Contents, RequestRecord, Step
 from iso_gateway.protocol.states import State
 from iso_gateway.store.records import (
     Basis,
-    Deadlines,
     HalfId,
     HalfListing,
     HalfRecord,
@@ -71,7 +70,6 @@ def _borrowing() -> RequestRecord:
         flags=(),
         tables="strict",
         protocol_version=2,
-        deadlines=Deadlines(expires_at=None, reply_by=None),
         created_at=AT,
         updated_at=AT,
         last_service_at=None,
