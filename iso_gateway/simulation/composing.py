@@ -8,7 +8,7 @@ import datetime as dt
 from typing import Final
 
 from asn1.ill import ILLApdu, ILLRequest
-from config.settings import ApduName, OptionalMessages, Partner
+from config.settings import ApduName, Capabilities, OptionalMessages, Partner
 from config.symbols import Symbol
 from iso_gateway import compose, primitives
 from iso_gateway.new_request import Item, NewRequest
@@ -27,6 +27,23 @@ def terms_of(profile: Partner) -> compose.Terms:
             sends_received=ApduName.RECEIVED in sends,
             sends_returned=ApduName.RETURNED in sends,
         )
+    )
+
+
+def mirrored(profile: Partner, them: Symbol) -> Partner:
+    """Whom the partner talks to, as it sees them: they send what it takes, and take what it sends."""
+    known = profile.capabilities
+    return Partner(
+        name="gateway",
+        symbols=(them,),
+        transport=profile.transport,
+        character_set=profile.character_set,
+        capabilities=Capabilities(
+            sends=known.accepts,
+            accepts=known.sends,
+            sends_results=known.accepts_results,
+            accepts_results=known.sends_results,
+        ),
     )
 
 

@@ -298,7 +298,7 @@ class Script:
         )
         self._keep(conversation)
         event = ServiceRequested(
-            service=Service.ILL, facts=interpretation.facts_of(request, original_seen=False)
+            service=Service.ILL, facts=interpretation.facts_sent(request, self._gateway(conversation))
         )
         conversation.half = machine.advance(conversation.half, event, at).state
         conversation.last_service_at = at
@@ -350,7 +350,7 @@ class Script:
         apdu = self._composed(conversation, service, step, at)
         event: Event = ExpiryReached()
         if service is not Service.EXP:
-            facts = Facts(loan=interpretation.facts_of(apdu, original_seen=False).loan)
+            facts = interpretation.facts_sent(apdu, self._gateway(conversation))
             event = ServiceRequested(service=service, facts=facts)
         outcome = machine.advance(conversation.half, event, at)
         if outcome.verdict is machine.Verdict.APPLIED:
@@ -534,12 +534,19 @@ class Script:
         return found
 
     def _facts(self, apdu: ILLApdu, conversation: Conversation, at: dt.datetime) -> Facts:
-        facts = interpretation.facts_of(apdu, original_seen=self._was_seen(apdu, conversation))
-        if isinstance(apdu, ILLRequest):
-            return dataclasses.replace(
-                facts, can_send_shipped=self._can_say(Service.SHI), expires_at=at + _CAN_EXPIRE
-            )
+        facts = interpretation.facts_received(
+            apdu,
+            self._gateway(conversation),
+            zone=self.profile.zone,
+            original_seen=self._was_seen(apdu, conversation),
+        )
+        if isinstance(apdu, ILLRequest) and facts.expires_at is None:
+            return dataclasses.replace(facts, expires_at=at + _CAN_EXPIRE)
         return facts
+
+    def _gateway(self, conversation: Conversation) -> Partner:
+        """Whom it talks to, as far as the tables ask."""
+        return composing.mirrored(self.profile, conversation.them)
 
     def _was_seen(self, apdu: ILLApdu, conversation: Conversation) -> bool:
         """Whether what an APDU repeats came in before, by its type and its first date-time."""
