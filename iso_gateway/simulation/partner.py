@@ -13,7 +13,7 @@ import datetime as dt
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from adapters.envelope import Envelope, Transport
 from adapters.errors import DeliveryFailed, Failure
@@ -42,6 +42,20 @@ PATIENCE: Final = dt.timedelta(seconds=30)
 _LISTENER: Final = "partner"
 
 
+Pause: TypeAlias = Callable[[dt.timedelta], Awaitable[None]]
+"""Waits for so long."""
+
+
+async def pause_for(time: dt.timedelta) -> None:
+    """Wait indeed."""
+    if time:
+        await asyncio.sleep(time.total_seconds())
+
+
+async def no_pause(_time: dt.timedelta) -> None:
+    """For tests: no waiting at all."""
+
+
 class UnseenByScriptError(Exception):
     """The scenario says that this APDU did not arrive: the connection is to be reset."""
 
@@ -56,6 +70,7 @@ class SimulatedPartner:
         clock: the time, aware.
         pause: waits; tests that do not want to wait give `no_pause`.
         observer: is told everything that happens, as it happens.
+        on_move: is called whenever anything has happened, the gateway's taking of an APDU included.
     """
 
     def __init__(
@@ -66,8 +81,9 @@ class SimulatedPartner:
         host: str = "127.0.0.1",
         port: int = 0,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
-        pause: Callable[[dt.timedelta], Awaitable[None]] | None = None,
+        pause: Pause = pause_for,
         observer: Callable[[Happening], None] = lambda _: None,
+        on_move: Callable[[], None] = lambda: None,
     ) -> None:
         if not isinstance(profile.transport, TcpTransport):
             raise GatewayError(
@@ -77,9 +93,11 @@ class SimulatedPartner:
         self._host = host
         self._port = port
         self._clock = clock
-        self._pause = pause or _pause
+        self._pause = pause
         self._observer = observer
+        self._on_move = on_move
         self._past: list[Happening] = []
+        self._moves = 0
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._script = Script(
             profile, scenario, new_qualifier=lambda: secrets.token_hex(6), observer=self._happened
@@ -129,6 +147,11 @@ class SimulatedPartner:
         """All that happened, in order."""
         return tuple(self._past)
 
+    @property
+    def moves(self) -> int:
+        """How often anything has happened here, the gateway's taking of an APDU included."""
+        return self._moves
+
     def meets(self, gateway: tuple[str, int], them: Symbol) -> None:
         """Tell it where the gateway listens; until then it sends nothing.
 
@@ -145,7 +168,11 @@ class SimulatedPartner:
     def play(self) -> None:
         """Begin the requests of the scenario, each when its time has come."""
         for order in self._script.scenario.requests:
-            self._run(self._order(order))
+            self.order(order)
+
+    def order(self, order: Order) -> None:
+        """Begin requests when their time has come; returns at once."""
+        self._run(self._order(order))
 
     async def request(self, order: Order) -> Conversation:
         """Begin one request now, and return when the gateway has taken it."""
@@ -362,6 +389,8 @@ class SimulatedPartner:
         self._look()
 
     def _look(self) -> None:
+        self._moves += 1
+        self._on_move()
         for true, future in self._waiting:
             if not future.done() and true():
                 future.set_result(None)
@@ -373,12 +402,3 @@ class SimulatedPartner:
             for one in self.conversations
         ]
         return "\n".join([f"{self.profile.name} is not there yet", *lines])
-
-
-async def _pause(time: dt.timedelta) -> None:
-    if time:
-        await asyncio.sleep(time.total_seconds())
-
-
-async def no_pause(_time: dt.timedelta) -> None:
-    """For tests: no waiting at all."""

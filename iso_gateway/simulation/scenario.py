@@ -5,6 +5,7 @@ nothing about who plays it; what that partner's software cannot say (its profile
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -165,6 +166,15 @@ class Rule:
     then: tuple[Step, ...] = ()
     """What to do, one step after the other."""
 
+    def fits(self, service: Service, role: Role, state: State, title: str) -> bool:
+        """Whether it is about such a message, whatever the number of times."""
+        return (
+            service in self.on
+            and self.role in {None, role}
+            and (self.state is None or state in self.state)
+            and (self.about is None or self.about in title)
+        )
+
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +208,28 @@ class Scenario:
     """What it does when something comes in, as borrower and as lender."""
 
 
+def rule_for(
+    scenario: Scenario, fitted: Counter[int], *, service: Service, role: Role, state: State, title: str
+) -> Rule | None:
+    """The rule that is followed when something comes in: the first that fits.
+
+    Args:
+        scenario: whose rules.
+        fitted: how often each rule has fitted within this request; every rule that fits now is counted.
+        service: what came in.
+        role: of whom it came to.
+        state: of their half.
+        title: of what was asked for.
+    """
+    found: Rule | None = None
+    for place, rule in enumerate(scenario.rules):
+        if rule.fits(service, role, state, title):
+            fitted[place] += 1
+            if found is None and rule.time in {None, fitted[place]}:
+                found = rule
+    return found
+
+
 def shipped() -> tuple[str, ...]:
     """The names of the scenarios that come with the gateway."""
     return tuple(
@@ -215,13 +247,13 @@ def load(name: str) -> Scenario:
         ConfigErrors: with everything that is wrong with the file.
     """
     if "/" in name or name.endswith(_SUFFIX):
-        return _read_file(Path(name))
+        return read_file(Path(name))
     if name not in shipped():
         findings = Findings()
         known = ", ".join(map(repr, shipped()))
         findings.add(Path(name), (), "no scenario of this name comes with the gateway", f"{known}, or a file")
         raise ConfigErrors(findings.errors)
-    return _read_file(_folder() / f"{name}{_SUFFIX}")
+    return read_file(_folder() / f"{name}{_SUFFIX}")
 
 
 def read(table: Mapping[str, Any], file: Path) -> Scenario:
@@ -260,7 +292,12 @@ def _is_scenario(file: Traversable) -> bool:
     return file.name.endswith(_SUFFIX)
 
 
-def _read_file(file: Path | Traversable) -> Scenario:
+def read_file(file: Path | Traversable) -> Scenario:
+    """The scenario of a file.
+
+    Raises:
+        ConfigErrors: with everything that is wrong with it.
+    """
     findings = Findings()
     table = read_table(file, findings)
     if table is None:

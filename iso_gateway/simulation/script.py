@@ -34,7 +34,7 @@ from iso_gateway.protocol.events import (
 )
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
 from iso_gateway.simulation import composing
-from iso_gateway.simulation.scenario import Arrival, Order, Rule, Scenario, Step, Way
+from iso_gateway.simulation.scenario import Arrival, Order, Scenario, Step, Way, rule_for
 
 #: Every request that comes in can expire, if the scenario says so; when is the scenario's affair.
 _CAN_EXPIRE: Final = dt.timedelta(days=3650)
@@ -222,7 +222,14 @@ class Script:
             self._tell(Happening(at=at, fate=Fate.UNREADABLE, note="an answer of no known kind"))
             return Taken()
         conversation = self._conversation_of(apdu)
-        rule = self._rule(conversation, service)
+        rule = rule_for(
+            self.scenario,
+            conversation.fitted,
+            service=service,
+            role=conversation.role,
+            state=conversation.state,
+            title=conversation.title,
+        )
         arrival = Arrival.TAKEN if rule is None else rule.arrival
         if arrival in {Arrival.LOST, Arrival.REFUSED}:
             self._keep(conversation)
@@ -517,21 +524,6 @@ class Script:
 
     def _keep(self, conversation: Conversation) -> None:
         self._conversations.setdefault(conversation.key, conversation)
-
-    def _rule(self, conversation: Conversation, service: Service) -> Rule | None:
-        """The first rule that fits; every rule that fits counts it."""
-        found: Rule | None = None
-        for place, rule in enumerate(self.scenario.rules):
-            if (
-                service in rule.on
-                and rule.role in {None, conversation.role}
-                and (rule.state is None or conversation.state in rule.state)
-                and (rule.about is None or rule.about in conversation.title)
-            ):
-                conversation.fitted[place] += 1
-                if found is None and rule.time in {None, conversation.fitted[place]}:
-                    found = rule
-        return found
 
     def _facts(self, apdu: ILLApdu, conversation: Conversation, at: dt.datetime) -> Facts:
         facts = interpretation.facts_received(
