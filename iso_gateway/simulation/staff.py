@@ -57,9 +57,10 @@ class Staff:
         site: the installation; the staff's own, which nothing else in this process uses.
         scenario: what they do.
         pause: waits.
+        since: they know of no event up to the one of this number.
     """
 
-    def __init__(self, site: Site, scenario: Scenario, *, pause: Pause = pause_for) -> None:
+    def __init__(self, site: Site, scenario: Scenario, *, pause: Pause = pause_for, since: int = 0) -> None:
         _require_honest(scenario)
         self._site = site
         self._scenario = scenario
@@ -67,7 +68,7 @@ class Staff:
         self._woken = asyncio.Event()
         self._fitted: defaultdict[HalfId, Counter[int]] = defaultdict(Counter)
         self._seen: set[tuple[HalfId, Service]] = set()
-        self._last = 0
+        self._last = since
         self._tasks: set[asyncio.Task[None]] = set()
         self._using = asyncio.Lock()
         self.left_out: list[LeftOut] = []
