@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import sys
 from datetime import timedelta
-from enum import Enum
+from enum import Enum, IntEnum
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -135,8 +135,12 @@ def _default(value: object) -> str:
             return f"`{str(value).lower()}`"
         case timedelta():
             return f"`{_duration(value)}`"
+        case IntEnum():
+            return f"`{value.name.replace('_', '-')}`"
         case Enum():
             return f"`{value.value}`"
+        case tuple() if value:
+            return ", ".join(map(_default, value))
         case tuple():
             return "empty"
         case frozenset():

@@ -81,7 +81,7 @@ def perform(
     ends = ends_of(settings, uow, half_id)
     before, service = ends.state, compose.service_of(primitive)
     _require_allowed(before, ServiceRequested(service=service), ends.partner, at)
-    _require_capable(ends.partner, service)
+    _require_capable(ends.partner, service, before)
     request = original_request(uow, ends.half)
     service_at = service_time(ends.half, at, ends.local.zone)
     frame = ends.frame(request, service_at)
@@ -134,7 +134,7 @@ def possible(state: HalfState, partner: Partner) -> tuple[Service, ...]:
     services = (
         service
         for service in machine.allowed(state)
-        if service not in _NOT_PERFORMED and capability.refusal(partner, service) is None
+        if service not in _NOT_PERFORMED and capability.understands(partner.capabilities, service)
     )
     return tuple(sorted(services, key=lambda one: not (one is Service.CAN and state.flags.cancel_wished)))
 
@@ -151,10 +151,11 @@ def _require_allowed(before: HalfState, event: ServiceRequested, partner: Partne
         raise PrimitiveRefusedError(f"{outcome.reason}; possible now: {others}")
 
 
-def _require_capable(partner: Partner, service: Service) -> None:
-    refused = capability.refusal(partner, service)
+def _require_capable(partner: Partner, service: Service, before: HalfState | None = None) -> None:
+    now = None if before is None else machine.allowed(before)
+    refused = capability.refusal(partner, service, possible=now)
     if refused is not None:
-        raise PrimitiveRefusedError(refused.reason)
+        raise PrimitiveRefusedError(str(refused))
 
 
 def _completed(

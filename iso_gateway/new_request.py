@@ -16,6 +16,8 @@ from iso_gateway.primitives import Amount, PostalAddress
 from iso_gateway.request_fields import (
     Day,
     HoldName,
+    IsbnText,
+    IssnText,
     ItemTypeName,
     LevelOfService,
     LibrarySymbol,
@@ -33,7 +35,7 @@ from iso_gateway.request_fields import (
 class Item:
     """What is asked for: the bibliographic description. At least a title, of the whole or of the article."""
 
-    kind: ItemTypeName | None = None
+    item_type: ItemTypeName | None = None
     """What it is."""
     medium: MediumName | None = None
     """In what form the library that is asked holds it."""
@@ -67,9 +69,9 @@ class Item:
     """Title of the article or chapter."""
     pages: Line | None = None
     """Its pages."""
-    isbn: Line | None = None
+    isbn: IsbnText | None = None
     """ISBN of 10 or 13 digits, with or without hyphens."""
-    issn: Line | None = None
+    issn: IssnText | None = None
     """ISSN, with or without hyphen."""
     other_numbers: Line | None = None
     """Any other number or letters that tell it from others, as an OCLC number."""

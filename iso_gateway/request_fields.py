@@ -6,6 +6,7 @@ it is told to logs and terminals. The types mean nothing to code that builds suc
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, Field, PlainValidator
@@ -14,6 +15,7 @@ from asn1.ill import ILLServiceType, ItemType, MediumType, PlaceOnHoldType, Supp
 from asn1.schema import Enumerated
 from config.fields import refusal
 from config.symbols import Symbol
+from iso_gateway import standard_numbers
 
 E = TypeVar("E", bound=Enumerated)
 
@@ -21,6 +23,8 @@ _LINE: Final = "one line of text"
 _NOTE: Final = "a text that is not blank"
 _DAY: Final = "a day, as '2026-12-01'"
 _SYMBOL: Final = "a library's symbol, as 'ILLUME:SFU' or a bare 'SFU'"
+_ISBN: Final = "an ISBN, as '978-1-84195-645-9'; what is none stands in other_numbers"
+_ISSN: Final = "an ISSN, as '1234-5679'; what is none stands in other_numbers"
 _VALUE: Final = "an amount in quotation marks, as '12.50': at most ten digits, dots, commas and blanks"
 _CURRENCY: Final = "a currency of three capital letters, as 'CAD'"
 
@@ -71,28 +75,43 @@ def _currency(value: str) -> str:
     return value
 
 
+def _isbn(value: str) -> str:
+    if standard_numbers.isbn(value) is None:
+        raise refusal("it is no ISBN, or its last digit, which checks the others, is wrong", _ISBN)
+    return value
+
+
+def _issn(value: str) -> str:
+    if standard_numbers.issn(value) is None:
+        raise refusal("it is no ISSN, or its last digit, which checks the others, is wrong", _ISSN)
+    return value
+
+
 def _one_sign(value: str) -> str:
     if len(value) != 1 or not value.isprintable() or not value.isascii() or value == " ":
         raise refusal("it is not one character", "one letter or digit")
     return value
 
 
-def _reader(kind: type[E]) -> PlainValidator:
+def _reader(kind: Iterable[E]) -> PlainValidator:
     """Gives what reads a member of an ENUMERATED by the name that the standard gives it."""
     members = {member.asn1_name: member for member in kind}
 
     def read(value: object) -> E:
         member = members.get(value) if isinstance(value, str) else None
         if member is None:
-            raise refusal("it is none of the names that the standard has", _names(kind))
+            raise refusal("it is none of the names that the standard has", _names(members.values()))
         return member
 
     return PlainValidator(read)
 
 
-def _names(kind: type[E]) -> str:
+def _names(kind: Iterable[Enumerated]) -> str:
     return "one of " + ", ".join(repr(member.asn1_name) for member in kind)
 
+
+# A service that is responder-specific comes with details whose form no two libraries have agreed on.
+_SERVICES: Final = tuple(one for one in ILLServiceType if one is not ILLServiceType.responder_specific)
 
 Line = Annotated[str, AfterValidator(_line), Field(description=_LINE)]
 NoteText = Annotated[str, AfterValidator(_note), Field(description=_NOTE)]
@@ -100,13 +119,15 @@ Day = Annotated[dt.date, PlainValidator(_day), Field(description=_DAY)]
 LibrarySymbol = Annotated[str, AfterValidator(_symbol), Field(description=_SYMBOL)]
 MonetaryValue = Annotated[str, AfterValidator(_value), Field(description=_VALUE)]
 CurrencyCode = Annotated[str, AfterValidator(_currency), Field(description=_CURRENCY)]
+IsbnText = Annotated[str, AfterValidator(_isbn), Field(description=_ISBN)]
+IssnText = Annotated[str, AfterValidator(_issn), Field(description=_ISSN)]
 LevelOfService = Annotated[
     str, AfterValidator(_one_sign), Field(description="the one letter or digit that the libraries agreed on")
 ]
 RequestNumber = Annotated[
     int, Field(strict=True, ge=1, description="the number of a request, as `requests list` shows it")
 ]
-ServiceName = Annotated[ILLServiceType, _reader(ILLServiceType), Field(description=_names(ILLServiceType))]
+ServiceName = Annotated[ILLServiceType, _reader(_SERVICES), Field(description=_names(_SERVICES))]
 ItemTypeName = Annotated[ItemType, _reader(ItemType), Field(description=_names(ItemType))]
 MediumName = Annotated[MediumType, _reader(MediumType), Field(description=_names(MediumType))]
 SupplyMediumName = Annotated[

@@ -129,7 +129,7 @@ def _require_reachable(settings: Settings, local: LocalSymbol, partner: Partner)
         )
     refused = capability.refusal(partner, Service.ILL)
     if refused is not None:
-        raise PrimitiveRefusedError(refused.reason)
+        raise PrimitiveRefusedError(str(refused))
 
 
 def _opening(

@@ -1,9 +1,10 @@
 """Item-Id: the bibliographic description of what is asked for."""
 
-import re
+from collections.abc import Callable
 
 from asn1 import ill
 from asn1.schema import GeneralString
+from iso_gateway import standard_numbers
 from iso_gateway.compose.texts import optional_string
 from iso_gateway.errors import PrimitiveInvalidError
 from iso_gateway.new_request import Item
@@ -28,14 +29,14 @@ def item_id(item: Item, encoding: str, *, strict: bool) -> ill.ItemId:
     def text(value: str | None, key: str) -> GeneralString | None:
         return optional_string(value, encoding, field=f"item.{key}")
 
-    isbn = None if item.isbn is None else _isbn(item.isbn)
-    issn = None if item.issn is None else _issn(item.issn)
+    isbn = _checked(item.isbn, standard_numbers.isbn, "ISBN", "isbn")
+    issn = _checked(item.issn, standard_numbers.issn, "ISSN", "issn")
     others = item.other_numbers
     if isbn is not None and len(isbn) > 10 and strict:
         others = "; ".join(filter(None, (isbn, (others or "").strip())))
-        isbn = _isbn_10(isbn)
+        isbn = standard_numbers.isbn_10(isbn)
     described = ill.ItemId(
-        item_type=item.kind,
+        item_type=item.item_type,
         held_medium_type=item.medium,
         call_number=text(item.call_number, "call_number"),
         author=text(item.author, "author"),
@@ -72,49 +73,14 @@ def item_id(item: Item, encoding: str, *, strict: bool) -> ill.ItemId:
     return described
 
 
-def _isbn(written: str) -> str:
-    digits = _joined(written)
-    if not (_is_isbn_10(digits) or _is_isbn_13(digits)):
-        raise PrimitiveInvalidError(
-            "item.isbn is no ISBN: correct it (the last digit checks the others), or give it in other_numbers"
-        )
-    return digits
-
-
-def _issn(written: str) -> str:
-    digits = _joined(written)
-    if re.fullmatch(r"[0-9]{7}[0-9X]", digits) is None or _weighted(digits) % 11:
-        raise PrimitiveInvalidError(
-            "item.issn is no ISSN: correct it (the last digit checks the others), or give it in other_numbers"
-        )
-    return digits
-
-
-def _joined(written: str) -> str:
-    """A number as it is sent: without the hyphens and blanks by which it is printed."""
-    return re.sub(r"[\s-]", "", written).upper()
-
-
-def _is_isbn_10(digits: str) -> bool:
-    return re.fullmatch(r"[0-9]{9}[0-9X]", digits) is not None and _weighted(digits) % 11 == 0
-
-
-def _is_isbn_13(digits: str) -> bool:
-    if re.fullmatch(r"97[89][0-9]{10}", digits) is None:
-        return False
-    return sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits)) % 10 == 0
-
-
-def _isbn_10(isbn: str) -> str | None:
-    """The ISBN of ten digits that an ISBN of thirteen had before 2007; None for those that never had one."""
-    if not isbn.startswith("978"):
+def _checked(written: str | None, read: Callable[[str], str | None], name: str, key: str) -> str | None:
+    """A number without what it is printed with, or None without one."""
+    if written is None or not written.strip():
         return None
-    stem = isbn[3:12]
-    check = -_weighted(stem + "0") % 11
-    return stem + ("X" if check == 10 else str(check))
-
-
-def _weighted(digits: str) -> int:
-    """The sum that is a multiple of 11 when the last digit is right (ISO 2108, ISO 3297); X counts ten."""
-    values = (10 if digit == "X" else int(digit) for digit in reversed(digits))
-    return sum(weight * value for weight, value in enumerate(values, start=1))
+    number = read(written)
+    if number is None:
+        raise PrimitiveInvalidError(
+            f"item.{key} is no {name}: correct it (the last digit checks the others), or give it in"
+            " other_numbers"
+        )
+    return number

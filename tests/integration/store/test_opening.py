@@ -5,14 +5,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.engine import current, newest, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing, create_master_key
-from iso_gateway.store.tables import metadata
+from iso_gateway.store.records import DeadlineKind
+from iso_gateway.store.tables import deadlines, halves, metadata
 from iso_gateway.store.unit_of_work import Store
 from tests.integration.store import samples
 
@@ -71,6 +74,50 @@ class TestMigrations:
             metadata.create_all(connection)
         assert migrated == objects(engine)
         assert ("trigger", "messages_immutable") in migrated
+
+    def test_deadlines_of_before_are_carried_over(self, open_database: Callable[[], Engine]) -> None:
+        engine = open_database()
+        with engine.begin() as connection:
+            config = Config()
+            config.set_main_option("script_location", "iso_gateway.store:migrations")
+            config.set_main_option("path_separator", "os")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+            old = (
+                "2026-11-22 10:00:00+00:00" if engine.dialect.name == "postgresql" else "2026-11-22 10:00:00"
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO keys (id, purpose, wrapped, master_id, created_at)"
+                    f" VALUES (1, 'transaction', :octets, 'm', '{old}')"
+                ),
+                {"octets": b"k"},
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO transactions (id, key_digest, key_id, sealed, created_at)"
+                    f" VALUES (1, :octets, 1, :octets, '{old}')"
+                ),
+                {"octets": b"t"},
+            )
+            for half, expires, reply in ((1, f"'{old}'", "NULL"), (2, "NULL", f"'{old}'")):
+                connection.execute(
+                    text(
+                        "INSERT INTO halves (id, transaction_id, role, local, partner, state, basis, flags,"
+                        " tables, protocol_version, expires_at, reply_by, created_at, updated_at) VALUES"
+                        f" ({half}, 1, 'responder', 'BEX-{half}', 'SFU', 'IN-PROCESS', 'ours', '[]', 'strict', 2,"
+                        f" {expires}, {reply}, '{old}', '{old}')"
+                    )
+                )
+        upgrade(engine)
+        with engine.connect() as connection:
+            assert [
+                tuple(row) for row in connection.execute(select(deadlines).order_by(deadlines.c.half_id))
+            ] == [
+                (1, DeadlineKind.EXPIRY, samples.NOW),
+                (2, DeadlineKind.NO_ANSWER, samples.NOW),
+            ]
+            assert connection.execute(select(halves.c.former_partners)).scalars().all() == [(), ()]
 
     def test_an_empty_database_is_at_the_base(self, open_database: Callable[[], Engine]) -> None:
         engine = open_database()
