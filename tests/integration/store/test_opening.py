@@ -9,7 +9,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy import Engine, MetaData, insert, inspect, select, text
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.engine import current, newest, open_engine, upgrade
@@ -83,37 +83,34 @@ class TestMigrations:
             config.set_main_option("path_separator", "os")
             config.attributes["connection"] = connection
             command.upgrade(config, "0001")
-            old = (
-                "2026-11-22 10:00:00+00:00" if engine.dialect.name == "postgresql" else "2026-11-22 10:00:00"
-            )
-            connection.execute(
-                text(
-                    "INSERT INTO keys (id, purpose, wrapped, master_id, created_at)"
-                    f" VALUES (1, 'transaction', :octets, 'm', '{old}')"
-                ),
-                {"octets": b"k"},
-            )
-            connection.execute(
-                text(
-                    "INSERT INTO transactions (id, key_digest, key_id, sealed, created_at)"
-                    f" VALUES (1, :octets, 1, :octets, '{old}')"
-                ),
-                {"octets": b"t"},
-            )
-            for half, expires, reply in ((1, f"'{old}'", "NULL"), (2, "NULL", f"'{old}'")):
-                connection.execute(
-                    text(
-                        "INSERT INTO halves (id, transaction_id, role, local, partner, state, basis, flags,"
-                        " tables, protocol_version, expires_at, reply_by, created_at, updated_at) VALUES"
-                        f" ({half}, 1, 'responder', 'BEX-{half}', 'SFU', 'IN-PROCESS', 'ours', '[]', 'strict', 2,"
-                        f" {expires}, {reply}, '{old}', '{old}')"
-                    )
-                )
+            # As the first version stored it: reflected, for today's tables lack the columns.
+            old = MetaData()
+            old.reflect(connection)
+            postgresql = engine.dialect.name == "postgresql"
+            now = samples.NOW if postgresql else samples.NOW.replace(tzinfo=None)
+            key = {"id": 1, "purpose": "transaction", "wrapped": b"k", "master_id": "m", "created_at": now}
+            connection.execute(insert(old.tables["keys"]), key)
+            transaction = {"id": 1, "key_digest": b"t", "key_id": 1, "sealed": b"s", "created_at": now}
+            connection.execute(insert(old.tables["transactions"]), transaction)
+            half = {
+                "transaction_id": 1,
+                "role": "responder",
+                "partner": "SFU",
+                "state": "IN-PROCESS",
+                "basis": "ours",
+                "flags": "[]",
+                "tables": "strict",
+                "protocol_version": 2,
+                "created_at": now,
+                "updated_at": now,
+            }
+            for number, column in ((1, "expires_at"), (2, "reply_by")):
+                row = {**half, "id": number, "local": f"BEX-{number}", column: now}
+                connection.execute(insert(old.tables["halves"]), row)
         upgrade(engine)
         with engine.connect() as connection:
-            assert [
-                tuple(row) for row in connection.execute(select(deadlines).order_by(deadlines.c.half_id))
-            ] == [
+            carried = connection.execute(select(deadlines).order_by(deadlines.c.half_id)).all()
+            assert [tuple(row) for row in carried] == [
                 (1, DeadlineKind.EXPIRY, samples.NOW),
                 (2, DeadlineKind.NO_ANSWER, samples.NOW),
             ]
