@@ -8,7 +8,7 @@ import datetime as dt
 from typing import Final
 
 from asn1.ill import ILLApdu, ILLRequest
-from config.settings import ApduName, Capabilities, OptionalMessages, Partner
+from config.settings import ApduName, Capabilities, LocalSymbol, OptionalMessages, Partner
 from config.symbols import Symbol
 from iso_gateway import compose, primitives
 from iso_gateway.new_request import Item, NewRequest
@@ -17,17 +17,25 @@ GROUP: Final = "SIMULATION"
 """The transaction-group-qualifier of every request that a simulated partner begins."""
 
 
-def terms_of(profile: Partner) -> compose.Terms:
-    """What the partner's software says of itself in an APDU: what its profile says that it sends."""
+def as_local(profile: Partner) -> LocalSymbol:
+    """The partner as it sees itself: what its software sends is what its profile says that it sends."""
     sends = profile.capabilities.sends
-    return compose.Terms(
+    return LocalSymbol(
+        name=profile.name,
+        symbol=profile.symbols[0],
+        time_zone=profile.time_zone,
         optional_messages=OptionalMessages(
             sends_shipped=ApduName.SHIPPED in sends,
             sends_checked_in=ApduName.CHECKED_IN in sends,
             sends_received=ApduName.RECEIVED in sends,
             sends_returned=ApduName.RETURNED in sends,
-        )
+        ),
     )
+
+
+def terms_of(profile: Partner) -> compose.Terms:
+    """What the partner says of itself in an APDU."""
+    return compose.Terms(optional_messages=as_local(profile).optional_messages)
 
 
 def mirrored(profile: Partner, them: Symbol) -> Partner:

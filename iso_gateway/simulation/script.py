@@ -529,7 +529,7 @@ class Script:
         facts = interpretation.facts_received(
             apdu,
             self._gateway(conversation),
-            zone=self.profile.zone,
+            composing.as_local(self.profile),
             original_seen=self._was_seen(apdu, conversation),
         )
         if isinstance(apdu, ILLRequest) and facts.expires_at is None:

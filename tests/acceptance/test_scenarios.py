@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import pytest
 
+from asn1.codec import decode
+from asn1.ill import ILLServiceType
 from config.settings import Partner
 from iso_gateway.new_request import Item, NewRequest
 from iso_gateway.protocol.states import Role, State
@@ -24,6 +26,8 @@ from iso_gateway.simulation.staff import Staff
 from iso_gateway.site import Site
 from iso_gateway.store.records import HalfId, OutboxStatus
 from tests.support.daemon import HOST, ONE_WAY, PATIENCE, Installation, RunningDaemon
+from tests.support.yaz import read_with_libyaz
+from tests.support.yaz_reading import reading_of
 
 LENT: Final = (State.RETURNED, State.CHECKED_IN)
 COPIED: Final = (State.RECEIVED, State.SHIPPED)
@@ -34,19 +38,39 @@ class Case:
     """One scenario as it is played.
 
     Args:
-        scenario: the partner's.
+        scenario: the partner's, by its name; with `rules`, what these are called.
         lender: whether the partner lends, so that we ask.
         staff: what our people do.
         ends: where the borrower and the lender end.
+        rules: the partner's, where they are no scenario that comes with the gateway.
+        copy: whether a copy is asked for, and no loan.
     """
 
     scenario: str
     lender: bool
     staff: tuple[dict[str, Any], ...]
     ends: tuple[State, State]
+    rules: tuple[dict[str, Any], ...] | None = None
+    copy: bool = False
 
     def __str__(self) -> str:
         return f"{self.scenario}-{'lends' if self.lender else 'borrows'}"
+
+    @property
+    def play(self) -> Scenario:
+        """The partner's scenario."""
+        return scenario.load(self.scenario) if self.rules is None else read(self.rules)
+
+    @property
+    def wanted(self) -> NewRequest:
+        """What is asked for."""
+        kind = ILLServiceType.copy_non_returnable if self.copy else ILLServiceType.loan
+        return NewRequest(item=Item(title=str(self)), services=(kind,))
+
+
+def read(rules: tuple[dict[str, Any], ...]) -> Scenario:
+    """Give a scenario of rules."""
+    return scenario.read({"description": "Rules of a test", "rules": list(rules)}, Path("test.toml"))
 
 
 def on(service: str, *services: str | dict[str, Any], **keys: Any) -> dict[str, Any]:
@@ -63,7 +87,51 @@ RENEWED: Final = {"send": "RENEW-ANSWER answer TRUE", "fields": {"date_due": "+4
 ASK: Final = on("ILL-REQUEST", "STATUS-QUERY", role="requester")
 ASK_AGAIN: Final = on("STATUS-OR-ERROR-REPORT", {"send": "STATUS-QUERY", "after": "50ms"}, state="PENDING")
 
+NOTHING: Final = (State.NOT_SUPPLIED, State.NOT_SUPPLIED)
+CANCELLED: Final = (State.CANCELLED, State.CANCELLED)
+
+#: The seven answers: what each says, what the borrower says to it, and where that leads.
+ANSWERS: Final[dict[str, tuple[dict[str, Any], tuple[dict[str, Any], ...], tuple[State, State]]]] = {
+    "conditional": (
+        {"reason": "library-use-only", "date": "+7d"},
+        (on("ILL-ANSWER conditional", "CONDITIONAL-REPLY answer FALSE"),),
+        NOTHING,
+    ),
+    "retry": ({"reason": "in-use-on-loan", "date": "+30d"}, (), NOTHING),
+    "unfilled": ({"reason": "non-circulating"}, (), NOTHING),
+    "locations-provided": ({"locations": ["ILLUME:UBC", "ILLUME:SFU"]}, (), NOTHING),
+    "will-supply": ({"date": "+3d"}, (on("ILL-ANSWER will-supply", "CANCEL"),), CANCELLED),
+    "hold-placed": ({"date": "+14d"}, (on("ILL-ANSWER hold-placed", "CANCEL"),), CANCELLED),
+    "estimate": ({"cost": "12.50 CAD"}, (), NOTHING),
+}
+
+
+def answered(result: str, *, lender: bool) -> Case:
+    """Give the case of one answer, given by the partner or by our people."""
+    fields, replies, ends = ANSWERS[result]
+    step = {"send": f"ILL-ANSWER {result}", "fields": fields}
+    agrees = on("CANCEL", "CANCEL-REPLY answer TRUE")
+    lends = (on("ILL-REQUEST", step, role="responder"), agrees)
+    return Case(
+        scenario=result,
+        lender=lender,
+        rules=lends if lender else replies,
+        staff=replies if lender else lends,
+        ends=ends,
+    )
+
+
 CASES: Final = (
+    *(answered(result, lender=lender) for result in ANSWERS for lender in (True, False)),
+    Case(
+        scenario="an-expiry",
+        lender=True,
+        rules=(on("ILL-REQUEST", "EXPIRED"),),
+        staff=(),
+        ends=NOTHING,
+    ),
+    Case(scenario="prompt-lender", lender=True, copy=True, staff=(on("SHIPPED", "RECEIVED"),), ends=COPIED),
+    Case(scenario="prompt-borrower", lender=False, copy=True, staff=LEND[:1], ends=COPIED),
     Case(scenario="prompt-lender", lender=True, staff=BORROW, ends=LENT),
     Case(
         scenario="conditional-lender",
@@ -209,15 +277,13 @@ async def test_a_scenario_ends_on_both_sides(
     one = ports[name_of(case)]
     port = one.getsockname()[1]
     one.close()
-    staff = scenario.read({"description": "Our people", "rules": list(case.staff)}, Path("staff.toml"))
-    async with scene(daemon, name_of(case), port, scenario.load(case.scenario), staff) as play:
-        wanted = NewRequest(item=Item(title=str(case)))
+    async with scene(daemon, name_of(case), port, case.play, read(case.staff)) as play:
         if case.lender:
             local = daemon.installation.settings.local[0]
-            await play.staff.request(wanted, partner=play.profile, local=local)
+            await play.staff.request(case.wanted, partner=play.profile, local=local)
             ours, theirs = case.ends
         else:
-            await play.partner.request(Order(request=wanted))
+            await play.partner.request(Order(request=case.wanted))
             theirs, ours = case.ends
         half_id = await play.until(ours, theirs)
         await play.partner.settle()
@@ -243,4 +309,14 @@ def assert_every_apdu_was_taken_once(daemon: RunningDaemon, name: str, half_id: 
 
 
 def test_every_scenario_is_played() -> None:
-    assert {case.scenario for case in CASES} == set(scenario.shipped())
+    assert {case.scenario for case in CASES if case.rules is None} == set(scenario.shipped())
+
+
+@pytest.mark.yaz
+def test_libyaz_reads_all_that_was_said(daemon: RunningDaemon) -> None:
+    """Stands last: what the conversations above have left in the store is read again by somebody else."""
+    sent, received = daemon.installation.sent(), daemon.installation.received()
+    assert len(sent) >= len(CASES)
+    apdus = [one.octets for one in (*sent, *received)]
+    for octets, reading in zip(apdus, read_with_libyaz(apdus), strict=True):
+        assert reading == reading_of(decode(octets))
