@@ -102,6 +102,20 @@ def opened(settings: Settings) -> Iterator[Site]:
         site.close()
 
 
+@contextmanager
+def opened_if_any(settings: Settings) -> Iterator[Site | None]:
+    """An installation, open for the length of a command; None where no gateway has ever run."""
+    try:
+        site = Site.open(settings)
+    except NotInitializedError:
+        yield None
+        return
+    try:
+        yield site
+    finally:
+        site.close()
+
+
 def _sqlite_path(settings: Settings) -> Path | None:
     url = make_url(settings.database_url)
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigErrors
-from iso_gateway.cli import apdu, events, messages, partners, requests, waiting
+from iso_gateway.cli import apdu, demo, events, messages, partners, requests, simulate, waiting
 from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
 from iso_gateway.errors import GatewayError
 
@@ -156,6 +156,8 @@ _NOUNS: Final = {
 }
 
 app.command(name="events")(events.events)
+app.command(name="simulate")(simulate.simulate)
+app.command(name="demo")(demo.demo)
 
 
 def run() -> None:
