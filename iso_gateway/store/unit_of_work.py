@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
+from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
 from iso_gateway.store.history import Audit, Events, Inputs
 from iso_gateway.store.keyring import KeyRing
@@ -28,7 +29,18 @@ def _now() -> datetime:
 class UnitOfWork:
     """The repositories over one database transaction. Valid inside the `with` that gave it, on its thread."""
 
-    __slots__ = ("_connection", "audit", "events", "halves", "inputs", "messages", "outbox", "transactions")
+    __slots__ = (
+        "_connection",
+        "audit",
+        "events",
+        "gateways",
+        "halves",
+        "inputs",
+        "messages",
+        "outbox",
+        "sending",
+        "transactions",
+    )
 
     def __init__(self, connection: Connection, vault: Vault, *, writing: bool) -> None:
         self._connection = connection
@@ -39,6 +51,8 @@ class UnitOfWork:
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
         self.audit = Audit(connection, vault)
+        self.gateways = Gateways(connection)
+        self.sending = Sending(connection)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
