@@ -237,7 +237,7 @@ class Sharing:
     """What gateways that share one PostgreSQL database have to agree on."""
 
     lease: Duration = timedelta(seconds=60)
-    """For how long a gateway that is no longer heard of keeps what it had in hand; then another takes it over."""
+    """For how long a gateway that is not heard of keeps what it had in hand; then another takes it over."""
 
 
 @with_config(extra="forbid")
@@ -409,8 +409,8 @@ class Settings:
         state_dir: where the gateway keeps what it has to remember.
         database_url: as SQLAlchemy writes it; it may hold a password, so it is left out of the repr.
         master_key_file: the key that encrypts patron data.
-        listeners, limits, retry, sharing, local, routes, partners, logging: see the types. Without routes, every local
-            symbol serves every partner.
+        listeners, limits, retry, sharing, local, routes, partners, logging: see the types. Without routes,
+            every local symbol serves every partner.
     """
 
     source: Path

@@ -30,8 +30,8 @@ BEGIN_OPTION = "iso_gateway_begin"
 Begin = Literal["IMMEDIATE", "DEFERRED"]
 
 #: How long PostgreSQL may take to be reached, in seconds, and for how long it may leave what we sent without
-#: an answer, in milliseconds: without a limit, a server that vanishes holds up the gateway for a quarter of an
-#: hour. What the URL says goes before.
+#: an answer, in milliseconds: without a limit, a server that vanishes holds up the gateway for a quarter of
+#: an hour. What the URL says goes before.
 _PATIENCE = {"connect_timeout": 10, "tcp_user_timeout": 30_000, "keepalives_idle": 30}
 #: SQLSTATEs of what only happens because of another process: serialization_failure, deadlock_detected,
 #: unique_violation (PostgreSQL 15, appendix A).

@@ -56,23 +56,41 @@ _RELEASE = delete(site_state).where(site_state.c.name == _SENDING_HELD)
 MAY_SEND: Final = not_(exists().where(site_state.c.name == _SENDING_HELD))
 
 
-def is_ours_or_nobodys(
-    connection_id: ColumnElement[str | None], *, gateway: str, alive_since: str
-) -> ColumnElement[bool]:
-    """Whether a connection is this gateway's, or that of none that is alive (or there is none at all).
+def is_nobodys(connection_id: ColumnElement[str | None], *, alive_since: str) -> ColumnElement[bool]:
+    """Whether no gateway that is alive has a connection.
 
     Args:
-        connection_id: the column that names it.
-        gateway: the bound parameter with our id.
+        connection_id: the column that names it, not NULL.
         alive_since: the bound parameter with the moment since which a gateway must have been heard of.
     """
-    of_gateway = func.substr(connection_id, 1, GATEWAY_ID_LENGTH)
-    alive = exists().where(
-        gateways.c.id == of_gateway,
-        gateways.c.stopped_at.is_(None),
-        gateways.c.last_seen_at > bindparam(alive_since),
+    return not_(
+        exists().where(
+            gateways.c.id == _gateway_of(connection_id),
+            gateways.c.stopped_at.is_(None),
+            gateways.c.last_seen_at > bindparam(alive_since),
+        )
     )
-    return or_(connection_id.is_(None), of_gateway == bindparam(gateway), not_(alive))
+
+
+def is_free_for(
+    connection_id: ColumnElement[str | None], *, gateway: str, alive_since: str
+) -> ColumnElement[bool]:
+    """Whether a gateway may send what is bound to a connection: its own, nobody's, or bound to none at all.
+
+    Args:
+        connection_id: the column that names it, or NULL.
+        gateway: the bound parameter with the gateway's id.
+        alive_since: as in `is_nobodys`.
+    """
+    return or_(
+        connection_id.is_(None),
+        _gateway_of(connection_id) == bindparam(gateway),
+        is_nobodys(connection_id, alive_since=alive_since),
+    )
+
+
+def _gateway_of(connection_id: ColumnElement[str | None]) -> ColumnElement[str | None]:
+    return func.substr(connection_id, 1, GATEWAY_ID_LENGTH)
 
 
 class Gateways:

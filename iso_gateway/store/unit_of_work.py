@@ -17,6 +17,7 @@ from iso_gateway.store.halves import Halves
 from iso_gateway.store.history import Audit, Events, Inputs
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
+from iso_gateway.store.leases import Leases
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.transactions import Transactions
@@ -36,6 +37,7 @@ class UnitOfWork:
         "gateways",
         "halves",
         "inputs",
+        "leases",
         "messages",
         "outbox",
         "sending",
@@ -52,6 +54,7 @@ class UnitOfWork:
         self.outbox = Outbox(connection)
         self.audit = Audit(connection, vault)
         self.gateways = Gateways(connection)
+        self.leases = Leases(connection)
         self.sending = Sending(connection)
 
     @contextmanager
@@ -80,6 +83,11 @@ class Store:
     def engine(self) -> Engine:
         """The engine, for `engine.data_version` and for closing."""
         return self._engine
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several gateways can use it at once: SQLite has one, which holds its state directory."""
+        return self._engine.dialect.name != "sqlite"
 
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:
