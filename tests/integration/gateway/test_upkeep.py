@@ -118,7 +118,7 @@ class TestBackup:
             assert not upkeep.resume(restored.site, actor="anna", reason="again", at=desk.clock.now)
             assert due(restored) == [waiting[0].id, waiting[0].id + 1]
             with restored.reading() as uow:
-                [record] = uow.audit.list()
+                record, *_ = uow.audit.list()
                 assert (record.actor, record.action, record.reason) == (
                     "anna",
                     upkeep.RESUMED,
