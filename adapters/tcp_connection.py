@@ -178,6 +178,10 @@ class TcpConnection:
                 failure = undelivered(self._writer, self.envelope.peer_address, error, late=timer.expired())
                 reset(self._writer)
                 raise failure from error
+            except asyncio.CancelledError:
+                # Nothing else can follow a part of an APDU.
+                reset(self._writer)
+                raise
             self._active_at = self._clock()
 
     def reset(self) -> None:

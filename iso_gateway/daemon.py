@@ -27,8 +27,9 @@ from adapters.errors import DeliveryFailed
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError
-from config.settings import Settings, TcpTransport
+from config.settings import ListenerMode, Settings, TcpTransport
 from iso_gateway.errors import DeliveryError, GatewayError
+from iso_gateway.failure import Failure
 from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.services import Arrival, Gateway
 from iso_gateway.site import Site
@@ -110,24 +111,45 @@ class TcpTransmitter:
             else:
                 await self._send(octets, partner)
         except DeliveryFailed as error:
-            raise DeliveryError(error.reason, temporary=error.temporary) from error
+            raise DeliveryError(
+                error.reason,
+                temporary=error.temporary,
+                failure=Failure(error.failure.value),
+                ambiguous=error.ambiguous,
+            ) from error
 
     async def _send(self, octets: bytes, name: str | None) -> None:
         if name is None:
             raise DeliveryError(
-                "the connection to answer on is closed, and its sender is unknown", temporary=False
+                "the connection to answer on is closed, and its sender is unknown",
+                temporary=False,
+                failure=Failure.UNKNOWN_SENDER,
             )
         partner = self._settings.partner(name)
         if partner is None:
-            raise DeliveryError(f"partner {name} is not configured: put its file back", temporary=True)
+            raise DeliveryError(
+                f"partner {name} is not configured: put its file back",
+                temporary=True,
+                failure=Failure.NOT_CONFIGURED,
+            )
         if not isinstance(partner.transport, TcpTransport):
-            raise DeliveryError(f"partner {name} is not reached by TCP", temporary=False)
-        await self._sender.send(
+            raise DeliveryError(
+                f"partner {name} is not reached by TCP", temporary=False, failure=Failure.NOT_SUPPORTED
+            )
+        delivery = await self._sender.send(
             partner.transport,
             octets,
             connect_timeout=partner.retry.connect_timeout,
             send_timeout=partner.retry.send_timeout,
         )
+        if partner.transport.mode is ListenerMode.ONE_WAY and not delivery.closed_by_peer:
+            raise DeliveryError(
+                f"{delivery.peer_address} took the whole APDU and did not end the connection;"
+                " it may have it or not",
+                temporary=True,
+                failure=Failure.NO_CLOSE,
+                ambiguous=True,
+            )
 
 
 class Daemon:
@@ -213,6 +235,7 @@ class Daemon:
         """Take up what a crash left: messages stored but not classified, rows that were being sent."""
         now = site.clock()
         abandoned = await writer.run(lambda uow: uow.outbox.end_leases(now))
+        await writer.run(lambda uow: uow.partners.end_probes(now))
         waiting = await writer.run(lambda uow: uow.messages.unprocessed())
         for message_id in waiting:
             await intake.process(message_id)

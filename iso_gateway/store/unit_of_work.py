@@ -18,6 +18,7 @@ from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
+from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.transactions import Transactions
 
 
@@ -28,7 +29,17 @@ def _now() -> datetime:
 class UnitOfWork:
     """The repositories over one database transaction. Valid inside the `with` that gave it, on its thread."""
 
-    __slots__ = ("_connection", "audit", "events", "halves", "inputs", "messages", "outbox", "transactions")
+    __slots__ = (
+        "_connection",
+        "audit",
+        "events",
+        "halves",
+        "inputs",
+        "messages",
+        "outbox",
+        "partners",
+        "transactions",
+    )
 
     def __init__(self, connection: Connection, vault: Vault, *, writing: bool) -> None:
         self._connection = connection
@@ -38,6 +49,7 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
 
     @contextmanager
