@@ -331,9 +331,9 @@ class TestRevisions:
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.postgresql
+@pytest.mark.parametrize("portable", ["postgresql"], indirect=True)
 def test_two_gateways_need_the_same_master_key(portable: Settings, tmp_path: Path) -> None:
-    if portable.database_url.startswith("sqlite"):
-        pytest.skip("SQLite has one gateway")
     Site.create_or_open(portable).close()
     second = replace(
         portable, state_dir=tmp_path / "second", master_key_file=tmp_path / "second" / "master.key"
