@@ -1,4 +1,7 @@
-"""Two gateways on one PostgreSQL database: what one had in hand when it died or stood still, the other does."""
+"""Two gateways on one PostgreSQL database: what one had in hand when it died or stood still, the other does.
+
+The lease is short, so that the tests are: a second and a half.
+"""
 
 import signal
 import threading
@@ -169,9 +172,7 @@ def test_who_is_there_is_shown(pair: tuple[Installation, Installation]) -> None:
         assert listed.count(b'"stopped"') == 1
 
 
-def test_a_copied_state_directory_does_not_run_twice(
-    pair: tuple[Installation, Installation], tmp_path: Path
-) -> None:
+def test_a_copied_state_directory_does_not_run_twice(pair: tuple[Installation, Installation]) -> None:
     one, two = pair
     (two.settings.state_dir / "gateway.id").write_bytes((one.settings.state_dir / "gateway.id").read_bytes())
     gateway = one.start()
