@@ -247,8 +247,8 @@ class Messages:
     def take_up(self, message_id: MessageId) -> bool:
         """Take a received message to classify it. False if another gateway has done that.
 
-        Until the unit of work ends, no other gateway can take it or an exact copy of it, which therefore finds
-        what became of this one. SQLite has one gateway only.
+        Until the unit of work ends, no other gateway can take it or an exact copy of it, which therefore
+        finds what became of this one. SQLite has one gateway only.
         """
         if self._connection.dialect.name == "sqlite":
             return True

@@ -243,11 +243,15 @@ class TestBesideOthers:
             samples.add_transaction(uow)
             return True
 
-        futures = [writer.submit(store_message), writer.submit(begin), writer.submit(store_message)]
+        before, losing, after = (
+            writer.submit(store_message),
+            writer.submit(begin),
+            writer.submit(store_message),
+        )
         gate.opened.set()
-        ids = [future.result(DEADLINE_SECONDS) for future in (first, futures[0], futures[2])]
-        assert len(set(ids)) == 3
-        assert futures[1].result(DEADLINE_SECONDS) is False
+        ids = {future.result(DEADLINE_SECONDS) for future in (first, before, after)}
+        assert len(ids) == 3
+        assert losing.result(DEADLINE_SECONDS) is False
         assert len(tries) == 2
 
     def test_what_clashes_whatever_others_do_is_given_up(self, writers: tuple[Writer, Writer]) -> None:
