@@ -120,7 +120,7 @@ class TestBreaker:
             dispatcher.wake()
             await lines.until(module.PARTNER_REACHABLE)
             assert said(wire)[4] == "b"
-            for _ in range(6):
+            for _ in range(5):
                 await lines.until(module.APDU_DELIVERED)
         assert sorted(said(wire)[4:]) == ["a", "b", "c", "d", "e", "f"]
         assert state(desk) == PartnerStateRecord(partner="SFU")
