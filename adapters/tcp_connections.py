@@ -47,6 +47,11 @@ class TcpConnections:
         entry = self._entries.get(connection_id)
         return entry is not None and entry.connection.live
 
+    def is_ours(self, connection_id: str) -> bool:
+        """Tells whether the connection is open, and the gateway has opened it."""
+        entry = self._entries.get(connection_id)
+        return entry is not None and entry.connection.ours
+
     async def write(self, connection_id: str, octets: bytes, *, within: timedelta) -> None:
         """Writes one APDU on a connection, and returns when the peer's system has acknowledged all of it.
 

@@ -41,6 +41,7 @@ class Delivery:
 
     Args:
         peer_address: whom it was handed to, as `192.0.2.7:1611`.
+        kept: whether the connection is kept for the next APDU, so that its end is no receipt for this one.
         closed_by_peer: whether the peer has ended the connection after it, in good order. One-way only: it is
             all the receipt there is. False says that the octets left this machine and nothing more is known;
             whether that is enough for this partner is for its profile to say.
@@ -48,6 +49,7 @@ class Delivery:
 
     peer_address: str
     closed_by_peer: bool
+    kept: bool = False
 
 
 class TcpSender:
@@ -169,7 +171,7 @@ class TcpSender:
         if connection is None:
             return None
         await connection.write(octets, within=within)
-        return Delivery(peer_address=connection.envelope.peer_address, closed_by_peer=False)
+        return Delivery(peer_address=connection.envelope.peer_address, closed_by_peer=False, kept=True)
 
     async def _send_on_new(
         self,
@@ -202,7 +204,7 @@ class TcpSender:
             reset(stream.writer)
             raise
         self._read_on(connection, partner)
-        return Delivery(peer_address=str(peer), closed_by_peer=False)
+        return Delivery(peer_address=str(peer), closed_by_peer=False, kept=partner is not None)
 
     def _read_on(self, connection: TcpConnection, partner: str | None) -> None:
         task: asyncio.Task[object] = asyncio.create_task(connection.run())

@@ -37,7 +37,7 @@ class Recovery:
     def __init__(
         self,
         writer: Writer,
-        process: Callable[[MessageId], Awaitable[None]],
+        process: Callable[[MessageId], Awaitable[object]],
         *,
         lease: timedelta,
         clock: Callable[[], datetime],

@@ -179,7 +179,11 @@ class Connections:
 
     async def send(self, to: TcpTransport, octets: bytes, **timeouts: object) -> None:
         policy = RetryPolicy()
-        assert timeouts == {"connect_timeout": policy.connect_timeout, "send_timeout": policy.send_timeout}
+        assert timeouts == {
+            "connect_timeout": policy.connect_timeout,
+            "send_timeout": policy.send_timeout,
+            "partner": "SFU",
+        }
         self.sent.append((to, octets))
 
 
