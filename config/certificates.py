@@ -111,13 +111,18 @@ def _path(document: Document, location: Location) -> Path:
     return document.file_of(location).absolute().parent / name
 
 
+def _written(document: Document, location: Location) -> str:
+    """Returns a path as it stands in the file, for people."""
+    return shown(_table(document, location[:-1])[str(location[-1])])
+
+
 def _check_authorities(document: Document, location: Location, findings: Findings) -> None:
     path = _path(document, location)
     if _is_readable(document, location, findings):
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
         except ssl.SSLError:
-            problem = f"{shown(str(path))} holds no certificate"
+            problem = f"{_written(document, location)} holds no certificate"
             findings.add(document.file_of(location), location, problem, "a PEM file with certificates of CAs")
 
 
@@ -133,7 +138,8 @@ def _check_pair(document: Document, location: Location, findings: Findings) -> N
         _end_of(files[0])
     except (ssl.SSLError, ValueError):
         problem = (
-            f"{shown(str(files[1]))} is not the private key of the certificate in {shown(str(files[0]))}"
+            f"{_written(document, key)} is not the private key of the certificate in"
+            f" {_written(document, certificate)}"
         )
         expected = "a certificate and its own key, without a passphrase, both PEM"
         findings.add(document.file_of(key), key, problem, expected)
@@ -145,7 +151,7 @@ def _is_readable(document: Document, location: Location, findings: Findings) -> 
         path.read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no path at all"
-        problem = f"{shown(str(path))} cannot be read: {reason}"
+        problem = f"{_written(document, location)} cannot be read: {reason}"
         findings.add(document.file_of(location), location, problem, _PEM)
         return False
     return True
