@@ -220,6 +220,10 @@ class TcpConnection:
                 failure = undelivered(self._writer, self.envelope.peer_address, error, late=timer.expired())
                 reset(self._writer)
                 raise failure from error
+            except BaseException:
+                if self._writer.transport.get_write_buffer_size():  # nothing can follow a part of an APDU
+                    reset(self._writer)
+                raise
             self._active_at = self._clock()
 
     def reset(self) -> None:
