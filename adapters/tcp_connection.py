@@ -192,20 +192,17 @@ class TcpConnection:
         if self._timer is not None and not self._timer.expired():
             self._timer.reschedule(self._clock())
 
-    async def write(self, octets: bytes, *, within: timedelta, reusing: bool = False) -> None:
+    async def write(self, octets: bytes, *, within: timedelta) -> None:
         """Writes one APDU whole, and returns when the peer's system has acknowledged all of it.
 
         Args:
             octets: the encoded APDU.
             within: how long the peer may take to make room for it. After that the connection is reset,
                 because nothing else can follow a part of an APDU.
-            reusing: whether it belongs to nothing on this connection, so that any other would do as well.
 
         Raises DeliveryFailed when the connection is gone, breaks, or the time is over; with the failure
         CONNECTION_GONE when nothing of it was written.
         """
-        if reusing and not self.reusable:
-            raise gone(self.envelope.connection_id)
         async with self._writing:
             if not self.live:
                 raise gone(self.envelope.connection_id)

@@ -235,11 +235,11 @@ async def _connect(transport: TcpTransport, within: timedelta) -> Stream:
     Raises DeliveryFailed; nothing of an APDU was written then.
     """
     address = written(transport.host, transport.port)
+    context = _context(transport, address) if transport.tls else None
     timer = asyncio.timeout(within.total_seconds())
     writer: asyncio.StreamWriter | None = None
     try:
         async with timer:
-            context = client_context(transport) if transport.tls else None
             reader, writer = await asyncio.open_connection(transport.host, transport.port)
             if context is None:
                 return Stream(reader, writer)
@@ -259,14 +259,25 @@ async def _connect(transport: TcpTransport, within: timedelta) -> Stream:
             f"cannot connect to {address}: {why}",
             temporary=True,
             ambiguous=False,
-            failure=Failure.TLS
-            if isinstance(error, ssl.SSLError)
-            else failure_to_connect(error, late=timer.expired()),
+            failure=failure_to_connect(error, late=timer.expired()),
         ) from error
     except BaseException:
         if writer is not None:
             reset(writer)
         raise
+
+
+def _context(transport: TcpTransport, address: str) -> ssl.SSLContext:
+    try:
+        return client_context(transport)
+    except OSError as error:
+        raise DeliveryFailed(
+            f"the files for TLS with {address} cannot be used any more ({type(error).__name__});"
+            " iso-gateway check says what is wrong with them",
+            temporary=True,
+            ambiguous=False,
+            failure=Failure.TLS,
+        ) from error
 
 
 def _no_tls(address: str, error: OSError, *, late: bool) -> DeliveryFailed:
