@@ -25,6 +25,7 @@ from adapters.errors import ListenError
 from adapters.receiver import Receiver
 from adapters.tcp_connection import REFUSED, TcpConnection, describe, end
 from adapters.tcp_connections import TcpConnections
+from adapters.tcp_socket import make_room
 from adapters.tcp_stream import Stream, TlsStream
 from adapters.throttle import Throttle
 from adapters.tls import server_context
@@ -39,6 +40,9 @@ REFUSED_INTERVAL: Final = timedelta(seconds=10)
 #: The addresses of a name that this machine has no use for, as `::1` of `localhost` where IPv6 is switched
 #: off.
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
+
+#: The system does not let this process have as many connections as the configuration does.
+NO_ROOM: Final = "connection.no-room"
 
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -118,6 +122,8 @@ class TcpListeners:
                 except OSError as error:
                     raise _cannot_listen(listener, error) from error
             undo.pop_all()
+        if (room := make_room(self._limits.max_connections)) < self._limits.max_connections:
+            _log.warning(NO_ROOM, max_connections=self._limits.max_connections, possible=room)
         # Only now that nothing can fail any more is anybody let in.
         for listener, one in bound:
             self._servers.append(

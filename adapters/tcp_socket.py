@@ -8,6 +8,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import socket
 import struct
 import termios
@@ -34,6 +35,28 @@ _KEEP_ALIVE: Final = (
 #: first look is enough on a local network, and a delayed acknowledgement takes 0.04.
 _FIRST_PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.05
+
+
+#: Files that the gateway has open besides connections: the database, the log, listeners, what it sends on.
+_OTHER_FILES: Final = 256
+
+
+def make_room(connections: int) -> int:
+    """Lets this process have so many connections open at once, as far as the system allows it.
+
+    Most systems begin with 1,024 open files. Beyond that a connection could not even be refused: it would
+    wait, unanswered, with all those that come after it.
+
+    Returns:
+        How many there can be; less than was asked for only where the system's hard limit is lower.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < wanted:
+        soft = wanted if hard == unlimited else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return connections if soft == unlimited else min(connections, soft - _OTHER_FILES)
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
