@@ -26,6 +26,7 @@ from config.settings import (
     Partner,
     RetryPolicy,
     Route,
+    Sharing,
     TcpTransport,
 )
 
@@ -76,6 +77,7 @@ def render() -> str:
         table_of("### `[[routes]]`", Route),
         table_of("### `[limits]`", Limits),
         table_of("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
+        table_of("### `[sharing]`", Sharing),
         table_of("### `[logging]`", Logging),
         _PARTNER_HEAD,
         table_of("### The keys of a partner", Partner),

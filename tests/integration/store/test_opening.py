@@ -1,5 +1,6 @@
 """Opening a store: URLs, master keys, migrations."""
 
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ _CONSTRAINTS = {
         " WHERE pronamespace = 'public'::regnamespace"
     ),
 }
+#: Where one part of a table's definition ends and the next begins.
+_PARTS = re.compile(r"\n|, (?=[a-z_]+ [A-Z])")
 
 
 def objects(engine: Engine) -> dict[tuple[str, str], str]:
@@ -69,7 +72,7 @@ class TestMigrations:
         with engine.begin() as connection:
             metadata.drop_all(connection)
             if engine.dialect.name == "postgresql":
-                for function in ("messages_immutable", "inputs_immutable"):
+                for function in ("messages_immutable", "inputs_immutable", "announce"):
                     connection.execute(text(f"DROP FUNCTION {function}"))
             metadata.create_all(connection)
         assert migrated == objects(engine)
