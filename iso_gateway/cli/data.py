@@ -18,6 +18,7 @@ from config.symbols import Symbol
 from iso_gateway.action import Acted
 from iso_gateway.cli.privacy import CLIENT_ID, names_patron, without_patron
 from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, RequestRecord, Step
+from iso_gateway.requesting import PATRON_CONTACT
 from iso_gateway.store.records import EventRecord, HalfListing, MessageRecord, OutboxRecord, ProcessingRecord
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -189,10 +190,19 @@ def request(record: RequestRecord, possible: list[str], *, with_patron_data: boo
         "protocol_version": half.protocol_version,
         "flags": plain(half.flags),
         "deadlines": {one.kind.value: plain(one.at) for one in record.deadlines},
-        "summary": plain(record.listing.summary),
+        "summary": _shown_summary(record.listing.summary, with_patron_data=with_patron_data),
         "disposed": record.listing.summary is None,
         "possible": plain(possible),
         "history": [_step(step, record, with_patron_data=with_patron_data) for step in record.steps],
+    }
+
+
+def _shown_summary(summary: Mapping[str, object] | None, *, with_patron_data: bool) -> Json:
+    """What lists know a request by; how to reach the patron only when it is asked for."""
+    if summary is None:
+        return None
+    return {
+        name: plain(value) for name, value in summary.items() if with_patron_data or name != PATRON_CONTACT
     }
 
 
