@@ -88,7 +88,7 @@ def test_a_partner_that_is_down_is_said_to_be(place: Installation, command: Comm
                 after=State.PENDING,
                 note="an exact copy",
             ),
-            "10:00:01 ignored MESSAGE of G/1\x1b[2J as borrower in PENDING: an exact copy"
+            "10:00:01 ignored MESSAGE of G/1\x1b[2J as borrower in PENDING: an exact copy",
         ),
         (Happening(at=AT, fate=Fate.UNREADABLE, note="no tag"), "10:00:01 unreadable: no tag"),
     ],
