@@ -7,8 +7,8 @@ lets it. What follows from what is known by what is asked for: its title names i
 
 import asyncio
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from ipaddress import ip_network
@@ -165,7 +165,7 @@ async def play(directory: Path, *, pause: Pause = pause_for, patience: dt.timede
             for name in dict.fromkeys(part.partner for part in PARTS)
         }
         settings = _readdressed(example, partners)
-        gateway = await stack.enter_async_context(_Running(settings))
+        gateway = await stack.enter_async_context(running(settings))
         site = Site.open(settings)
         stack.callback(site.close)
         staff = Staff(site, _staff(), pause=pause)
@@ -183,26 +183,25 @@ async def play(directory: Path, *, pause: Pause = pause_for, patience: dt.timede
     return Report(settings=settings, lines=lines, apdus=apdus, duration=duration)
 
 
-class _Running:
-    """The daemon, in this process, while the `async with` lasts; gives the listeners' addresses."""
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Mapping[str, tuple[str, int]]]:
+    """A daemon in this process, while the `async with` lasts; gives the listeners' addresses.
 
-    def __init__(self, settings: Settings) -> None:
-        self._daemon = Daemon(settings)
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Mapping[str, tuple[str, int]]:
-        ready: asyncio.Future[Mapping[str, tuple[str, int]]] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.create_task(self._daemon.run(ready.set_result))
-        await asyncio.wait((self._task, ready), return_when=asyncio.FIRST_COMPLETED)
-        if not ready.done():
-            await self._task
-            raise GatewayError("the gateway ended before it listened: look at what it logged")
-        return ready.result()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._daemon.stop()
-        if self._task is not None:
-            await self._task
+    Raises:
+        ConfigErrors, GatewayError, ListenError: it cannot be started.
+    """
+    daemon = Daemon(settings)
+    ready: asyncio.Future[Mapping[str, tuple[str, int]]] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(daemon.run(ready.set_result))
+    await asyncio.wait((task, ready), return_when=asyncio.FIRST_COMPLETED)
+    if not ready.done():
+        await task
+        raise GatewayError("the gateway ended before it listened: look at what it logged")
+    try:
+        yield ready.result()
+    finally:
+        daemon.stop()
+        await task
 
 
 def _profile(settings: Settings, name: str) -> Partner:

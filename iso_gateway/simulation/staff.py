@@ -24,6 +24,7 @@ from iso_gateway.simulation.partner import Pause, pause_for
 from iso_gateway.simulation.scenario import Arrival, Rule, Scenario, Step, rule_for
 from iso_gateway.site import Site
 from iso_gateway.store.records import EventRecord, HalfId, HalfListing
+from iso_gateway.store.unit_of_work import UnitOfWork
 
 #: Who acts, in the audit trail.
 ACTOR: Final = "simulated staff"
@@ -57,10 +58,12 @@ class Staff:
         site: the installation; the staff's own, which nothing else in this process uses.
         scenario: what they do.
         pause: waits.
-        since: they know of no event up to the one of this number.
+        partner: only requests with the partner of this name are theirs; None is all.
     """
 
-    def __init__(self, site: Site, scenario: Scenario, *, pause: Pause = pause_for, since: int = 0) -> None:
+    def __init__(
+        self, site: Site, scenario: Scenario, *, pause: Pause = pause_for, partner: str | None = None
+    ) -> None:
         _require_honest(scenario)
         self._site = site
         self._scenario = scenario
@@ -68,7 +71,8 @@ class Staff:
         self._woken = asyncio.Event()
         self._fitted: defaultdict[HalfId, Counter[int]] = defaultdict(Counter)
         self._seen: set[tuple[HalfId, Service]] = set()
-        self._last = since
+        self._partner = partner
+        self._last = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._using = asyncio.Lock()
         self.left_out: list[LeftOut] = []
@@ -88,7 +92,7 @@ class Staff:
         return acted
 
     async def requests(self) -> tuple[HalfListing, ...]:
-        """Every request as the gateway has it, oldest first."""
+        """Every request of theirs as the gateway has it, oldest first."""
         return await self._use(self._requests)
 
     async def run(self) -> None:
@@ -153,14 +157,17 @@ class Staff:
     def _news(self) -> list[tuple[EventRecord, HalfListing]]:
         with self._site.store.reading() as uow:
             events = uow.events.after(self._last, _MOST)
-            listings = {one.half.id: one for one in uow.halves.list(limit=_MOST)} if events else {}
+            listings = {one.half.id: one for one in self._theirs(uow)} if events else {}
         if events:
             self._last = events[-1].sequence
         return [(event, listings[event.half_id]) for event in events if event.half_id in listings]
 
     def _requests(self) -> tuple[HalfListing, ...]:
         with self._site.store.reading() as uow:
-            return tuple(reversed(uow.halves.list(limit=_MOST)))
+            return tuple(reversed(self._theirs(uow)))
+
+    def _theirs(self, uow: UnitOfWork) -> tuple[HalfListing, ...]:
+        return uow.halves.list(limit=_MOST, partner=self._partner)
 
     def _act(self, half_id: HalfId, step: Step) -> None:
         if step.template is None:

@@ -5,12 +5,15 @@ import dataclasses
 import datetime as dt
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from asn1.codec import decode
 from asn1.ill import StatusQuery
+from config import starter
+from config.loading import load
 from config.settings import (
     ApduName,
     Capabilities,
@@ -24,7 +27,9 @@ from config.settings import (
 from config.symbols import Symbol
 from iso_gateway import probe
 from iso_gateway.probe import Outcome
+from iso_gateway.simulation.demo import running
 from iso_gateway.simulation.partner import SimulatedPartner, no_pause
+from iso_gateway.site import opened_if_any
 from tests.integration.simulation.test_partner import profile, read
 
 BEX: Final = LocalSymbol(name="BEX", symbol=Symbol.parse("ILLUME:BEX"))
@@ -149,3 +154,32 @@ async def test_a_partner_by_mail_cannot_be_tested() -> None:
     result = await probed(partner)
     assert result.outcome is Outcome.NOT_REACHED
     assert not result.asked
+
+
+@pytest.mark.parametrize(("reports", "outcome"), [(True, Outcome.ALIVE), (False, Outcome.SILENT)])
+async def test_the_answer_of_a_one_way_partner_is_found_in_the_store(
+    reports: bool,  # noqa: FBT001 - a parameter of the test
+    outcome: Outcome,
+    tmp_path: Path,
+) -> None:
+    async with playing(ListenerMode.ONE_WAY, reports=reports) as (played, partner):
+        known = load(starter.write(tmp_path)[0])
+        listeners = tuple(dataclasses.replace(one, port=0) for one in known.listeners)
+        settings = dataclasses.replace(known, partners=(partner,), listeners=listeners)
+        async with running(settings) as addresses:
+            played.meets(addresses["one-way"], BEX.symbol)
+            with opened_if_any(settings) as site:
+                assert site is not None
+                result = await probe.Probe(
+                    partner=partner,
+                    local=BEX,
+                    qualifier="once",
+                    at=NOW,
+                    store=site.store,
+                    patience=dt.timedelta(seconds=10 if reports else 0.2),
+                ).run()
+                with site.store.reading() as uow:
+                    assert uow.halves.list() == ()
+    assert result.outcome is outcome
+    if not reports:
+        assert "no answer reached our listener within 0.2 seconds" in result.words

@@ -1,5 +1,6 @@
 """What a simulated partner says, and what it does wrong when it is told to."""
 
+import dataclasses
 import datetime as dt
 from pathlib import Path
 from typing import Any, Final
@@ -7,6 +8,7 @@ from typing import Any, Final
 from asn1 import ill
 from asn1.codec import decode, encode
 from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
+from asn1.schema import Unlisted
 from config.settings import ApduName, Capabilities, Partner, TableProfile, TcpTransport, TransactionResults
 from config.symbols import Symbol
 from iso_gateway.interpretation import service_of
@@ -286,3 +288,47 @@ def test_octets_that_are_nothing_are_noted() -> None:
     play = Play(QUICK)
     assert play.script.receive(b"\x30\x00", NOW) == Taken()
     assert play.fates == [Fate.UNREADABLE]
+
+
+def test_a_repeat_that_the_protocol_does_not_allow_is_left_out_unless_forced() -> None:
+    rules = (
+        rule("ILL-REQUEST", SHIP),
+        rule("RETURNED", {"send": "CHECKED-IN"}, {"repeat": "SHIPPED"}, {"repeat": "SHIPPED", "force": True}),
+    )
+    play = Play(*rules)
+    play.answer(request())
+    assert play.services(apdus.returned(request())) == [Service.CHK, Service.SHI]
+    assert play.fates[-2:] == [Fate.LEFT_OUT, Fate.SENT]
+
+
+def test_an_answer_of_no_known_kind_is_noted() -> None:
+    play = Play(QUICK)
+    [answer, _] = play.answer(request())
+    odd = decode(answer.octets)
+    assert isinstance(odd, ill.ILLAnswer)
+    taken = play.receive(dataclasses.replace(odd, transaction_results=Unlisted(99)))
+    assert taken == Taken()
+    assert play.happenings[-1].note == "an answer of no known kind"
+
+
+def test_fields_of_every_kind() -> None:
+    fields = {
+        "date_shipped": dt.date(2026, 11, 20),
+        "service_type": "loan",
+        "renewable": False,
+        "chargeable_units": 3,
+        "cost": {"value": "12.50", "currency": "CAD"},
+        "units": [{"medium": "printed", "units": 2}],
+        "return_to": {"name": "SFU Library", "city": "Burnaby"},
+        "note": "In two parcels",
+    }
+    [sending] = Play(rule("ILL-REQUEST", {"send": "SHIPPED", "fields": fields})).answer(request())
+    shipped = decode(sending.octets)
+    assert isinstance(shipped, ill.Shipped)
+    details = shipped.supply_details
+    assert details.date_shipped == "20261120"
+    assert details.chargeable_units == 3
+    assert details.cost is not None
+    assert details.cost.monetary_value == "12.50"
+    [units] = details.no_of_units_per_medium or ()
+    assert (units.medium, units.no_of_units) == (ill.SupplyMediumType.printed, 2)
