@@ -11,16 +11,17 @@ moves, and what is late is told of.
 """
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol, assert_never
+from typing import Final, Protocol, TypeAlias, assert_never
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from config.settings import RetryPolicy, Settings
 from iso_gateway.errors import DeliveryError, StoreError
@@ -36,8 +37,16 @@ from iso_gateway.outbox.policy import (
     after_failure,
 )
 from iso_gateway.store.keyring import KeyDisposedError
-from iso_gateway.store.outbox import Trouble
-from iso_gateway.store.records import BreakerState, HalfId, OutboxId, OutboxRecord, PartnerStateRecord
+from iso_gateway.store.leases import Claimant
+from iso_gateway.store.outbox import Outbox, Trouble
+from iso_gateway.store.records import (
+    BreakerState,
+    GatewayId,
+    HalfId,
+    OutboxId,
+    OutboxRecord,
+    PartnerStateRecord,
+)
 from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.writer import Writer
 
@@ -63,10 +72,10 @@ PARTNER_REACHABLE: Final = "partner.reachable"
 
 #: How many messages are on their way at once.
 CONCURRENCY: Final = 64
-#: For how long a row is this process's own; afterwards another may think it dead and send the row again.
-LEASE: Final = timedelta(minutes=5)
 #: How long to wait, in seconds, when the database cannot be used, or a row due is still on its way.
 PAUSE: Final = 1.0
+#: How long to leave alone, in seconds, what another gateway is just claiming.
+BESIDE_OTHERS: Final = 0.05
 #: How long, in seconds, what is on its way when the gateway stops may take before it is broken off.
 GRACE: Final = 1.0
 #: A clock that is further behind than this, compared with what it said last, was set back.
@@ -77,16 +86,37 @@ LOOK_AGAIN: Final = timedelta(hours=1)
 _DATABASE_ERRORS: Final = (StoreError, SQLAlchemyError)
 
 
+#: Raises LeaseLostError if another gateway may have taken what is about to be written.
+Permit: TypeAlias = Callable[[], Awaitable[None]]
+
+
+class LeaseLostError(Exception):
+    """Another gateway sends the row by now."""
+
+
+async def permitted() -> None:
+    """The permit of a gateway that is alone: always given."""
+
+
 class Transmitter(Protocol):
     """Hands octets to a partner. The daemon makes one of its adapters."""
 
-    async def transmit(self, octets: bytes, *, partner: str | None, connection_id: str | None) -> None:
+    async def transmit(
+        self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit
+    ) -> None:
         """Write octets on the connection if it is still open, else send them to the partner's address.
 
         When it is cancelled it breaks off: whoever it was writing to must not take a part for the whole.
 
+        Args:
+            octets: what to write.
+            partner: whose address it is; None for a sender that we do not know.
+            connection_id: the connection.
+            permit: to be awaited immediately before anything is written; nothing may be if it raises.
+
         Raises:
             DeliveryError: they were not accepted.
+            LeaseLostError: out of `permit`.
         """
 
 
@@ -143,7 +173,10 @@ class Dispatcher:
         settings: the retry policies.
         writer: the one writer of the store.
         transmitter: how octets leave.
-        owner: names this process in leases.
+        gateway: this run of the gateway, which leases are given to.
+        lease: for how long a row is this gateway's own unless it is renewed; afterwards another may think the
+            gateway dead and send the row again.
+        fenced: whether there can be another. Then each lease is renewed immediately before its row is sent.
         clock: gives the moment, aware.
         chance: gives random numbers in [0, 1), for jitter.
     """
@@ -154,20 +187,25 @@ class Dispatcher:
         writer: Writer,
         transmitter: Transmitter,
         *,
-        owner: str,
+        gateway: GatewayId,
+        lease: timedelta,
+        fenced: bool,
         clock: Callable[[], datetime],
         chance: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._transmitter = transmitter
-        self._owner = owner
+        self._gateway = gateway
+        self._lease = lease
+        self._fenced = fenced
         self._clock = clock
         self._chance = chance
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._stopping = asyncio.Event()
         self._sending: dict[OutboxId, tuple[str | None, asyncio.Task[None]]] = {}
+        self._fences: dict[OutboxId, int] = {}
         self._transmissions: set[asyncio.Task[None]] = set()
         self._ended: list[tuple[_Ended, asyncio.Future[None]]] = []
         self._storing: asyncio.Task[None] | None = None
@@ -199,9 +237,37 @@ class Dispatcher:
         """Return once nothing waits any more to be written on a connection."""
         while True:
             moved = self._moved
-            if not await self._writer.run(lambda uow: uow.outbox.waits_for(connection_id)):
+            if not await self._writer.run(lambda uow: _is_owed_on(uow, connection_id)):
                 return
             await moved.wait()
+
+    def renewal(self) -> Callable[[UnitOfWork], None]:
+        """Give what renews the leases of everything that is being sent."""
+        held = tuple(self._fences.items())
+
+        def renew(uow: UnitOfWork) -> None:
+            until = self._clock() + self._lease
+            for row, fence in held:
+                uow.leases.renew(row, fence, until)
+
+        return renew
+
+    async def _permit(self, claimed: _Claimed) -> None:
+        """Return if the row is still ours to send, and stays so long enough to be written.
+
+        Raises:
+            LeaseLostError: it is not.
+        """
+        while True:
+            asked = time.monotonic()
+            held = await self._writer.run(
+                lambda uow: uow.leases.renew(claimed.row.id, claimed.fence, self._clock() + self._lease)
+            )
+            if not held:
+                raise LeaseLostError
+            # If the process was stopped between the answer and here, the answer is worth nothing.
+            if time.monotonic() - asked < self._lease.total_seconds() / 2:
+                return
 
     async def _rest(self, pause: float | None) -> None:
         try:
@@ -211,12 +277,13 @@ class Dispatcher:
 
     async def _finish(self) -> None:
         """Let what is on its way end within the grace; break off the rest, and store how all of it ended."""
-        if self._transmissions:
-            await asyncio.wait(tuple(self._transmissions), timeout=GRACE)
-            for transmission in tuple(self._transmissions):
-                transmission.cancel()
-        if self._sending:
-            await asyncio.wait([task for _, task in self._sending.values()])
+        sending = [task for _, task in self._sending.values()]
+        if not sending:
+            return
+        await asyncio.wait(sending, timeout=GRACE)
+        for transmission in self._transmissions:
+            transmission.cancel()
+        await asyncio.wait(sending)
 
     async def _send_due(self) -> float | None:
         """Begin to send what is due; gives the seconds until something else is, None if nothing waits."""
@@ -229,10 +296,13 @@ class Dispatcher:
         for one in claim.claimed:
             task = asyncio.create_task(self._send(one), name=f"send {one.row.id}")
             self._sending[one.row.id] = (one.row.partner, task)
+            self._fences[one.row.id] = one.fence
             task.add_done_callback(partial(self._done, one.row.id))
         if claim.next_due is None:
             return None
-        pause = max(0.0, (claim.next_due - self._clock()).total_seconds())
+        # What is due and was not had is in another gateway's hands at this moment.
+        least = BESIDE_OTHERS if self._fenced and not claim.claimed else 0.0
+        pause = max(least, (claim.next_due - self._clock()).total_seconds())
         return max(pause, PAUSE) if claim.held_back else pause
 
     def _claim(self, uow: UnitOfWork, *, under_way: dict[OutboxId, str | None]) -> _Claim:
@@ -256,7 +326,12 @@ class Dispatcher:
     async def _send(self, claimed: _Claimed) -> None:
         row = claimed.row
         transmission = asyncio.create_task(
-            self._transmitter.transmit(claimed.octets, partner=row.partner, connection_id=row.connection_id),
+            self._transmitter.transmit(
+                claimed.octets,
+                partner=row.partner,
+                connection_id=row.connection_id,
+                permit=partial(self._permit, claimed) if self._fenced else permitted,
+            ),
             name=f"transmit {row.id}",
         )
         self._transmissions.add(transmission)
@@ -273,6 +348,8 @@ class Dispatcher:
                 await self._stored(ended)
             case DeliveryError() as error:
                 await self._stored(replace(ended, error=error))
+            case LeaseLostError():
+                _log(_Line(event=LEASE_LOST, row=row, attempt=row.attempts + 1))
             case error:
                 # Only the kind of error: its text may repeat what the message says.
                 name = type(error).__name__
@@ -311,28 +388,41 @@ class Dispatcher:
         Raises:
             StoreError: it could not be stored, and the gateway stops.
         """
+        isolating = False
         while True:
             last_try = self._stopping.is_set()
             try:
-                return await self._writer.run(lambda uow: self._record(uow, batch))
+                return await self._writer.run(partial(self._record, batch=batch, isolating=isolating))
             except _DATABASE_ERRORS as error:
                 if last_try:
                     raise
                 self._unavailable(error)
+            isolating = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), PAUSE)
 
-    def _record(self, uow: UnitOfWork, batch: Sequence[_Ended]) -> list[_Line]:
+    def _record(self, uow: UnitOfWork, *, batch: Sequence[_Ended], isolating: bool) -> list[_Line]:
+        """Store how sendings ended.
+
+        Args:
+            uow: where.
+            batch: how each ended.
+            isolating: whether one that the database refuses is left out, because all have been refused for it
+                before. A database that cannot be used refuses all, and none is left out for that.
+        """
         lines: list[_Line] = []
         for ended in batch:
             try:
                 with uow.savepoint():
                     lines += self._end(uow, ended)
-            except _DATABASE_ERRORS:
-                raise
-            except Exception as error:  # noqa: BLE001 - one row must not keep the others from being stored
-                # It stays leased, and is sent again after that.
-                log.error(SENDING_BROKE, outbox_id=ended.claimed.row.id, error=type(error).__name__)  # noqa: TRY400
+            except Exception as error:
+                if isinstance(error, _DATABASE_ERRORS) and (
+                    not isolating or isinstance(error, OperationalError)
+                ):
+                    raise
+                # One row must not keep the others from being stored. It stays leased, and is sent again.
+                name = type(error).__name__
+                log.error(SENDING_BROKE, outbox_id=ended.claimed.row.id, error=name)  # noqa: TRY400
         return lines
 
     def _end(self, uow: UnitOfWork, ended: _Ended) -> list[_Line]:
@@ -392,7 +482,7 @@ class Dispatcher:
         row, error = ended.claimed.row, ended.error
         if row.partner is None:
             return []
-        state = uow.partners.get(row.partner)
+        state = uow.partners.get(row.partner, to_change=True)
         before = _breaker(state)
         if ended.broken_off:
             after = before.untold(ended.at) if before.state is BreakerState.HALF_OPEN else before
@@ -446,7 +536,16 @@ class Dispatcher:
 
     def lease(self, uow: UnitOfWork, row: OutboxRecord, now: datetime) -> int | None:
         """Claim a row for this process; gives the fence, None if another has it."""
-        return uow.outbox.claim(row.id, self._owner, now, now + LEASE)
+        return self.outbox(uow, now).claim(row.id, self._gateway, now, now + self._lease)
+
+    @property
+    def patience(self) -> timedelta:
+        """After how long without word a probe is taken for lost."""
+        return self._lease
+
+    def outbox(self, uow: UnitOfWork, now: datetime) -> Outbox:
+        """The outbox as this gateway has it."""
+        return uow.outbox.of(Claimant(gateway=self._gateway, alive_since=now - self._lease))
 
     @staticmethod
     def _unavailable(error: Exception) -> None:
@@ -456,6 +555,7 @@ class Dispatcher:
 
     def _done(self, outbox_id: OutboxId, task: asyncio.Task[None]) -> None:
         self._sending.pop(outbox_id)
+        self._fences.pop(outbox_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error(OUTBOX_UNAVAILABLE, outbox_id=outbox_id, error=type(error).__name__)
         self._moved.set()
@@ -475,6 +575,7 @@ class _Round:
     ) -> None:
         self._dispatcher = dispatcher
         self._uow = uow
+        self._outbox = dispatcher.outbox(uow, now)
         self._now = now
         self._under_way = under_way
         self._states = uow.partners.all()
@@ -495,22 +596,22 @@ class _Round:
 
     def answers(self) -> None:
         """Take what belongs on an open connection, whatever is known of its partner's address."""
-        for row in self._uow.outbox.fresh_answers(self._now, CONCURRENCY):
+        for row in self._outbox.fresh_answers(self._now, CONCURRENCY):
             if self._free > 0 and not self._state(row.partner).suspended:
                 self._take(row)
 
     def partners(self, turn: int) -> None:
         """Take what is for each partner, those first that have the fewest on their way."""
-        waited_for = self._uow.outbox.waited_for()
+        waited_for = self._outbox.waited_for()
         shift = turn % max(1, len(waited_for))
         for name in sorted(waited_for[shift:] + waited_for[:shift], key=lambda name: self._busy[name]):
             self._partner(name)
 
     def late(self) -> None:
         """Tell of what is late, and give up what waits for a partner that is down until its lifetime ends."""
-        for row in self._uow.outbox.to_check(self._now):
+        for row in self._outbox.to_check(self._now):
             self._check(row)
-        moment = self._uow.outbox.next_check()
+        moment = self._outbox.next_check()
         if moment is not None:
             self._next.append(max(moment, self._now))
 
@@ -540,7 +641,7 @@ class _Round:
             return
         limit = admission.at_most + self._busy[name]
         taken = 0
-        for row in self._uow.outbox.due(self._now, limit, partner=name, freshest_first=admission.probe):
+        for row in self._outbox.due(self._now, limit, partner=name, freshest_first=admission.probe):
             if taken == admission.at_most:
                 break
             if row.id in self._under_way:
@@ -553,15 +654,17 @@ class _Round:
             self._uow.partners.pace(state.partner, until=turn)
             self._next.append(turn)
         elif taken < admission.at_most:
-            due = self._uow.outbox.next_due(self._now, partner=name)
+            due = self._outbox.next_due(self._now, partner=name)
             if due is not None:
                 self._next.append(due)
 
     def _is_probe(self, state: PartnerStateRecord) -> bool:
-        return self._uow.partners.take_probe(state.partner, now=self._now, until=self._now + LEASE)
+        return self._uow.partners.take_probe(
+            state.partner, now=self._now, until=self._now + self._dispatcher.patience
+        )
 
     def _end_of_backlog(self, state: PartnerStateRecord) -> PartnerStateRecord:
-        if state.backlog_id is None or self._uow.outbox.has_backlog(state.partner, state.backlog_id):
+        if state.backlog_id is None or self._outbox.has_backlog(state.partner, state.backlog_id):
             return state
         self._uow.partners.end_pace(state.partner)
         return replace(state, paced_until=None, backlog_id=None)
@@ -606,17 +709,17 @@ class _Round:
             tell(self._uow, DELIVERY_DELAYED, row, self._now, detail)
             self._tell(APDU_LATE, row, reason, failure)
         again = next_check(created_at=row.created_at, expires_at=row.expires_at, policy=policy, now=self._now)
-        self._uow.outbox.checked(row.id, again)
+        self._outbox.checked(row.id, again)
 
     def _over(self, row: OutboxRecord, state: PartnerStateRecord, reason: str) -> None:
         """Give up a message whose end has come, unless it is still to be tried or an operator holds it up."""
         blocked = state.breaker is not BreakerState.CLOSED and not state.suspended
-        if not (blocked and self._uow.outbox.heads_among([row.id])):
-            self._uow.outbox.checked(row.id, self._now + LOOK_AGAIN)
+        if not (blocked and self._outbox.heads_among([row.id])):
+            self._outbox.checked(row.id, self._now + LOOK_AGAIN)
             return
         reason = f"not delivered within its lifetime; last: {reason}"
-        following = self._uow.outbox.behind(row)
-        if self._uow.outbox.end_waiting(row.id, self._now, reason, Failure.LIFETIME):
+        following = self._outbox.behind(row)
+        if self._outbox.end_waiting(row.id, self._now, reason, Failure.LIFETIME):
             tell(self._uow, NOT_DELIVERED, row, self._now, _given_up(reason, Failure.LIFETIME, following))
             self._tell(APDU_NOT_DELIVERED, row, reason, Failure.LIFETIME)
             self._next.append(self._now)
@@ -700,3 +803,8 @@ def _octets(uow: UnitOfWork, row: OutboxRecord) -> bytes:
     if row.message_id is None:
         raise StoreError(f"outbox row {row.id} is a mail, and this version sends none")
     return uow.messages.raw(row.message_id)
+
+
+def _is_owed_on(uow: UnitOfWork, connection_id: str) -> bool:
+    """Whether something is to be written on a connection that will be: not while nothing is sent at all."""
+    return uow.sending.held() is None and uow.outbox.waits_for(connection_id)

@@ -32,6 +32,7 @@ from sqlalchemy import (
 
 from iso_gateway.failure import Failure
 from iso_gateway.store.keys import inserted_id
+from iso_gateway.store.leases import Claimant, claimed_by, may_be_claimed
 from iso_gateway.store.records import (
     AttemptOutcome,
     AttemptRecord,
@@ -66,6 +67,7 @@ _CAN_BE_SENT = outbox.c.status.in_((OutboxStatus.WAITING, OutboxStatus.SENDING))
 def _is_due(now: str) -> ColumnElement[bool]:
     return and_(
         _IS_HEAD,
+        may_be_claimed(),
         or_(
             and_(outbox.c.status == OutboxStatus.WAITING, outbox.c.next_attempt_at <= bindparam(now)),
             and_(outbox.c.status == OutboxStatus.SENDING, outbox.c.lease_until <= bindparam(now)),
@@ -77,7 +79,9 @@ _INSERT = insert(outbox).returning(outbox.c.id)
 _DUE = select(outbox).where(_is_due("now")).limit(bindparam("at_most"))
 _OLDEST_FIRST = (_DUE_AT, outbox.c.id)
 _FRESHEST_FIRST = (outbox.c.attempts, *_OLDEST_FIRST)
-_NEXT_DUE = select(func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type)).where(_IS_HEAD, _CAN_BE_SENT)
+_NEXT_DUE = select(func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type)).where(
+    _IS_HEAD, _CAN_BE_SENT, may_be_claimed()
+)
 _FRESH_ANSWERS = _DUE.where(outbox.c.connection_id.is_not(None), outbox.c.attempts == 0).order_by(
     *_OLDEST_FIRST
 )
@@ -271,10 +275,19 @@ class Trouble:
 class Outbox:
     """The outbox of one unit of work."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_by", "_connection")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, by: Claimant | None = None) -> None:
         self._connection = connection
+        self._by = by
+
+    def of(self, claimant: Claimant) -> "Outbox":
+        """The same outbox as one of several gateways has it.
+
+        What can be claimed is then only what that gateway may have, and what another is just claiming is
+        passed over. What becomes claimable by another's death is not foreseen by `next_due`.
+        """
+        return Outbox(self._connection, by=claimant)
 
     def add(
         self,
@@ -326,17 +339,20 @@ class Outbox:
             freshest_first: what was tried the fewest times first.
         """
         order = _FRESHEST_FIRST if freshest_first else _OLDEST_FIRST
-        query = _of(_DUE, partner).order_by(*order)
-        return tuple(_record(row) for row in self._connection.execute(query, {"now": now, "at_most": limit}))
+        query = self._unlocked(_of(_DUE, partner).order_by(*order))
+        parameters = {"now": now, "at_most": limit, **claimed_by(self._by, now)}
+        return tuple(_record(row) for row in self._connection.execute(query, parameters))
 
     def fresh_answers(self, now: datetime, limit: int = 100) -> tuple[OutboxRecord, ...]:
         """As `due`: what is to be written on an open connection first, and was not tried yet."""
-        parameters = {"now": now, "at_most": limit}
-        return tuple(_record(row) for row in self._connection.execute(_FRESH_ANSWERS, parameters))
+        parameters = {"now": now, "at_most": limit, **claimed_by(self._by, now)}
+        rows = self._connection.execute(self._unlocked(_FRESH_ANSWERS), parameters)
+        return tuple(_record(row) for row in rows)
 
     def next_due(self, now: datetime, *, partner: str | Everyone | None = EVERYONE) -> datetime | None:
         """When something can be claimed next: `now` if something can be already, None if nothing waits."""
-        earliest: datetime | None = self._connection.execute(_of(_NEXT_DUE, partner)).scalar()
+        parameters = claimed_by(self._by, now)
+        earliest: datetime | None = self._connection.execute(_of(_NEXT_DUE, partner), parameters).scalar()
         return None if earliest is None else max(earliest, now)
 
     def waited_for(self) -> tuple[str | None, ...]:
@@ -376,7 +392,8 @@ class Outbox:
     def to_check(self, now: datetime, limit: int = 100) -> tuple[OutboxRecord, ...]:
         """What waits, and is to be looked at now for being late."""
         parameters = {"now": now, "at_most": limit}
-        return tuple(_record(row) for row in self._connection.execute(_TO_CHECK, parameters))
+        rows = self._connection.execute(self._unlocked(_TO_CHECK), parameters)
+        return tuple(_record(row) for row in rows)
 
     def next_check(self) -> datetime | None:
         """When something is to be looked at next for being late."""
@@ -392,7 +409,13 @@ class Outbox:
 
         An attempt is begun; one that its sender never finished is marked abandoned.
         """
-        parameters = {"outbox_id": outbox_id, "claimed_at": now, "owner": owner, "until": until}
+        parameters = {
+            "outbox_id": outbox_id,
+            "claimed_at": now,
+            "owner": owner,
+            "until": until,
+            **claimed_by(self._by, now),
+        }
         row = self._connection.execute(_CLAIM, parameters).one_or_none()
         if row is None:
             return None
@@ -551,6 +574,10 @@ class Outbox:
             )
             for row in rows
         )
+
+    def _unlocked(self, query: Select[Any]) -> Select[Any]:
+        """Only rows that no other gateway has in hand now, and that none gets until this one is done."""
+        return query if self._by is None else query.with_for_update(skip_locked=True, of=outbox)
 
     def _finish(
         self,

@@ -49,9 +49,10 @@ class PartnerStates:
         """The states that there are, by name; a partner that has none has nothing in its way."""
         return {row.partner: _record(row) for row in self._connection.execute(_ALL)}
 
-    def get(self, partner: str) -> PartnerStateRecord:
-        """The state of one partner."""
-        row = self._connection.execute(_GET, {"name": partner}).one_or_none()
+    def get(self, partner: str, *, to_change: bool = False) -> PartnerStateRecord:
+        """The state of one partner; `to_change` keeps other gateways from changing it meanwhile."""
+        query = _GET.with_for_update() if to_change else _GET
+        row = self._connection.execute(query, {"name": partner}).one_or_none()
         return PartnerStateRecord(partner=partner) if row is None else _record(row)
 
     def suspend(self, partner: str, *, at: datetime, by: str, audit_id: AuditId) -> None:

@@ -12,10 +12,12 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
+from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
 from iso_gateway.store.history import Audit, Events, Inputs
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
+from iso_gateway.store.leases import Leases
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
@@ -33,11 +35,14 @@ class UnitOfWork:
         "_connection",
         "audit",
         "events",
+        "gateways",
         "halves",
         "inputs",
+        "leases",
         "messages",
         "outbox",
         "partners",
+        "sending",
         "transactions",
     )
 
@@ -51,6 +56,9 @@ class UnitOfWork:
         self.outbox = Outbox(connection)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
+        self.gateways = Gateways(connection)
+        self.leases = Leases(connection)
+        self.sending = Sending(connection)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -78,6 +86,11 @@ class Store:
     def engine(self) -> Engine:
         """The engine, for `engine.data_version` and for closing."""
         return self._engine
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several gateways can use it at once: SQLite has one, which holds its state directory."""
+        return self._engine.dialect.name != "sqlite"
 
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy.exc import IntegrityError
 
 from config.settings import RetryPolicy, Settings, Unclear
 from iso_gateway import primitives
@@ -23,6 +25,7 @@ from iso_gateway.store.records import (
     OutboxStatus,
     PartnerStateRecord,
 )
+from iso_gateway.store.unit_of_work import UnitOfWork
 from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
 from tests.support import apdus, gateway
 from tests.support.gateway import AT_SFU, AT_UBC, Desk
@@ -214,9 +217,9 @@ class TestFairness:
         jobs: list[int] = []
         record = Dispatcher._record
 
-        def counting(self: Dispatcher, uow: object, batch: object) -> object:
-            jobs.append(len(batch))  # type: ignore[arg-type] # a sequence, whatever of
-            return record(self, uow, batch)  # type: ignore[arg-type] # as it came
+        def counting(self: Dispatcher, uow: UnitOfWork, **given: Any) -> object:
+            jobs.append(len(given["batch"]))
+            return record(self, uow, **given)
 
         monkeypatch.setattr(Dispatcher, "_record", counting)
         with Desk.open(with_retry(settings, concurrency=30)) as desk:
@@ -232,16 +235,26 @@ class TestFairness:
         assert sum(jobs) == 20
         assert len(jobs) <= 4
 
+    @pytest.mark.parametrize(
+        "error", [ValueError("for J. Doe"), IntegrityError("for J. Doe", None, Exception())]
+    )
     async def test_one_row_that_cannot_be_stored_costs_the_others_nothing(
-        self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
+        self,
+        desk: Desk,
+        wire: Wire,
+        lines: LogLines,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        error: Exception,
     ) -> None:
         end = Dispatcher._end
 
-        def ending(self: Dispatcher, uow: object, ended: object) -> object:
-            if ended.claimed.row.id == 1:  # type: ignore[attr-defined] # it is one of the dispatcher's own
-                raise ValueError("for J. Doe")
-            return end(self, uow, ended)  # type: ignore[arg-type] # as it came
+        def ending(self: Dispatcher, uow: UnitOfWork, ended: Any) -> object:
+            if ended.claimed.row.id == 1:
+                raise error
+            return end(self, uow, ended)
 
+        monkeypatch.setattr(module, "PAUSE", 0.01)
         monkeypatch.setattr(Dispatcher, "_end", ending)
         say(desk, begun(desk, 1), "a")
         say(desk, begun(desk, 2), "b")

@@ -21,9 +21,9 @@ from iso_gateway.daemon import Intake, TcpTransmitter
 from iso_gateway.failure import Failure
 from iso_gateway.outbox import dispatcher as module
 from iso_gateway.outbox.dispatcher import Dispatcher
-from iso_gateway.store.records import AttemptRecord, HalfId, OutboxRecord, OutboxStatus
+from iso_gateway.store.records import AttemptRecord, GatewayId, HalfId, OutboxRecord, OutboxStatus
 from iso_gateway.store.writer import Writer
-from tests.integration.gateway.dispatching import PATIENCE, LogLines
+from tests.integration.gateway.dispatching import LEASE, PATIENCE, LogLines
 from tests.support import apdus, gateway
 from tests.support.gateway import AT_SFU, AT_UBC, Desk
 
@@ -147,7 +147,9 @@ async def delivering(
             desk.site.settings,
             writer,
             TcpTransmitter(desk.site.settings, listeners, sender),
-            owner="one",
+            gateway=GatewayId("one"),
+            lease=LEASE,
+            fenced=False,
             clock=desk.clock,
             chance=lambda: 0.5,
         )
