@@ -317,11 +317,17 @@ class Dispatcher:
 
     def _notice_the_clock(self, uow: UnitOfWork, now: datetime) -> None:
         """Let nothing wait for a moment that a clock set back has moved away: at the start, and later."""
+        known = self._latest is not None
         if self._latest is None or now < self._latest - STEP:
-            uow.partners.no_later_than(now)
+            # At the start nobody knows, and a gateway that starts over and over must not hammer a partner.
+            uow.partners.no_later_than(now, furthest=timedelta(0) if known else self._longest_wait())
             if uow.outbox.no_later_than(now):
                 log.warning(CLOCK_SET_BACK)
         self._latest = now
+
+    def _longest_wait(self) -> timedelta:
+        policies = [self._settings.retry, *(partner.retry for partner in self._settings.partners)]
+        return max(policy.max_delay * (1 + policy.jitter) for policy in policies)
 
     async def _send(self, claimed: _Claimed) -> None:
         row = claimed.row

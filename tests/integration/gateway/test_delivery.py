@@ -189,6 +189,35 @@ class TestBreaker:
         assert module.DELIVERY_DELAYED in kinds(desk)
         assert module.NOT_DELIVERED not in kinds(desk)
 
+    async def test_one_message_that_the_partner_breaks_off_on_does_not_keep_the_others_back(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk, 1), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+            # It has been due again for long when the other is queued.
+            desk.clock.advance(hours=1)
+            say(desk, begun(desk, 2), "b")
+            wire.failing["SFU"] = []
+            dispatcher.wake()
+            await lines.until(module.APDU_DELIVERED)
+            assert said(wire) == ["a", "a", "a", "b"]
+            await lines.until(module.APDU_DELIVERED)
+
+    async def test_a_gateway_that_starts_again_waits_as_the_one_before(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+        opened = state(desk)
+        say(desk, begun(desk, 2), "b")
+        async with dispatching(desk, wire, owner="next"):
+            say(desk, begun(desk, 1, "UBC"), "u")
+            await lines.until(module.APDU_DELIVERED)
+        assert said(wire) == ["a", "a", "a", "u"]
+        assert state(desk) == opened
+
 
 class TestFairness:
     async def test_a_partner_that_never_answers_takes_no_more_than_its_share(
@@ -392,6 +421,25 @@ class TestOperator:
                 await lines.until(module.APDU_DELIVERED)
             assert said(wire) == ["u", "v", "a", "b", "c", "d"]
             assert state(desk) == PartnerStateRecord(partner="SFU")
+
+    async def test_what_an_operator_holds_up_outlives_its_lifetime_though_the_partner_is_down(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+            suspend(desk)
+            desk.clock.advance(days=20)
+            say(desk, begun(desk, 1, "UBC"), "u")
+            dispatcher.wake()
+            await lines.until(module.APDU_DELIVERED)
+            assert [row.status for row in rows(desk)] == [OutboxStatus.WAITING, OutboxStatus.DELIVERED]
+            # Let go, it gets its try.
+            suspend(desk, resume=True)
+            wire.failing["SFU"] = []
+            dispatcher.wake()
+            await lines.until(module.APDU_DELIVERED)
+        assert said(wire)[-1] == "a"
 
     async def test_a_held_message_holds_its_lane_and_no_other(
         self, desk: Desk, wire: Wire, lines: LogLines
