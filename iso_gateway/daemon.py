@@ -169,14 +169,15 @@ class TcpTransmitter:
         self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit = permitted
     ) -> None:
         """See `outbox.dispatcher.Transmitter`."""
+        # Asked for twice: here, so that no connection is made in vain, and again once it stands.
         await permit()
         try:
             if connection_id is not None and self._listeners.is_live(connection_id):
-                await self._listeners.write(connection_id, octets)
+                await self._listeners.write(connection_id, octets, permit=permit)
             elif connection_id is not None and self._sender.is_live(connection_id):
-                await self._sender.write(connection_id, octets)
+                await self._sender.write(connection_id, octets, permit=permit)
             else:
-                await self._send(octets, partner)
+                await self._send(octets, partner, permit)
         except DeliveryFailed as error:
             raise DeliveryError(
                 error.reason,
@@ -185,7 +186,7 @@ class TcpTransmitter:
                 ambiguous=error.ambiguous,
             ) from error
 
-    async def _send(self, octets: bytes, name: str | None) -> None:
+    async def _send(self, octets: bytes, name: str | None, permit: Permit) -> None:
         if name is None:
             raise DeliveryError(
                 "the connection to answer on is closed, and its sender is unknown",
@@ -209,6 +210,7 @@ class TcpTransmitter:
             connect_timeout=partner.retry.connect_timeout,
             send_timeout=partner.retry.send_timeout,
             partner=name,
+            permit=permit,
         )
         is_receipt_due = partner.transport.mode is ListenerMode.ONE_WAY and not delivery.kept
         if is_receipt_due and not delivery.closed_by_peer:
