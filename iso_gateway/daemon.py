@@ -2,8 +2,9 @@
 
 Theory of operation. Listeners hand every element to `Intake`, which returns only when it is stored (its own
 commit, its own fsync) and then classified (a second commit); only then does the adapter read on or close in
-good order. Answers and everything else that is sent stand in the outbox, from which the dispatcher sends. A
-task watches for commits of other processes, so that what the command queues goes out soon after.
+good order. Answers and everything else that is sent stand in the outbox, from which the dispatcher sends. The
+timekeeper has done what comes due by itself. A task watches for commits of other processes, so that what the
+command queues goes out soon after.
 """
 
 import asyncio
@@ -39,6 +40,7 @@ from iso_gateway.store.records import GatewayId, MessageId, Side, Transport
 from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.watching import watch
 from iso_gateway.store.writer import Writer
+from iso_gateway.timekeeping import Timekeeper
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -96,6 +98,7 @@ class Intake:
         self._connections = connections
         self._in_hand: set[MessageId] = set()
         self.dispatcher: Dispatcher | None = None
+        self.timekeeper: Timekeeper | None = None
 
     async def element(self, octets: bytes, envelope: Envelope) -> None:
         """Store an element durably, then classify it. Raises StoreError when it could not be stored."""
@@ -155,6 +158,8 @@ class Intake:
     def _wake(self) -> None:
         if self.dispatcher is not None:
             self.dispatcher.wake()
+        if self.timekeeper is not None:
+            self.timekeeper.wake()
 
 
 class TcpTransmitter:
@@ -289,6 +294,8 @@ class Daemon:
             chance=random.random,
         )
         intake.dispatcher = dispatcher
+        timekeeper = Timekeeper(site.gateway, site.store, writer, clock=site.clock, acted=dispatcher.wake)
+        intake.timekeeper = timekeeper
         membership = Membership(
             writer,
             gateway=gateway,
@@ -303,6 +310,10 @@ class Daemon:
             log.warning(CERTIFICATE_EXPIRES, file=str(one.file), expires=one.at.isoformat())
         await listeners.start(self._sockets)
 
+        def noticed() -> None:
+            dispatcher.wake()
+            timekeeper.wake()
+
         async def beaten() -> None:
             await recovery.run()
             # Another gateway may have died: what only it could send is for all now.
@@ -310,7 +321,8 @@ class Daemon:
 
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
-            watching = tasks.create_task(watch(site.store.engine, dispatcher.wake), name="watch")
+            keeping_time = tasks.create_task(timekeeper.run(), name="timekeeper")
+            watching = tasks.create_task(watch(site.store.engine, noticed), name="watch")
             beating = tasks.create_task(
                 self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
             )
@@ -325,6 +337,8 @@ class Daemon:
             await self._stop.wait()
             log.info(STOPPING)
             watching.cancel()
+            timekeeper.stop()
+            await keeping_time
             await listeners.stop(GRACE)
             dispatcher.stop()
             await sending
