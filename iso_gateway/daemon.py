@@ -174,14 +174,15 @@ class TcpTransmitter:
         self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit = permitted
     ) -> None:
         """See `outbox.dispatcher.Transmitter`."""
+        # Asked for twice: here, so that no connection is made in vain, and again once it stands.
         await permit()
         try:
             if connection_id is not None and self._listeners.is_live(connection_id):
-                await self._listeners.write(connection_id, octets)
+                await self._listeners.write(connection_id, octets, permit=permit)
             elif connection_id is not None and self._sender.is_live(connection_id):
-                await self._sender.write(connection_id, octets)
+                await self._sender.write(connection_id, octets, permit=permit)
             else:
-                await self._send(octets, partner)
+                await self._send(octets, partner, permit)
         except DeliveryFailed as error:
             raise DeliveryError(
                 error.reason,
@@ -190,7 +191,7 @@ class TcpTransmitter:
                 ambiguous=error.ambiguous,
             ) from error
 
-    async def _send(self, octets: bytes, name: str | None) -> None:
+    async def _send(self, octets: bytes, name: str | None, permit: Permit) -> None:
         if name is None:
             raise DeliveryError(
                 "the connection to answer on is closed, and its sender is unknown",
@@ -214,6 +215,7 @@ class TcpTransmitter:
             connect_timeout=partner.retry.connect_timeout,
             send_timeout=partner.retry.send_timeout,
             partner=name,
+            permit=permit,
         )
         is_receipt_due = partner.transport.mode is ListenerMode.ONE_WAY and not delivery.kept
         if is_receipt_due and not delivery.closed_by_peer:
@@ -308,6 +310,10 @@ class Daemon:
             log.warning(CERTIFICATE_EXPIRES, file=str(one.file), expires=one.at.isoformat())
         await listeners.start(self._sockets)
 
+        def noticed() -> None:
+            dispatcher.wake()
+            timekeeper.wake()
+
         async def beaten() -> None:
             await recovery.run()
             # Another gateway may have died: what only it could send is for all now.
@@ -316,9 +322,7 @@ class Daemon:
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             keeping_time = tasks.create_task(timekeeper.run(), name="timekeeper")
-            watching = tasks.create_task(
-                watch(site.store.engine, dispatcher.wake, timekeeper.wake), name="watch"
-            )
+            watching = tasks.create_task(watch(site.store.engine, noticed), name="watch")
             beating = tasks.create_task(
                 self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
             )

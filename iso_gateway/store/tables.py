@@ -437,6 +437,8 @@ site_state = Table(
 CHANNEL = "iso_gateway"
 #: Which changes it tells of: table, trigger and the rows concerned.
 ANNOUNCED = (
+    ("deadlines", "AFTER INSERT OR UPDATE ON deadlines FOR EACH STATEMENT"),
+    ("held", "AFTER INSERT OR UPDATE ON held FOR EACH STATEMENT"),
     ("outbox", "AFTER INSERT OR UPDATE ON outbox FOR EACH ROW WHEN (NEW.status = 'waiting')"),
     ("partner_states", "AFTER INSERT OR UPDATE ON partner_states FOR EACH STATEMENT"),
     ("site_state", "AFTER INSERT OR UPDATE OR DELETE ON site_state FOR EACH STATEMENT"),

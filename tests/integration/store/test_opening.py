@@ -1,6 +1,5 @@
 """Opening a store: URLs, master keys, migrations."""
 
-import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -32,8 +31,6 @@ _CONSTRAINTS = {
         " WHERE pronamespace = 'public'::regnamespace"
     ),
 }
-#: Where one part of a table's definition ends and the next begins.
-_PARTS = re.compile(r"\n|, (?=[a-z_]+ [A-Z])")
 
 
 def objects(engine: Engine) -> dict[tuple[str, str], str]:
