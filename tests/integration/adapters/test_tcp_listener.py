@@ -553,7 +553,7 @@ class TestStarting:
         given = socket.create_server(("127.0.0.1", 0))
         address = given.getsockname()
         tcp = TcpListeners((replace(ONE_WAY, host="192.0.2.1", port=1611),), LIMITS, receiver, ids())
-        await tcp.start({"one-way": given})
+        await tcp.start({"one-way": [given]})
         assert tcp.addresses == {"one-way": address}
         assert await send(tcp, APDU) == b""
         await tcp.stop(LONG)
@@ -563,7 +563,7 @@ class TestStarting:
         given = socket.create_server(("127.0.0.1", 0))
         tcp = TcpListeners((ONE_WAY,), LIMITS, Recorder(), ids())
         with pytest.raises(ListenError, match=r"listener 'iso-ill'.*no listener has this name"):
-            await tcp.start({"iso-ill": given})
+            await tcp.start({"iso-ill": [given]})
         assert given.fileno() == -1
 
 
