@@ -29,8 +29,7 @@ _FOR_A_SERVICE: Final = (
     ('mode = "two-way"\nhost = "127.0.0.1"\nport = 4990', 'mode = "two-way"\nhost = "0.0.0.0"\nport = 499'),
     (
         "In production the port is 499; a port below 1024 needs a privilege,\n# so here it is 4990.",
-        "systemd opens both ports (iso-gateway.socket)\n"
-        "# and hands them over; `host` then counts for nothing, and the ports have to be those of the socket unit.",
+        "systemd opens both ports (iso-gateway.socket);\n# `host` counts for nothing then.",
     ),
     ('format = "console"', 'format = "json"'),
 )
