@@ -6,7 +6,8 @@ configuration=/etc/iso-gateway
 state=/var/lib/iso-gateway
 environment=/opt/iso-gateway
 
-systemd-sysusers "$(dirname "$0")/iso-gateway.sysusers"
+# Asked for by its whole path; else it is looked for among those of the system.
+systemd-sysusers "$(cd "$(dirname "$0")" && pwd)/iso-gateway.sysusers"
 install -d -o root -g iso-gateway -m 0750 "$configuration"
 install -d -o iso-gateway -g iso-gateway -m 0700 "$state"
 if ! [ -e "$configuration/gateway.toml" ]; then
