@@ -58,8 +58,8 @@ def write(directory: Path, *, service: bool = False) -> tuple[Path, ...]:
         raise ConfigErrors(findings.errors)
     for file, content in files.items():
         try:
-            (directory / PARTNERS).mkdir(parents=True, exist_ok=True)
             file.parent.mkdir(parents=True, exist_ok=True)
+            (directory / PARTNERS).mkdir(exist_ok=True)
             with file.open("xb") as stream:
                 stream.write(content)
         except OSError as error:

@@ -394,7 +394,7 @@ class Daemon:
         log.info(
             READY,
             gateway=gateway,
-            listeners={name: f"{host}:{port}" for name, (host, port) in addresses.items()},
+            listeners={name: written(*address) for name, address in addresses.items()},
             partners=len(self._settings.partners),
         )
         if ready is not None:

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from tests.support.service_manager import ServiceManager, service_manager
 __all__ = ["postgresql_cluster"]
 
 REQUEST: Final = ill_request()
+UNIT: Final = Path(__file__).parents[2] / "config" / "systemd" / "iso-gateway.service"
 
 #: How long the service manager waits for a sign of life, in microseconds; one comes three times as often.
 WATCHED: Final = "WATCHDOG_USEC=600000"
@@ -246,3 +248,50 @@ def test_the_master_key_is_read_from_the_credential(tmp_path: Path) -> None:
     assert b"master.key' is missing" in refused.output
     with installation.running(tracer=["env", f"CREDENTIALS_DIRECTORY={credentials}"]) as gateway:
         assert isinstance(decode(gateway.exchange(TWO_WAY, status_query(REQUEST))), StatusOrErrorReport)
+
+
+def allowed_system_calls() -> set[str]:
+    """What the unit's filter lets through on this architecture, as systemd-analyze has the groups."""
+    analyze = require(shutil.which("systemd-analyze"), "systemd-analyze", "apt-get install systemd")
+    listing = subprocess.run([analyze, "syscall-filter"], capture_output=True, text=True, check=True).stdout
+    groups: dict[str, list[str]] = {}
+    for line in listing.splitlines():
+        if line.startswith("@"):
+            groups[line] = []
+        elif groups and line.startswith("    ") and "#" not in line:
+            groups[list(groups)[-1]].append(line.strip())
+
+    def calls(group: str) -> set[str]:
+        members = groups[group]
+        return set().union(*(calls(one) if one.startswith("@") else {one} for one in members))
+
+    allowed: set[str] = set()
+    for line in UNIT.read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition("=")
+        if name == "SystemCallFilter":
+            named = set().union(*(calls(group) for group in value.removeprefix("~").split()))
+            allowed = allowed - named if value.startswith("~") else allowed | named
+    return allowed
+
+
+def test_its_sandbox_lets_through_every_system_call_that_it_makes(tmp_path: Path) -> None:
+    strace = require(shutil.which("strace"), "strace", "apt-get install strace")
+    allowed = allowed_system_calls()
+    assert {"fdatasync", "accept4", "sendto"} <= allowed
+    assert not {"chown", "setpriority", "ptrace", "mount"} & allowed
+    if os.geteuid() == 0:
+        # SQLite gives its files to the owner of the database, and only root can have to.
+        allowed.add("fchown")
+    calls = tmp_path / "calls"
+    # Only what is not allowed is traced: so it is fast, and whatever is written down is a mistake. A `?` has
+    # strace pass over names that this architecture does not have.
+    trace = "trace=!" + ",".join(f"?{name}" for name in sorted(allowed))
+    tracer = [strace, "-f", "--seccomp-bpf", "-qq", "-e", "signal=none", "-e", trace, "-o", str(calls)]
+    installation = Installation(tmp_path / "site")
+    with installation.running(tracer=tracer) as gateway:
+        assert isinstance(decode(gateway.exchange(TWO_WAY, REQUEST)), StatusOrErrorReport)
+        gateway.exchange(ONE_WAY, status_query(REQUEST))
+        gateway.await_line("apdu.deferred")
+        gateway.tell(signal.SIGHUP)
+        gateway.await_line("settings.reloaded")
+    assert calls.read_text(encoding="utf-8") == ""

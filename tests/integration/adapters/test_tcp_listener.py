@@ -359,6 +359,19 @@ class TestCaps:
             assert await send(tcp, APDU) == b""
         assert receiver.elements == [APDU]
 
+    async def test_other_limits_hold_from_the_next_connection_on(self) -> None:
+        receiver = Recorder()
+        async with listening(receiver, ONE_WAY, limits=replace(LIMITS, max_connections=1)) as tcp:
+            _, first = await connect(tcp)
+            await until(lambda: tcp.connections == 1)
+            tcp.follow(replace(LIMITS, max_connections=2))
+            _, second = await connect(tcp)
+            await until(lambda: tcp.connections == 2)
+            with pytest.raises(ConnectionResetError):
+                await send(tcp, APDU)
+            for writer in (first, second):
+                writer.close()
+
     async def test_one_address_cannot_take_all_connections(self) -> None:
         receiver = Recorder()
         limits = replace(LIMITS, max_connections_per_address=2)

@@ -12,16 +12,18 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from config import loading
-from config.settings import Limits, Settings
+from adapters.tcp_connections import TcpConnections
+from config import loading, starter
+from config.loading import load
+from config.settings import Limits, Settings, TcpTransport
 from iso_gateway import reloading
-from iso_gateway.daemon import Daemon
+from iso_gateway.daemon import Daemon, KnownConnections
 from iso_gateway.errors import UnavailableError
 from iso_gateway.service_manager import ServiceManager
 from iso_gateway.site import Site
 from iso_gateway.store.writer import Writer
 from iso_gateway.watchdog import REFUSED, watch_over
-from tests.integration.gateway.conftest import settings_in
+from tests.support.gateway import settings_in
 from tests.support.service_manager import ServiceManager as Hearing
 from tests.support.service_manager import service_manager
 
@@ -69,11 +71,11 @@ async def test_nobody_goes_on_with_the_old_settings(
     new = replace(old, limits=Limits(max_depth=8), partners=old.partners[:1])
     read: list[Path] = []
 
-    def load(path: Path) -> Settings:
+    def read_anew(path: Path) -> Settings:
         read.append(path)
         return new
 
-    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(loading, "load", read_anew)
     daemon = Daemon(old, manager=ServiceManager(notify=hearing.address))
     task = asyncio.create_task(daemon.run())
     await told(hearing, "READY=1")
@@ -88,6 +90,28 @@ async def test_nobody_goes_on_with_the_old_settings(
     daemon.stop()
     await task
     assert read == [old.source]
+
+
+@pytest.mark.parametrize(
+    ("change", "disowned"),
+    [
+        ({}, set()),
+        ({"days_to_respond": 9}, set()),
+        ({"allowed_sources": ()}, {"YAZ"}),
+        ({"transport": TcpTransport(host="192.0.2.1", port=1611)}, {"YAZ"}),
+        ({"name": "ZAY"}, {"YAZ"}),
+    ],
+)
+def test_a_partner_that_is_met_elsewhere_has_no_connection_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], disowned: set[str]
+) -> None:
+    held = load(starter.write(tmp_path)[0])
+    partners = tuple(replace(one, **change) if one.name == "YAZ" else one for one in held.partners)
+    connections = TcpConnections()
+    told: set[str] = set()
+    monkeypatch.setattr(connections, "disown", told.add)
+    KnownConnections(held, connections).follow(replace(held, partners=partners))
+    assert told == disowned
 
 
 async def test_whatever_reading_does_the_gateway_goes_on(

@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -46,6 +46,7 @@ def test_what_is_followed_is_taken_and_nothing_waits() -> None:
     ],
 )
 def test_what_waits_keeps_its_value_and_is_named(name: str, value: object) -> None:
-    settings, waiting = merged(HELD, replace(HELD, limits=Limits(max_depth=8), **{name: value}))
+    changes: dict[str, Any] = {name: value}
+    settings, waiting = merged(HELD, replace(HELD, limits=Limits(max_depth=8), **changes))
     assert waiting == (name,)
     assert settings == replace(HELD, limits=Limits(max_depth=8))
