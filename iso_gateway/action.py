@@ -122,6 +122,35 @@ def repeat(settings: Settings, uow: UnitOfWork, half_id: HalfId, *, actor: str, 
     )
 
 
+def repeat_message(
+    settings: Settings,
+    uow: UnitOfWork,
+    half_id: HalfId,
+    message_id: MessageId,
+    *,
+    actor: str,
+    at: datetime,
+) -> Acted:
+    """Send the service of ours that one message carried once more, marked as a repeat.
+
+    Raises:
+        NotFoundError: the half's partner or local symbol is no longer configured.
+        StoreError: there is no such half, or what it says has been disposed of.
+        PrimitiveRefusedError: the message carried no service of ours, or the machine does not let it repeat.
+    """
+    ends = ends_of(settings, uow, half_id)
+    for record in uow.inputs.of(half_id):
+        onward = (record.payload or {}).get(ONWARD)
+        if record.kind is InputKind.APDU or message_id not in (record.message_id, onward):
+            continue
+        repeated = _repetition(settings, uow, ends, record, actor=actor, at=at)
+        if repeated is None:
+            said = Service(record.service).phrase
+            raise PrimitiveRefusedError(f"{said} cannot be repeated in {ends.half.state}")
+        return repeated
+    raise PrimitiveRefusedError(f"message {message_id} carried no service of request {half_id}")
+
+
 def possible(state: HalfState, partner: Partner) -> tuple[Service, ...]:
     """The services that the local user may ask for now, as far as the partner's software can take them.
 

@@ -198,6 +198,9 @@ class Reception:
         message: the message.
         at: now, aware.
         held: for a message that is tried again, how it was held until now.
+        replayed: whether an operator has it classified afresh, long after it came. Then it is decided now,
+            nobody is told that it is refused, and nothing is written on the connection that it came by: its
+            sender has been told, or has given up waiting.
     """
 
     def __init__(
@@ -208,15 +211,19 @@ class Reception:
         at: datetime,
         *,
         held: HeldRecord | None = None,
+        replayed: bool = False,
     ) -> None:
         self._settings = settings
         self._uow = uow
         self._message = message
         self._at = at
         self._held = held
+        self._replayed = replayed
         self._octets = uow.messages.raw(message.id)
         self._limits = reading.limits_for(settings, None)
-        self._addressing = Addressing(settings, message.peer_address)
+        self._addressing = Addressing(
+            settings, message.peer_address, vouched_for=message.transport is Transport.LOCAL
+        )
         self._handed_on = False
 
     def process(self) -> Processed:
@@ -442,7 +449,7 @@ class Reception:
             and isinstance(case.apdu, ILLRequest)
             and partner.acknowledge is Acknowledge.STATUS_REPORT
             # Whoever sends one-way does not wait for it.
-            and self._message.transport is Transport.TCP_TWO_WAY
+            and self._is_waited_for
         ):
             answer = self._status_report(case, half, outcome.state.state)
         return self._conclude(
@@ -467,6 +474,8 @@ class Reception:
 
     def _until(self, case: _Case) -> datetime | None:
         """Until when to hold what comes too early; None where it is to be decided now."""
+        if self._replayed:
+            return None
         if self._held is not None:
             return self._held.until if self._at < self._held.until else None
         wait = case.parties.partner.hold_early
@@ -694,6 +703,8 @@ class Reception:
         information: AdditionalUserErrorReportInfo | None = None,
     ) -> MessageId | None:
         """An error report to the sender; None where none can be sent: a stranger on a one-way connection."""
+        if self._replayed:
+            return None
         if header.apdu_type is StatusOrErrorReport:
             # Never a report in answer to a report (protocol.md 2.3, inferred: a loop guard).
             return None
@@ -735,10 +746,15 @@ class Reception:
 
     def _destination(self, partner: Partner | None) -> Destination:
         # A request that was handed on came from another library than the one that is answered.
-        on_connection = self._message.transport is Transport.TCP_TWO_WAY and not self._handed_on
+        on_connection = self._is_waited_for and not self._handed_on
         return Destination(
             partner=partner, connection_id=self._message.connection_id if on_connection else None
         )
+
+    @property
+    def _is_waited_for(self) -> bool:
+        """Whether its sender waits for an answer on the connection that it came by."""
+        return self._message.transport is Transport.TCP_TWO_WAY and not self._replayed
 
     # -- exact duplicates and repeats (protocol.md 2.2)
 
@@ -749,7 +765,7 @@ class Reception:
         start, and its sender may have sent it again meanwhile.
         """
         others = self._uow.messages.find_exact(
-            self._octets, partner=partner.name, verdicts=(*_EFFECTIVE, Verdict.HELD.value)
+            self._octets, partner=partner.name, verdicts=(*EFFECTIVE, Verdict.HELD.value)
         )
         return next((one for one in reversed(others) if self._counts(one)), None)
 
@@ -758,7 +774,7 @@ class Reception:
         if message_id == self._message.id:
             return False
         known = self._uow.messages.processings(message_id)
-        return any(one.verdict in _EFFECTIVE for one in known) or self._uow.held.get(message_id) is not None
+        return any(one.verdict in EFFECTIVE for one in known) or self._uow.held.get(message_id) is not None
 
     def _duplicate(self, earlier: MessageId, header: Header, partner: Partner) -> Processed:
         """Change nothing; on a two-way connection write the stored answer again."""
@@ -835,7 +851,7 @@ class Reception:
             if record.service == service
             and record.kind is InputKind.APDU
             and record.message_id is not None
-            and record.verdict in _EFFECTIVE
+            and record.verdict in EFFECTIVE
         ]
         for message_id in earlier:
             original = stored_apdu(self._uow, message_id)
@@ -859,7 +875,7 @@ class Reception:
         )
 
 
-_EFFECTIVE = frozenset({Verdict.APPLIED.value, Verdict.REPEATED.value})
+EFFECTIVE: Final = frozenset({Verdict.APPLIED.value, Verdict.REPEATED.value})
 """The verdicts under which a message had its effect, so that the same octets again are a duplicate. What was
 refused is classified afresh: it may be allowed by now."""
 

@@ -120,6 +120,26 @@ class Gateway:
         self._after(uow, processed)
         return processed
 
+    def classify_again(self, uow: UnitOfWork, message_id: MessageId) -> Processed:
+        """Classify a message afresh that was classified before and had no effect: see `replay`.
+
+        Its sender is told nothing. What was held for want of it is tried again.
+
+        Raises:
+            StoreError: there is no such message, or it cannot be opened.
+        """
+        message = uow.messages.get(message_id)
+        processed = Reception(self._settings, uow, message, self._clock(), replayed=True).process()
+        self._after(uow, processed)
+        return processed
+
+    def repeat_message(self, uow: UnitOfWork, half_id: HalfId, message_id: MessageId, *, actor: str) -> Acted:
+        """Send one service of ours once more, marked as a repeat; see `action.repeat_message`."""
+        return self._requested(
+            uow,
+            action.repeat_message(self._settings, uow, half_id, message_id, actor=actor, at=self._clock()),
+        )
+
     def act(self, uow: UnitOfWork, half_id: HalfId, primitive: primitives.Primitive, *, actor: str) -> Acted:
         """Perform a service for the local user; see `action.perform`."""
         return self._requested(

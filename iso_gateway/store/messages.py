@@ -254,32 +254,36 @@ class Messages:
         `before_id` continues a list after its last message; `partner` and `transaction_id` keep to messages
         that were ever classified as theirs.
         """
-        query = _listing().order_by(messages.c.id.desc()).limit(limit)
+        query = listing_query().order_by(messages.c.id.desc()).limit(limit)
         if before_id is not None:
             query = query.where(messages.c.id < before_id)
         if partner is not None or transaction_id is not None:
             query = query.where(messages.c.id.in_(_classified_as(partner, transaction_id, before_id, limit)))
-        return tuple(
-            MessageListing(message=_message(row), processing=_latest(row))
-            for row in self._connection.execute(query)
-        )
+        return tuple(listing_of(row) for row in self._connection.execute(query))
 
     def _data_key(self, message_id: MessageId, wrapping: HeldKey, wrapped: bytes) -> bytes:
         return self._vault.open(wrapping.secret, wrapped, context=_place(message_id, wrapping.id))
 
 
-_last = processings.alias("last")
-_LAST_COLUMNS = tuple(column.label(f"last_{column.name}") for column in _last.c)
+#: The latest classification of each message, in `listing_query`.
+LATEST = processings.alias("last")
+_LAST_COLUMNS = tuple(column.label(f"last_{column.name}") for column in LATEST.c)
 
 
-def _listing() -> Select[*tuple[object, ...]]:
+def listing_query() -> Select[*tuple[object, ...]]:
+    """Every message with its latest classification."""
     newest = (
         select(func.max(processings.c.id))
         .where(processings.c.message_id == messages.c.id)
         .correlate(messages)
         .scalar_subquery()
     )
-    return select(*_COLUMNS, *_LAST_COLUMNS).outerjoin_from(messages, _last, _last.c.id == newest)
+    return select(*_COLUMNS, *_LAST_COLUMNS).outerjoin_from(messages, LATEST, LATEST.c.id == newest)
+
+
+def listing_of(row: Row[*tuple[object, ...]]) -> MessageListing:
+    """A row of `listing_query` as a record."""
+    return MessageListing(message=_message(row), processing=_latest(row))
 
 
 def _classified_as(
@@ -327,5 +331,5 @@ def processing(row: Row[*tuple[object, ...]]) -> ProcessingRecord:
 
 
 def _latest(row: Row[*tuple[object, ...]]) -> ProcessingRecord | None:
-    fields = {column.name: getattr(row, f"last_{column.name}") for column in _last.c}
+    fields = {column.name: getattr(row, f"last_{column.name}") for column in LATEST.c}
     return None if fields["id"] is None else ProcessingRecord(**fields)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from iso_gateway.store.checking import Checks
 from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
 from iso_gateway.store.halves import Halves
 from iso_gateway.store.history import Audit, Events, Inputs
@@ -18,6 +19,7 @@ from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
+from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
 from iso_gateway.store.waiting import Deadlines, Held
 
@@ -32,6 +34,7 @@ class UnitOfWork:
     __slots__ = (
         "_connection",
         "audit",
+        "checks",
         "deadlines",
         "events",
         "halves",
@@ -39,6 +42,7 @@ class UnitOfWork:
         "inputs",
         "messages",
         "outbox",
+        "search",
         "transactions",
     )
 
@@ -53,6 +57,8 @@ class UnitOfWork:
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
         self.audit = Audit(connection, vault)
+        self.search = Search(connection, vault)
+        self.checks = Checks(connection, vault)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
