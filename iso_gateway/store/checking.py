@@ -20,11 +20,6 @@ from iso_gateway.store.transactions import summary_place
 
 _MESSAGES = select(messages.c.id, messages.c.direction, messages.c.size, messages.c.digest)
 _HAS_OUTBOX_ROW = exists().where(outbox.c.message_id == messages.c.id)
-_UNSENT = (
-    select(messages.c.id)
-    .where(messages.c.direction == Direction.SENT, ~_HAS_OUTBOX_ROW)
-    .order_by(messages.c.id)
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +73,18 @@ class Checks:
                 wrong.append((identifier, "its octets are not those of which the digest was taken"))
         return _checked([row.id for row in rows], wrong)
 
-    def unsent(self) -> tuple[MessageId, ...]:
-        """Messages that were made and never put into the outbox."""
-        return tuple(MessageId(row.id) for row in self._connection.execute(_UNSENT))
+    def without_outbox_row(self, after: int, limit: int) -> Checked:
+        """Whether each message that was made was put into the outbox."""
+        query = select(messages.c.id, _HAS_OUTBOX_ROW.label("queued")).where(
+            messages.c.direction == Direction.SENT, messages.c.id > after
+        )
+        rows = self._page(query.order_by(messages.c.id), limit)
+        wrong = [
+            (MessageId(row.id), "it was made to be sent, and never put into the outbox")
+            for row in rows
+            if not row.queued
+        ]
+        return _checked([row.id for row in rows], wrong)
 
     def transactions(self, after: int, limit: int) -> Checked:
         """Whether summaries open."""
