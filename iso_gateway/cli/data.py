@@ -18,8 +18,18 @@ from config.symbols import Symbol
 from iso_gateway.action import Acted
 from iso_gateway.cli.privacy import CLIENT_ID, names_patron, without_patron
 from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, RequestRecord, Step
+from iso_gateway.replay.rebuilding import Rebuild
+from iso_gateway.replay.replaying import Replayed
 from iso_gateway.requesting import PATRON_CONTACT
-from iso_gateway.store.records import EventRecord, HalfListing, MessageRecord, OutboxRecord, ProcessingRecord
+from iso_gateway.store.records import (
+    AuditRecord,
+    EventRecord,
+    HalfListing,
+    InputRecord,
+    MessageRecord,
+    OutboxRecord,
+    ProcessingRecord,
+)
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -79,6 +89,8 @@ def message(
     contents: Contents,
     *,
     with_patron_data: bool,
+    moves: tuple[InputRecord, ...] = (),
+    operations: tuple[AuditRecord, ...] = (),
 ) -> dict[str, Json]:
     """One message with everything that is known of it."""
     latest = processings[-1] if processings else None
@@ -92,6 +104,8 @@ def message(
         "side": record.side.value,
         "received_as": record.received_as,
         "processings": [_processing(one) for one in processings],
+        "moves": [move(one) for one in moves],
+        "operations": [operation(one) for one in operations],
         "outbox": [delivery(one) for one in deliveries],
         **contents_of(contents, with_patron_data=with_patron_data),
     }
@@ -231,6 +245,62 @@ def acted(result: Acted) -> dict[str, Json]:
         "type": result.apdu.asn1_name,
         "partner": result.partner,
         "state": result.state.value,
+    }
+
+
+def replayed(one: Replayed) -> dict[str, Json]:
+    """What came of replaying a message, or would come of it."""
+    return {
+        "message_id": one.message_id,
+        "direction": one.direction.value,
+        "result": one.result.value,
+        "reason": one.reason,
+        "before": one.before,
+        "after": one.after,
+        "late": one.late,
+        "partner": one.partner,
+        "request_id": one.half_id,
+        "state": one.state,
+        "sends": one.sends,
+    }
+
+
+def move(record: InputRecord) -> dict[str, Json]:
+    """What a message did to a request."""
+    return {
+        "request_id": record.half_id,
+        "number": record.sequence,
+        "service": record.service,
+        "repeat": record.repeat,
+        "verdict": record.verdict,
+        "provenance": record.provenance,
+        "state_before": record.state_before,
+        "state_after": record.state_after,
+        "flags_before": plain(record.flags_before),
+        "flags_after": plain(record.flags_after),
+    }
+
+
+def operation(record: AuditRecord) -> dict[str, Json]:
+    """What an operator did."""
+    return {
+        "at": plain(record.at),
+        "actor": record.actor,
+        "action": record.action,
+        "reason": record.reason,
+        "disposed": record.disposed,
+    }
+
+
+def rebuild(found: Rebuild, *, applied: bool) -> dict[str, Json]:
+    """A request as it is, and as it follows from its inputs."""
+    return {
+        "request_id": found.half.id,
+        "applied": applied,
+        "state": found.state,
+        "differences": plain(found.differences),
+        "history": plain(found.history),
+        "unsent": plain(found.unsent),
     }
 
 

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigErrors
-from iso_gateway.cli import apdu, events, messages, partners, requests, waiting
+from iso_gateway.cli import apdu, events, messages, partners, replaying, requests, verifying, waiting
 from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
 from iso_gateway.errors import GatewayError
 
@@ -156,6 +156,16 @@ _NOUNS: Final = {
 }
 
 app.command(name="events")(events.events)
+app.command(name="replay")(replaying.replay)
+
+database = typer.Typer(no_args_is_help=True, help="The database as a whole.")
+database.command(name="verify")(verifying.verify)
+app.add_typer(database, name="db")
+
+
+@database.callback()
+def group() -> None:
+    """The database as a whole."""
 
 
 def run() -> None:

@@ -257,6 +257,7 @@ class _Replaying:
         message = self._uow.messages.get(message_id)
         processings = self._uow.messages.processings(message_id)
         before = processings[-1] if processings else None
+        half_id = None if before is None else before.half_id
         known = Replayed(
             message_id=message_id,
             direction=message.direction,
@@ -265,7 +266,8 @@ class _Replaying:
             before=None if before is None else before.verdict,
             after=None if before is None else before.verdict,
             partner=None if before is None else before.partner,
-            half_id=None if before is None else before.half_id,
+            half_id=half_id,
+            state=None if half_id is None else self._uow.halves.get(half_id).state,
         )
         replayed = known
         try:
@@ -347,11 +349,9 @@ class _Replaying:
         if again and not order.again:
             return replace(known, reason=again[-1].reason)
         half_id = known.half_id
-        if half_id is not None:
-            known = replace(known, state=self._uow.halves.get(half_id).state)
-            if self._uow.inputs.of_message(known.message_id):
-                arrived = any(row.status is OutboxStatus.DELIVERED for row in rows)
-                return self._repeated(known, processings, half_id, order, arrived=arrived)
+        if half_id is not None and self._uow.inputs.of_message(known.message_id):
+            arrived = any(row.status is OutboxStatus.DELIVERED for row in rows)
+            return self._repeated(known, processings, half_id, order, arrived=arrived)
         return self._identical(known, processings, order)
 
     def _repeated(

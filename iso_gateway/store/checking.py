@@ -13,7 +13,7 @@ from iso_gateway.errors import StoreError
 from iso_gateway.store.history import audit_place, event_place
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.keys import Vault
-from iso_gateway.store.messages import Messages
+from iso_gateway.store.messages import RAW_DIGEST, Messages
 from iso_gateway.store.records import Direction, KeyId, MessageId
 from iso_gateway.store.tables import audit, events, inputs, messages, outbox, processings, transactions
 from iso_gateway.store.transactions import summary_place
@@ -69,7 +69,7 @@ class Checks:
             except StoreError as error:
                 wrong.append((identifier, str(error)))
                 continue
-            if len(octets) != row.size or self._vault.digest(octets, context="messages.digest") != row.digest:
+            if len(octets) != row.size or self._vault.digest(octets, context=RAW_DIGEST) != row.digest:
                 wrong.append((identifier, "its octets are not those of which the digest was taken"))
         return _checked([row.id for row in rows], wrong)
 

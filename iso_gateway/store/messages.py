@@ -26,7 +26,8 @@ from iso_gateway.store.tables import message_keys, messages, processings
 APPLIED = "applied"
 
 _RAW = "messages.raw"
-_DIGEST = "messages.digest"
+#: What the digest of a message's octets is bound to.
+RAW_DIGEST = "messages.digest"
 _COLUMNS = (
     messages.c.id,
     messages.c.direction,
@@ -109,7 +110,7 @@ class Messages:
             "size": len(raw),
             # The data key is used once, so it alone ties these octets to their row.
             "raw": self._vault.seal(secret, raw, context=_RAW),
-            "digest": self._vault.digest(raw, context=_DIGEST),
+            "digest": self._vault.digest(raw, context=RAW_DIGEST),
             "received_as": received_as,
         }
         message_id = MessageId(inserted_id(self._connection, _INSERT, row))
@@ -232,7 +233,7 @@ class Messages:
             processings.c.partner.is_(None) if partner is None else processings.c.partner == partner,
         )
         query = select(messages.c.id).where(
-            messages.c.digest == self._vault.digest(raw, context=_DIGEST),
+            messages.c.digest == self._vault.digest(raw, context=RAW_DIGEST),
             messages.c.direction == Direction.RECEIVED,
             exists().where(condition),
         )

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select
 
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.keys import Vault
-from iso_gateway.store.messages import LATEST, listing_of, listing_query
+from iso_gateway.store.messages import LATEST, RAW_DIGEST, listing_of, listing_query
 from iso_gateway.store.records import Direction, MessageId, MessageListing, TransactionId
 from iso_gateway.store.tables import keys, messages, transactions
 from iso_gateway.store.transactions import NUMBER, number_digest, summary_place
@@ -22,6 +22,9 @@ _BY_NUMBER = (
     select(transactions.c.id)
     .where(transactions.c.number_digest == bindparam("digest"))
     .order_by(transactions.c.id.desc())
+)
+_RECEIVED = select(func.min(messages.c.id)).where(
+    messages.c.digest == bindparam("digest"), messages.c.direction == Direction.RECEIVED
 )
 _NEWEST = (
     select(
@@ -107,6 +110,12 @@ class Search:
             .limit(limit)
         )
         return tuple(listing_of(row) for row in self._connection.execute(query))
+
+    def received(self, octets: bytes) -> MessageId | None:
+        """The first message that was received with these octets, from whomever; None without one."""
+        digest = self._vault.digest(octets, context=RAW_DIGEST)
+        found = self._connection.execute(_RECEIVED, {"digest": digest}).scalar()
+        return None if found is None else MessageId(found)
 
     def by_number(self, number: str, *, within: int) -> Found:
         """The requests of an ILL number, or, if there is none, those whose number has it as a part.
