@@ -1,8 +1,8 @@
 """`python -m benchmarks.replaying [COUNT]`: replay COUNT messages (100,000) that were refused, and verify.
 
-Each is an ILL-Request of a partner that was not configured when it came. The first 1,000 are replayed as a dry
-run, then all in earnest, and again, which does nothing. Then the database is verified. What each takes is printed,
-with the most memory that the process had so far. Filling the database is not measured.
+Each is an ILL-Request of a partner that was not configured when it came. The first 1,000 are replayed as a
+dry run, then all in earnest, and again, which does nothing. Then the database is verified. What each takes
+is printed, with the most memory that the process had so far. Filling the database is not measured.
 """
 
 import argparse
