@@ -1,6 +1,6 @@
-# The two commands of the README, and the gate. All set-up happens here, in .venv, without privileges.
+# The commands of the README, and the gate. All set-up happens here, in .venv, without privileges.
 .DELETE_ON_ERROR:
-.PHONY: run test check lint types imports clean
+.PHONY: run demo test check lint types imports clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,6 +9,10 @@ READY := .venv/.ready
 ## run: start the gateway on SQLite with gateway.toml (one-way on 1611, two-way on 4990; state in var/)
 run: $(READY)
 	$(BIN)/iso-gateway serve --config gateway.toml
+
+## demo: a gateway and six simulated partners play forty requests to their ends, in well under a minute
+demo: $(READY)
+	$(BIN)/iso-gateway demo
 
 ## test: the whole test suite with its coverage floors; tests whose peer is absent skip and say what installs it
 test: $(READY)

@@ -26,6 +26,7 @@ from config.settings import (
     Partner,
     RetryPolicy,
     Route,
+    Sharing,
     TcpTransport,
 )
 
@@ -60,7 +61,7 @@ Besides the keys below a partner's file may have `base`: the name of a base prof
 its file without `.toml`. `relais` and `alma` come with the gateway, `profile_dirs` can add others. A
 base profile has the keys of a partner except `base`, and may leave out any of them.
 
-This version of the gateway refuses what it cannot do yet: a transport by mail, TLS, and routes that
+This version of the gateway refuses what it cannot do yet: a transport by mail, and routes that
 relay.
 """
 
@@ -76,6 +77,7 @@ def render() -> str:
         table_of("### `[[routes]]`", Route),
         table_of("### `[limits]`", Limits),
         table_of("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
+        table_of("### `[sharing]`", Sharing),
         table_of("### `[logging]`", Logging),
         _PARTNER_HEAD,
         table_of("### The keys of a partner", Partner),

@@ -12,7 +12,19 @@ import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigErrors
-from iso_gateway.cli import apdu, events, messages, partners, replaying, requests, verifying, waiting
+from iso_gateway.cli import (
+    apdu,
+    database,
+    demo,
+    events,
+    messages,
+    partners,
+    replaying,
+    requests,
+    simulate,
+    verifying,
+    waiting,
+)
 from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
 from iso_gateway.errors import GatewayError
 
@@ -55,6 +67,7 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(waiting.app, name="waiting")
 app.add_typer(partners.app, name="partners")
 app.add_typer(apdu.app, name="apdu")
+app.add_typer(database.app, name="db")
 
 
 @app.callback()
@@ -157,15 +170,9 @@ _NOUNS: Final = {
 
 app.command(name="events")(events.events)
 app.command(name="replay")(replaying.replay)
-
-database = typer.Typer(no_args_is_help=True, help="The database as a whole.")
-database.command(name="verify")(verifying.verify)
-app.add_typer(database, name="db")
-
-
-@database.callback()
-def group() -> None:
-    """The database as a whole."""
+database.app.command(name="verify")(verifying.verify)
+app.command(name="simulate")(simulate.simulate)
+app.command(name="demo")(demo.demo)
 
 
 def run() -> None:

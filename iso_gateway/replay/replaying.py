@@ -255,6 +255,7 @@ class _Replaying:
     def _one(self, message_id: MessageId, order: Order) -> Replayed:
         """Replay one message; one that cannot be must not keep the others from it."""
         message = self._uow.messages.get(message_id)
+        self._uow.messages.lock(message_id)
         processings = self._uow.messages.processings(message_id)
         before = processings[-1] if processings else None
         half_id = None if before is None else before.half_id

@@ -10,6 +10,7 @@ returns.
 import os
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -21,13 +22,33 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from iso_gateway.errors import StoreError
+from iso_gateway.errors import ConflictError, DisconnectedError, StoreError, UnavailableError
 
 #: How long a statement waits for another process before it fails, in milliseconds.
 BUSY_TIMEOUT_MS = 5_000
 #: `Connection.execution_options` key: how SQLite begins a transaction on it.
 BEGIN_OPTION = "iso_gateway_begin"
 Begin = Literal["IMMEDIATE", "DEFERRED"]
+
+#: How long PostgreSQL may take to be reached, in seconds, and for how long it may leave what we sent without
+#: an answer, in milliseconds: without a limit, a server that vanishes holds up the gateway for a quarter of
+#: an hour. What the URL says goes before.
+_PATIENCE = {"connect_timeout": 10, "tcp_user_timeout": 30_000, "keepalives_idle": 30}
+#: SQLSTATEs of what only happens because of another process: serialization_failure, deadlock_detected,
+#: unique_violation (PostgreSQL 15, appendix A).
+_CONFLICTS = frozenset({"40001", "40P01", "23505"})
+
+#: Classes of SQLSTATEs that are no mistake of the gateway's: insufficient resources, as a full disk; operator
+#: intervention; system error.
+_UNAVAILABLE = frozenset({"53", "57", "58"})
+#: The same for SQLite, by its primary result code, with what to do.
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_IOERR: "see whether its disk is full or broken (dmesg)",
+    sqlite3.SQLITE_READONLY: "see whether its disk is mounted read-only, and whose its files are",
+    sqlite3.SQLITE_CANTOPEN: "see whether its directory is there, and whose its files are",
+    sqlite3.SQLITE_NOMEM: "this machine is out of memory",
+}
 
 _UPGRADE_LOCK = 0x49534F31  # any number that only this program uses: "ISO1"
 _BASE = "base"
@@ -51,6 +72,11 @@ def open_engine(url: str) -> Engine:
             return _open_postgresql(parsed)
         case other:
             raise StoreError(f"database {other!r} is not supported; use sqlite:///PATH or postgresql://...")
+
+
+def open_sqlite_file(path: Path) -> Engine:
+    """Open an SQLite database by its path, whatever characters that has."""
+    return _open_sqlite(URL.create("sqlite", database=str(path.absolute())))
 
 
 def _open_sqlite(url: URL) -> Engine:
@@ -122,7 +148,8 @@ def _open_postgresql(url: URL) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     try:
-        engine = create_engine(url, hide_parameters=True)
+        patience = {name: limit for name, limit in _PATIENCE.items() if name not in url.query}
+        engine = create_engine(url, hide_parameters=True, connect_args=patience)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise StoreError(
             "the PostgreSQL driver is not installed; install iso-gateway with its extra 'postgresql'"
@@ -216,20 +243,51 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
     where = describe(engine)
     original = error.orig
     if isinstance(original, sqlite3.OperationalError) and "locked" in str(original):
-        return StoreError(
+        return UnavailableError(
             f"database {where!r} was kept locked for {BUSY_TIMEOUT_MS} ms;"
             " find the process that holds it, and try again"
         )
+    for earlier in _sqlite_errors(error):
+        if advice := _ADVICE.get(_primary_code(earlier)):
+            return UnavailableError(f"database {where!r} can take nothing now: {earlier}; {advice}")
     if isinstance(original, sqlite3.Error):
         # SQLite names tables, columns and constraints in its messages, never values.
         return StoreError(f"database {where!r} refused a statement: {original}; nothing of it was stored")
     # psycopg's messages quote values ("Key (a)=(b) already exists"): only the kind of error, and its
     # SQLSTATE.
     state = getattr(original, "sqlstate", None)
-    return StoreError(
+    if error.connection_invalidated:
+        return DisconnectedError(
+            f"the connection to database {where!r} broke: {type(original).__name__} (SQLSTATE {state});"
+            " see whether the server runs"
+        )
+    if state is not None and state[:2] in _UNAVAILABLE:
+        return UnavailableError(
+            f"database {where!r} can take nothing now: {type(original).__name__} (SQLSTATE {state});"
+            " see the server's log, and whether its disk is full"
+        )
+    kind = ConflictError if state in _CONFLICTS else StoreError
+    return kind(
         f"database {where!r} refused a statement: {type(original).__name__} (SQLSTATE {state});"
         " nothing of it was stored"
     )
+
+
+def _sqlite_errors(error: BaseException) -> Iterator[sqlite3.Error]:
+    """An error of SQLite's and those that led to it.
+
+    Why: a full disk ends the whole transaction, and the savepoint that is to be undone then is not found.
+    """
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, sqlite3.Error):
+            yield one
+        one = one.__context__
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    """SQLite's result code without what it says in detail (sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 
 def _config() -> Config:

@@ -49,6 +49,7 @@ _AUDIT_ABOUT = (
     )
     .order_by(audit.c.id)
 )
+_AUDIT_GET = select(audit).where(audit.c.id == bindparam("audit_id"))
 _AUDIT_NEWEST = select(audit).order_by(audit.c.id.desc()).limit(bindparam("at_most"))
 
 
@@ -257,6 +258,11 @@ class Audit:
         parameters = {"message_id": message_id, "half_id": half_id}
         rows = self._connection.execute(_AUDIT_ABOUT, parameters).all()
         return tuple(self._record(row) for row in rows)
+
+    def get(self, audit_id: AuditId) -> AuditRecord | None:
+        """One of the things that operators did."""
+        row = self._connection.execute(_AUDIT_GET, {"audit_id": audit_id}).one_or_none()
+        return None if row is None else self._record(row)
 
     def _record(self, row: Row[*tuple[object, ...]]) -> AuditRecord:
         place = audit_place(row.action, row.half_id)

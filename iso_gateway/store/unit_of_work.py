@@ -13,12 +13,15 @@ from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.store.checking import Checks
 from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
+from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
 from iso_gateway.store.history import Audit, Events, Inputs
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
+from iso_gateway.store.leases import Leases
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
+from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
 from iso_gateway.store.waiting import Deadlines, Held
@@ -37,12 +40,16 @@ class UnitOfWork:
         "checks",
         "deadlines",
         "events",
+        "gateways",
         "halves",
         "held",
         "inputs",
+        "leases",
         "messages",
         "outbox",
+        "partners",
         "search",
+        "sending",
         "transactions",
     )
 
@@ -56,9 +63,13 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
         self.search = Search(connection, vault)
         self.checks = Checks(connection, vault)
+        self.gateways = Gateways(connection)
+        self.leases = Leases(connection)
+        self.sending = Sending(connection)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -86,6 +97,11 @@ class Store:
     def engine(self) -> Engine:
         """The engine, for `engine.data_version` and for closing."""
         return self._engine
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several gateways can use it at once: SQLite has one, which holds its state directory."""
+        return self._engine.dialect.name != "sqlite"
 
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:

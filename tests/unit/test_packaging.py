@@ -37,6 +37,8 @@ def test_wheel_holds_the_files_that_the_code_reads(wheel: zipfile.ZipFile) -> No
         "config/profiles/relais.toml",
         "config/profiles/alma.toml",
         "config/templates/gateway.toml",
+        "iso_gateway/simulation/demo-staff.toml",
+        "iso_gateway/simulation/scenarios/prompt-lender.toml",
         "iso_gateway/store/migrations/env.py",
     ):
         assert wanted in names

@@ -1,0 +1,317 @@
+"""Every scenario that comes with the gateway, played over TCP with the daemon as a process.
+
+One daemon for all, and all at once: each scenario is played by a partner of its own. Our own people are
+played by `iso_gateway.simulation.staff` beside the daemon, in another process than its.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from asn1.codec import decode
+from asn1.ill import ILLServiceType
+from config.settings import Settings
+from iso_gateway.new_request import Item, NewRequest
+from iso_gateway.protocol.states import Role, State
+from iso_gateway.simulation import scenario
+from iso_gateway.simulation.partner import SimulatedPartner, no_pause
+from iso_gateway.simulation.scenario import Order, Scenario
+from iso_gateway.simulation.staff import LeftOut, Staff
+from iso_gateway.site import Site, opened
+from iso_gateway.store.records import HalfId, OutboxStatus
+from tests.support.daemon import HOST, ONE_WAY, PATIENCE, Installation, RunningDaemon
+from tests.support.yaz import read_with_libyaz
+from tests.support.yaz_reading import reading_of
+
+LENT: Final = (State.RETURNED, State.CHECKED_IN)
+COPIED: Final = (State.RECEIVED, State.SHIPPED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One scenario as it is played.
+
+    Args:
+        scenario: the partner's, by its name; with `rules`, what these are called.
+        lender: whether the partner lends, so that we ask.
+        staff: what our people do.
+        ends: where the borrower and the lender end.
+        rules: the partner's, where they are no scenario that comes with the gateway.
+        copy: whether a copy is asked for, and no loan.
+    """
+
+    scenario: str
+    lender: bool
+    staff: tuple[dict[str, Any], ...]
+    ends: tuple[State, State]
+    rules: tuple[dict[str, Any], ...] | None = None
+    copy: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.scenario}-{'lends' if self.lender else 'borrows'}"
+
+    @property
+    def play(self) -> Scenario:
+        """The partner's scenario."""
+        return scenario.load(self.scenario) if self.rules is None else read(self.rules)
+
+    @property
+    def wanted(self) -> NewRequest:
+        """What is asked for."""
+        kind = ILLServiceType.copy_non_returnable if self.copy else ILLServiceType.loan
+        return NewRequest(item=Item(title=str(self)), services=(kind,))
+
+
+def read(rules: tuple[dict[str, Any], ...]) -> Scenario:
+    """Give a scenario of rules."""
+    return scenario.read({"description": "Rules of a test", "rules": list(rules)}, Path("test.toml"))
+
+
+def on(service: str, *services: str | dict[str, Any], **keys: Any) -> dict[str, Any]:
+    """Give a rule: services without fields by their name alone."""
+    steps = [{"send": one} if isinstance(one, str) else one for one in services]
+    return {"on": service, "then": steps, **keys}
+
+
+SHIP: Final = {"send": "SHIPPED", "fields": {"date_due": "+21d"}}
+TAKE_BACK: Final = on("RETURNED", "CHECKED-IN")
+LEND: Final = (on("ILL-REQUEST", SHIP, role="responder"), TAKE_BACK)
+BORROW: Final = (on("SHIPPED", "RECEIVED", "RETURNED"),)
+RENEWED: Final = {"send": "RENEW-ANSWER answer TRUE", "fields": {"date_due": "+42d"}}
+ASK: Final = on("ILL-REQUEST", "STATUS-QUERY", role="requester")
+ASK_AGAIN: Final = on("STATUS-OR-ERROR-REPORT", {"send": "STATUS-QUERY", "after": "50ms"}, state="PENDING")
+
+NOTHING: Final = (State.NOT_SUPPLIED, State.NOT_SUPPLIED)
+CANCELLED: Final = (State.CANCELLED, State.CANCELLED)
+
+#: The seven answers: what each says, what the borrower says to it, and where that leads.
+ANSWERS: Final[dict[str, tuple[dict[str, Any], tuple[dict[str, Any], ...], tuple[State, State]]]] = {
+    "conditional": (
+        {"reason": "library-use-only", "date": "+7d"},
+        (on("ILL-ANSWER conditional", "CONDITIONAL-REPLY answer FALSE"),),
+        NOTHING,
+    ),
+    "retry": ({"reason": "in-use-on-loan", "date": "+30d"}, (), NOTHING),
+    "unfilled": ({"reason": "non-circulating"}, (), NOTHING),
+    "locations-provided": ({"locations": ["ILLUME:UBC", "ILLUME:SFU"]}, (), NOTHING),
+    "will-supply": ({"date": "+3d"}, (on("ILL-ANSWER will-supply", "CANCEL"),), CANCELLED),
+    "hold-placed": ({"date": "+14d"}, (on("ILL-ANSWER hold-placed", "CANCEL"),), CANCELLED),
+    "estimate": ({"cost": "12.50 CAD"}, (), NOTHING),
+}
+
+
+def answered(result: str, *, lender: bool) -> Case:
+    """Give the case of one answer, given by the partner or by our people."""
+    fields, replies, ends = ANSWERS[result]
+    step = {"send": f"ILL-ANSWER {result}", "fields": fields}
+    agrees = on("CANCEL", "CANCEL-REPLY answer TRUE")
+    lends = (on("ILL-REQUEST", step, role="responder"), agrees)
+    return Case(
+        scenario=result,
+        lender=lender,
+        rules=lends if lender else replies,
+        staff=replies if lender else lends,
+        ends=ends,
+    )
+
+
+CASES: Final = (
+    *(answered(result, lender=lender) for result in ANSWERS for lender in (True, False)),
+    Case(
+        scenario="an-expiry",
+        lender=True,
+        rules=(on("ILL-REQUEST", "EXPIRED"),),
+        staff=(),
+        ends=NOTHING,
+    ),
+    Case(scenario="prompt-lender", lender=True, copy=True, staff=(on("SHIPPED", "RECEIVED"),), ends=COPIED),
+    Case(scenario="prompt-borrower", lender=False, copy=True, staff=LEND[:1], ends=COPIED),
+    Case(scenario="prompt-lender", lender=True, staff=BORROW, ends=LENT),
+    Case(
+        scenario="conditional-lender",
+        lender=True,
+        staff=(on("ILL-ANSWER conditional", "CONDITIONAL-REPLY answer TRUE"), *BORROW),
+        ends=LENT,
+    ),
+    Case(
+        scenario="conditional-lender",
+        lender=True,
+        staff=(on("ILL-ANSWER conditional", "CONDITIONAL-REPLY answer FALSE"),),
+        ends=(State.NOT_SUPPLIED, State.NOT_SUPPLIED),
+    ),
+    Case(scenario="unfilled-lender", lender=True, staff=(), ends=(State.NOT_SUPPLIED, State.NOT_SUPPLIED)),
+    Case(scenario="silent-lender", lender=True, staff=(), ends=(State.PENDING, State.IN_PROCESS)),
+    Case(scenario="lost-shipped", lender=True, staff=(ASK, ASK_AGAIN, *BORROW), ends=LENT),
+    Case(
+        scenario="strict-lender",
+        lender=True,
+        staff=(on("SHIPPED", "RECEIVED"), on("RECALL", "RETURNED")),
+        ends=LENT,
+    ),
+    Case(
+        scenario="crossing-cancel",
+        lender=True,
+        staff=(on("ILL-REQUEST", "CANCEL", role="requester"), on("CANCEL-REPLY", "RECEIVED", "RETURNED")),
+        ends=LENT,
+    ),
+    Case(scenario="repeats-everything", lender=True, staff=BORROW, ends=LENT),
+    Case(scenario="out-of-order", lender=True, staff=BORROW, ends=LENT),
+    Case(scenario="prompt-borrower", lender=False, staff=LEND, ends=LENT),
+    Case(
+        scenario="renewing-borrower",
+        lender=False,
+        staff=(*LEND, on("RENEW", RENEWED)),
+        ends=LENT,
+    ),
+    Case(
+        scenario="cancelling-borrower",
+        lender=False,
+        staff=(on("ILL-REQUEST", "ILL-ANSWER will-supply"), on("CANCEL", "CANCEL-REPLY answer TRUE")),
+        ends=(State.CANCELLED, State.CANCELLED),
+    ),
+    Case(
+        scenario="crossing-cancel",
+        lender=False,
+        staff=(*LEND, on("CANCEL", "CANCEL-REPLY answer FALSE")),
+        ends=LENT,
+    ),
+    Case(scenario="repeats-everything", lender=False, staff=LEND, ends=LENT),
+    Case(scenario="out-of-order", lender=False, staff=LEND, ends=LENT),
+)
+
+
+def name_of(case: Case) -> str:
+    """Give the name of the partner that plays a case."""
+    return f"P{CASES.index(case)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """What came of a case.
+
+    Args:
+        half_id: our half.
+        role: of the partner.
+        left_out: what our people wanted to do and could not.
+    """
+
+    half_id: HalfId
+    role: Role
+    left_out: tuple[LeftOut, ...]
+
+
+@pytest.fixture(scope="module")
+def stage(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[RunningDaemon, dict[str, socket.socket]]]:
+    """A running gateway with a partner for each case, on ports that stay taken until the partners come up."""
+    installation = Installation(tmp_path_factory.mktemp("scenarios"))
+    with contextlib.ExitStack() as stack:
+        taken = {name_of(case): stack.enter_context(socket.socket()) for case in CASES}
+        for name, one in taken.items():
+            one.bind((HOST, 0))
+            installation.add_partner(name, port=one.getsockname()[1])
+        with installation.running() as daemon:
+            yield daemon, taken
+
+
+@pytest.fixture(scope="module")
+def played(stage: tuple[RunningDaemon, dict[str, socket.socket]]) -> dict[str, Played | BaseException]:
+    """What came of every case: all of them are played at once, which is as a gateway has it."""
+    daemon, ports = stage
+    settings = daemon.installation.settings
+
+    async def play_all() -> list[Played | BaseException]:
+        plays = (play(case, settings, daemon, ports[name_of(case)]) for case in CASES)
+        return await asyncio.gather(*plays, return_exceptions=True)
+
+    return {name_of(case): came for case, came in zip(CASES, asyncio.run(play_all()), strict=True)}
+
+
+async def play(case: Case, settings: Settings, daemon: RunningDaemon, reserved: socket.socket) -> Played:
+    """Play one case until both sides are where they should be."""
+    profile = settings.partner(name_of(case))
+    assert profile is not None
+    woken = asyncio.Event()
+    with opened(settings) as site:
+        staff = Staff(site, read(case.staff), pause=no_pause, partner=profile.name)
+
+        def moved() -> None:
+            woken.set()
+            staff.wake()
+
+        port = reserved.getsockname()[1]
+        reserved.close()
+        async with SimulatedPartner(profile, case.play, port=port, pause=no_pause, on_move=moved) as partner:
+            partner.meets((HOST, daemon.ports[ONE_WAY]), settings.local[0].symbol)
+            working = asyncio.ensure_future(staff.run())
+            try:
+                if case.lender:
+                    await staff.request(case.wanted, partner=profile, local=settings.local[0])
+                else:
+                    await partner.request(Order(request=case.wanted))
+                async with asyncio.timeout(PATIENCE):
+                    half_id = await until_ended(case, staff, partner, woken)
+                    await partner.settle()
+                [conversation] = partner.conversations
+                await asyncio.to_thread(await_every_delivery, daemon, site, profile.name)
+            finally:
+                working.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await working
+    return Played(half_id=half_id, role=conversation.role, left_out=tuple(staff.left_out))
+
+
+def await_every_delivery(daemon: RunningDaemon, site: Site, partner: str) -> None:
+    """Return once all that we sent to a partner was delivered, each at the first attempt."""
+    with site.store.reading() as uow:
+        count = len(uow.outbox.list(partner=partner, finished=True, limit=1000))
+    if count:
+        daemon.await_line("apdu.delivered", partner=partner, times=count)
+    with site.store.reading() as uow:
+        for row in uow.outbox.list(partner=partner, finished=True, limit=1000):
+            assert row.status is OutboxStatus.DELIVERED
+            assert len(uow.outbox.attempts(row.id)) == 1
+
+
+async def until_ended(case: Case, staff: Staff, partner: SimulatedPartner, woken: asyncio.Event) -> HalfId:
+    """Return once both halves are where they should be."""
+    ours, theirs = case.ends if case.lender else case.ends[::-1]
+    while True:
+        woken.clear()
+        halves = [one.half for one in await staff.requests()]
+        there = [one.state for one in partner.conversations]
+        if [half.state for half in halves] == [ours] and there == [theirs]:
+            return halves[0].id
+        await woken.wait()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_scenario_ends_on_both_sides(case: Case, played: dict[str, Played | BaseException]) -> None:
+    came = played[name_of(case)]
+    if isinstance(came, BaseException):
+        raise came
+    assert came.left_out == ()
+    assert came.role is (Role.RESPONDER if case.lender else Role.REQUESTER)
+
+
+def test_every_scenario_is_played() -> None:
+    assert {case.scenario for case in CASES if case.rules is None} == set(scenario.shipped())
+
+
+@pytest.mark.yaz
+@pytest.mark.usefixtures("played")
+def test_libyaz_reads_all_that_was_said(stage: tuple[RunningDaemon, dict[str, socket.socket]]) -> None:
+    """What the conversations have left in the store is read again by somebody else."""
+    daemon, _ = stage
+    sent, received = daemon.installation.sent(), daemon.installation.received()
+    assert len(sent) >= len(CASES)
+    apdus = [one.octets for one in (*sent, *received)]
+    for octets, reading in zip(apdus, read_with_libyaz(apdus), strict=True):
+        assert reading == reading_of(decode(octets))
