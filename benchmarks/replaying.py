@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final
 
 from benchmarks import installation
@@ -66,7 +66,7 @@ def measure(count: int, directory: Path) -> Iterator[str]:
             ("replay", replaying.Order(actor="benchmark", reason="measured")),
             ("replay, a second time", replaying.Order(actor="benchmark", reason="measured")),
         ):
-            begun = perf_counter()
+            begun, cpu = perf_counter(), process_time()
             with site.store.reading() as uow:
                 groups = replaying.groups_of(settings, uow, Wanted(direction=Direction.RECEIVED))
             chosen = groups[:_DRY] if order.dry_run else groups
@@ -75,10 +75,10 @@ def measure(count: int, directory: Path) -> Iterator[str]:
             )
             results = Counter(one.result.value for one in done)
             told = ", ".join(f"{number:,} {result}" for result, number in results.items())
-            yield f"{_line(what, perf_counter() - begun, len(chosen))}; {told}"
-        begun = perf_counter()
+            yield f"{_line(what, perf_counter() - begun, process_time() - cpu, len(chosen))}; {told}"
+        begun, cpu = perf_counter(), process_time()
         found = sum(len(one.problems) for one in verifying.verify(site.store, site.clock()))
-        yield f"{_line('db verify', perf_counter() - begun, count)}; {found} wrong"
+        yield f"{_line('db verify', perf_counter() - begun, process_time() - cpu, count)}; {found} wrong"
 
 
 def _fill(site: Site, count: int) -> None:
@@ -100,9 +100,12 @@ def _fill(site: Site, count: int) -> None:
                 )
 
 
-def _line(what: str, seconds: float, count: int) -> str:
+def _line(what: str, seconds: float, cpu: float, count: int) -> str:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return f"{what}: {seconds:.1f} s, {count / seconds:,.0f} messages/s, at most {memory:.0f} MB"
+    return (
+        f"{what}: {count / seconds:,.0f} messages/s ({seconds:.1f} s),"
+        f" {cpu * 1e6 / count:,.0f} µs of CPU each, at most {memory:.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -233,7 +233,7 @@ class Reception:
         except WireError as error:
             return self.unreadable(error)
         if apdu.protocol_version_num not in compose.SUPPORTED_VERSIONS:
-            return self._version_not_supported(_header_of(apdu))
+            return self._version_not_supported(header_of(apdu))
         return self._addressed(apdu)
 
     def _decode(self) -> ILLApdu:
@@ -243,7 +243,7 @@ class Reception:
         the beginning says whose they are.
         """
         apdu = self._decode_strictly()
-        header = decode_header(self._octets, self._limits) if apdu is None else _header_of(apdu)
+        header = decode_header(self._octets, self._limits) if apdu is None else header_of(apdu)
         sender = None if header is None else self._addressing.partner(header)
         if apdu is not None and reading.limits_for(self._settings, sender) == self._limits:
             return apdu
@@ -300,7 +300,7 @@ class Reception:
     # -- checks 5 and 6: whose it is
 
     def _addressed(self, apdu: ILLApdu) -> Processed:
-        header = _header_of(apdu)
+        header = header_of(apdu)
         role = self._addressing.role(header)
         sender, recipient = self._addressing.ends(header)
         partner = self._addressing.partner(header)
@@ -921,7 +921,7 @@ def _moves_it(outcome: machine.Outcome, event: ApduReceived) -> bool:
     return moves and event.service is not Service.FWN
 
 
-def _header_of(apdu: ILLApdu) -> Header:
+def header_of(apdu: ILLApdu) -> Header:
     """The beginning of an APDU; that of a FORWARD-NOTIFICATION names its sender where others do.
 
     Its responder-id is whom the request went to, and its intermediary-id who says so (protocol.md 2.8).

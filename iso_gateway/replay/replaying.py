@@ -8,13 +8,13 @@ from typing import Final, NoReturn, assert_never
 
 import structlog
 
-from asn1.codec import decode_header
+from asn1.codec import Dialect, Header, Limits, WireError, decode, decode_header
 from config.settings import Settings
 from iso_gateway import reading
 from iso_gateway.addressing import Addressing
 from iso_gateway.errors import GatewayError, PrimitiveRefusedError
 from iso_gateway.identity import canonical_transaction
-from iso_gateway.reception import EFFECTIVE, Processed, Verdict
+from iso_gateway.reception import EFFECTIVE, Processed, Verdict, header_of
 from iso_gateway.sending import Context, Destination, send_again
 from iso_gateway.services import Gateway
 from iso_gateway.store.keyring import KeyDisposedError
@@ -208,13 +208,21 @@ def _group_of(settings: Settings, uow: UnitOfWork, listing: MessageListing) -> o
     except GatewayError:
         # It says so again when it is replayed.
         return f"message {message.id}"
-    header = decode_header(octets, reading.limits_for(settings, None))
+    header = _header_of(octets, reading.limits_for(settings, None))
     if header is None:
         return f"message {message.id}"
     addressing = Addressing(settings, message.peer_address, vouched_for=message.transport is Transport.LOCAL)
     canonical = canonical_transaction(header.transaction_id, addressing.initial_requester(header))
     known = uow.transactions.find(canonical)
     return canonical if known is None else known.id
+
+
+def _header_of(octets: bytes, limits: Limits) -> Header | None:
+    """The beginning of a message, if it has one; most messages are right, and those are read fast."""
+    try:
+        return header_of(decode(octets, limits, Dialect.STRICT))
+    except WireError:
+        return decode_header(octets, limits)
 
 
 class _Replaying:
