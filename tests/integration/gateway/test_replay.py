@@ -207,6 +207,23 @@ class TestReceived:
             assert (answer.row.message_id, answer.to) == (done.sends, ("SFU", None))
 
 
+def test_on_both_databases(portable: Settings) -> None:
+    with Desk.open(with_partner(portable, STRICT)) as then:
+        request = apdus.ill_request(requester="ILLUME:SFU")
+        then.receive(apdus.cancel(request), peer=AT_SFU)
+        then.receive(padded(request), peer=AT_SFU)
+        with today(then) as now:
+            before = now.counts()
+            expected = [(Result.APPLIED, "applied")] * 2
+            assert results(replay(now, order=DRY)) == expected
+            assert now.counts() == before
+            assert results(replay(now)) == expected
+            with now.reading() as uow:
+                assert len(uow.search.by_number("interlending/2026-000117", within=1).transactions) == 1
+                assert len(uow.search.by_title("PENELOP", within=1).transactions) == 1
+            assert problems(now) == []
+
+
 class TestSent:
     def test_a_service_goes_out_as_a_repeat_once(self, desk: Desk) -> None:
         half = desk.begin(apdus.ill_request(requester="ILLUME:SFU"), peer=AT_SFU)
