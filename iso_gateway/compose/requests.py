@@ -25,6 +25,7 @@ from iso_gateway.compose.frame import Frame
 from iso_gateway.compose.terms import Terms
 from iso_gateway.compose.texts import (
     amount,
+    iso_date,
     library,
     optional_date,
     optional_string,
@@ -76,6 +77,8 @@ def ill_request(new: NewRequest, frame: Frame, terms: Terms) -> ILLRequest:
 def as_retry(request: ILLRequest, frame: Frame, terms: Terms, *, read_as: str = "utf-8") -> ILLRequest:
     """A request of ours once more, as a new transaction that says that it is a retry.
 
+    Days of the first one that are over by now are left out: the retry would expire as it came.
+
     Args:
         request: the ILL-REQUEST that was sent and came to nothing.
         frame: how the new one begins, from `opening_frame`; the partner may be another.
@@ -89,6 +92,7 @@ def as_retry(request: ILLRequest, frame: Frame, terms: Terms, *, read_as: str = 
         again,
         **frame.components,
         requester_optional_messages=terms.as_requester,
+        search_type=_still_to_come(request.search_type, iso_date(frame.at)),
         retry_flag=True,
         forward_flag=False,
         forward_note=None,
@@ -287,7 +291,29 @@ def _extensions(new: NewRequest, encoding: str, terms: Terms) -> tuple[ill.Exten
     return tuple(extensions)
 
 
-# -- a request that goes to another reader
+# -- a request that goes to another reader, or goes again
+
+
+def _still_to_come(search: ill.SearchType | None, today: str) -> ill.SearchType | None:
+    """What is left of a search-type on a day, as its ISO-Date; None where that is nothing."""
+    if search is None:
+        return None
+    need = _not_over(search.need_before_date, today)
+    expiry = _not_over(search.expiry_date, today)
+    ends_with_need = search.expiry_flag is ill.ExpiryFlag.need_Before_Date
+    expires = need if ends_with_need else expiry
+    left = replace(
+        search,
+        need_before_date=need,
+        expiry_date=expiry,
+        expiry_flag=ill.ExpiryFlag.no_Expiry if expires is None else search.expiry_flag,
+    )
+    return None if left == ill.SearchType() else left
+
+
+def _not_over(day: str | None, today: str) -> str | None:
+    # ISO-Dates are in order as texts.
+    return None if day is None or day < today else day
 
 
 def _for_reader(request: ILLRequest, frame: Frame, terms: Terms, read_as: str) -> ILLRequest:
