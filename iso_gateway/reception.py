@@ -31,6 +31,7 @@ from iso_gateway.identity import canonical_transaction, is_well_formed, symbol_o
 from iso_gateway.movement import Ends, Move, raise_attention, record_move
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.errors import (
+    AlreadyForwarded,
     GeneralProblem,
     GeneralProblemCode,
     Report,
@@ -43,6 +44,7 @@ from iso_gateway.protocol.later import could_be_allowed_later
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
 from iso_gateway.record import (
     digest_of,
+    forwarded_to,
     half_state,
     history_of,
     note_inferred,
@@ -215,6 +217,7 @@ class Reception:
         self._octets = uow.messages.raw(message.id)
         self._limits = reading.limits_for(settings, None)
         self._addressing = Addressing(settings, message.peer_address)
+        self._handed_on = False
 
     def process(self) -> Processed:
         """Read, check and apply the message."""
@@ -329,6 +332,7 @@ class Reception:
                 partner,
                 SecurityProblem(text="The library addressed is not served here"),
             )
+        self._handed_on = isinstance(apdu, ILLRequest) and apdu.forward_flag
         parties = _Parties(local=local, partner=partner, role=role)
         if not is_well_formed(header.transaction_id):
             return self._refuse(
@@ -430,7 +434,7 @@ class Reception:
         if judged.findings:
             self._tell(RULES_BROKEN, half, _findings_told(judged.findings))
         answer = self._carry_out(case, half, outcome)
-        if verdict is Verdict.APPLIED:
+        if outcome.row is not None and not event.facts.original_seen:
             self._follow_forwarding(case, half)
         if (
             answer is None
@@ -556,7 +560,7 @@ class Reception:
         return self._uow.halves.get(half.id)
 
     def _fails_a_check(self, case: _Case, refusal: judgement.Refusal) -> Processed:
-        """Checks 11 and 12: the APDU may come now, and is refused for what it says."""
+        """Checks 11 and 12, and what is not done here: it may come now, and is refused for what it says."""
         log.info(INFERRED_CHECK, check=refusal.check.id, apdu_type=case.apdu.asn1_name)
         half = case.half
         if half is not None:
@@ -632,7 +636,9 @@ class Reception:
             else original_request(self._uow, half)
         )
         history = history_of(self._uow.inputs.of(half.id), ends.local)
-        report = compose.status_report(ends.frame(request, self._at), request, history, state.wire)
+        report = compose.status_report(
+            ends.frame(request, self._at), request, history, state.wire, role=ends.state.role
+        )
         return self._send(report, ends.partner, half)
 
     # -- answers
@@ -697,7 +703,9 @@ class Reception:
             None if header.apdu_type is None else ApduType(header.apdu_type.apdu_tag.number),
             header.service_date_time,
         )
-        return self._send(compose.error_report(frame, report, correlation, information), partner, half)
+        onward = forwarded_to(self._uow, half) if half and isinstance(report, AlreadyForwarded) else None
+        apdu = compose.error_report(frame, report, correlation, information, forwarded_to=onward)
+        return self._send(apdu, partner, half)
 
     def _send(self, apdu: ILLApdu, partner: Partner | None, half: HalfRecord | None) -> MessageId | None:
         destination = self._destination(partner)
@@ -708,7 +716,8 @@ class Reception:
         return enqueue(self._uow, apdu, destination, context, retry=retry, at=self._at)
 
     def _destination(self, partner: Partner | None) -> Destination:
-        on_connection = self._message.transport is Transport.TCP_TWO_WAY
+        # A request that was handed on came from another library than the one that is answered.
+        on_connection = self._message.transport is Transport.TCP_TWO_WAY and not self._handed_on
         return Destination(
             partner=partner, connection_id=self._message.connection_id if on_connection else None
         )
@@ -838,6 +847,7 @@ refused is classified afresh: it may be allowed by now."""
 
 
 _VERDICTS = {
+    judgement.SIMPLE_TRANSACTION: Verdict.TRANSACTION_TYPE_NOT_SUPPORTED,
     judgement.CRITICAL_EXTENSION: Verdict.CRITICAL_EXTENSION,
     judgement.RULES_BEYOND_SYNTAX: Verdict.RULE_BROKEN,
 }

@@ -13,6 +13,7 @@ import structlog
 from asn1.codec import Dialect, Limits, WireError, decode
 from asn1.ill import ILLApdu, ILLRequest
 from config.settings import LocalSymbol, Partner
+from config.symbols import Symbol
 from iso_gateway.compose import ServiceRecord
 from iso_gateway.errors import StoreError
 from iso_gateway.identity import profile_digest, request_number, symbol_of, text_of
@@ -116,6 +117,19 @@ def _facts_of(told: Mapping[str, object]) -> Facts:
 def _truth(told: Mapping[str, object], name: str) -> bool | None:
     value = told.get(name)
     return value if isinstance(value, bool) else None
+
+
+def forwarded_to(uow: UnitOfWork, half: HalfRecord) -> Symbol | None:
+    """Whom a responder handed a request on to; None where it did not.
+
+    Raises:
+        StoreError: its record cannot be read any more.
+    """
+    for record in reversed(uow.inputs.of(half.id)):
+        if record.service == Service.FWN and record.kind is InputKind.PRIMITIVE and record.message_id:
+            notification = stored_apdu(uow, record.message_id)
+            return symbol_of(notification.responder_id)
+    return None
 
 
 def history_of(inputs: Sequence[InputRecord], local: LocalSymbol) -> tuple[ServiceRecord, ...]:

@@ -38,6 +38,8 @@ APDU_PROCESSED = "apdu.processed"
 SERVICE_REQUESTED = "service.requested"
 DEADLINE_FAILED = "deadline.failed"
 
+#: What may be what others waited for.
+_EFFECTIVE: Final = frozenset({Verdict.APPLIED, Verdict.REPEATED})
 #: How many halves, and how many messages, one unit of work deals with that have come due.
 MOST_DUE: Final = 50
 
@@ -214,7 +216,7 @@ class Gateway:
         return acted
 
     def _after(self, uow: UnitOfWork, processed: Processed) -> None:
-        if processed.verdict is Verdict.APPLIED and processed.transaction_id is not None:
+        if processed.verdict in _EFFECTIVE and processed.transaction_id is not None:
             self._try_held(uow, processed.transaction_id)
 
     def _try_held(self, uow: UnitOfWork, transaction_id: TransactionId) -> None:
@@ -229,7 +231,7 @@ class Gateway:
 
     def _has_its_effect(self, uow: UnitOfWork, held: HeldRecord, now: datetime) -> bool:
         processed = self._try_again(uow, held, now)
-        return processed is not None and processed.verdict is Verdict.APPLIED
+        return processed is not None and processed.verdict in _EFFECTIVE
 
     def _try_again(self, uow: UnitOfWork, held: HeldRecord, now: datetime) -> Processed | None:
         """Classify a held message again, which may leave it held; None if another process has taken it."""
