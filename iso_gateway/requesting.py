@@ -12,7 +12,7 @@ from typing import Final
 from asn1.ill import ILLRequest, TransactionId
 from config.settings import LocalSymbol, Partner, Settings
 from iso_gateway import capability, compose, interpretation
-from iso_gateway.action import Acted
+from iso_gateway.action import Acted, NotUnderstoodError
 from iso_gateway.errors import NotFoundError, PrimitiveRefusedError
 from iso_gateway.identity import canonical_transaction
 from iso_gateway.movement import Ends, Move, ends_of, record_move, service_time
@@ -129,7 +129,7 @@ def _require_reachable(settings: Settings, local: LocalSymbol, partner: Partner)
         )
     refused = capability.refusal(partner, Service.ILL)
     if refused is not None:
-        raise PrimitiveRefusedError(str(refused))
+        raise NotUnderstoodError(refused)
 
 
 def _opening(
