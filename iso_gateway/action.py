@@ -170,9 +170,7 @@ def _require_allowed(before: HalfState, event: ServiceRequested, partner: Partne
     """What a service says does not decide whether it is allowed, so this comes before it is composed."""
     outcome = machine.advance(before, event, at)
     if outcome.verdict is machine.Verdict.REFUSED:
-        raise NotPossibleNowError(
-            outcome.reason, service=event.service, possible=possible(before, partner)
-        )
+        raise NotPossibleNowError(outcome.reason, service=event.service, possible=possible(before, partner))
 
 
 def _require_capable(partner: Partner, service: Service, before: HalfState | None = None) -> None:

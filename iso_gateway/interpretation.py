@@ -6,8 +6,8 @@ from typing import assert_never
 
 from asn1 import ill
 from asn1.ill import ILLApdu, ILLServiceType, TransactionResults
-from config.settings import ApduName, Partner
-from iso_gateway.compose import ANSWER_SERVICES
+from config.settings import ApduName, LocalSymbol, Partner
+from iso_gateway.compose import ANSWER_SERVICES, Terms
 from iso_gateway.protocol.events import Facts, Service
 from iso_gateway.protocol.states import Role
 from iso_gateway.protocol.timers import Days, end_of
@@ -90,7 +90,7 @@ def is_marked_repeat(apdu: ILLApdu) -> bool:
     return original is not None and bool(original.date.strip())
 
 
-def facts_received(apdu: ILLApdu, partner: Partner, zone: tzinfo, *, original_seen: bool) -> Facts:
+def facts_received(apdu: ILLApdu, partner: Partner, local: LocalSymbol, *, original_seen: bool) -> Facts:
     """What the tables need to know of the contents of an APDU that came from a partner.
 
     What the partner says that it can send, it can send only where its profile says so too.
@@ -98,7 +98,7 @@ def facts_received(apdu: ILLApdu, partner: Partner, zone: tzinfo, *, original_se
     Args:
         apdu: what was received.
         partner: who sent it.
-        zone: in whose days a request expires: that of our library (protocol.md 2.6, inferred).
+        local: who received it; a request expires in its days (protocol.md 2.6, inferred).
         original_seen: for a repeat, whether the record holds the sending that it repeats.
     """
     sends, accepts = partner.capabilities.sends, partner.capabilities.accepts
@@ -107,10 +107,10 @@ def facts_received(apdu: ILLApdu, partner: Partner, zone: tzinfo, *, original_se
             optional = apdu.requester_optional_messages
             return Facts(
                 may_forward=_permits_forwarding(apdu),
-                can_send_shipped=ApduName.SHIPPED in accepts,
+                can_send_shipped=local.optional_messages.sends_shipped and ApduName.SHIPPED in accepts,
                 can_send_received=optional.can_send_RECEIVED and ApduName.RECEIVED in sends,
                 can_send_returned=optional.can_send_RETURNED and ApduName.RETURNED in sends,
-                expires_at=_expiry(apdu, zone),
+                expires_at=_expiry(apdu, local.zone),
                 original_seen=original_seen,
             )
         case ill.ILLAnswer() | ill.Shipped():
@@ -150,6 +150,35 @@ def facts_sent(apdu: ILLApdu, partner: Partner, *, original_seen: bool = False) 
             )
         case _:
             return Facts(loan=_loan(apdu), original_seen=original_seen)
+
+
+def unmet(apdu: ILLApdu, terms: Terms) -> tuple[ApduName, ...]:
+    """The optional messages that the sender of an APDU requires, and that we do not send (protocol.md 2.7).
+
+    Args:
+        apdu: what was received.
+        terms: what our settings and the partner's profile say.
+    """
+    wanted: tuple[tuple[object, bool, ApduName], ...]
+    match apdu:
+        case ill.ILLRequest(requester_optional_messages=asked):
+            as_lender = terms.as_responder
+            wanted = (
+                (asked.requester_SHIPPED, as_lender.can_send_SHIPPED, ApduName.SHIPPED),
+                (asked.requester_CHECKED_IN, as_lender.can_send_CHECKED_IN, ApduName.CHECKED_IN),
+            )
+        case (
+            ill.ILLAnswer(responder_optional_messages=ill.ResponderOptionalMessagesType() as demanded)
+            | ill.Shipped(responder_optional_messages=ill.ResponderOptionalMessagesType() as demanded)
+        ):
+            as_borrower = terms.as_requester
+            wanted = (
+                (demanded.responder_RECEIVED, as_borrower.can_send_RECEIVED, ApduName.RECEIVED),
+                (demanded.responder_RETURNED, as_borrower.can_send_RETURNED, ApduName.RETURNED),
+            )
+        case _:
+            wanted = ()
+    return tuple(name for wish, able, name in wanted if wish is ill.OptionalMessage.requires and not able)
 
 
 def days_of(apdu: ILLApdu) -> Days:

@@ -73,9 +73,7 @@ def same_request(settings: Settings, uow: UnitOfWork, acted: Acted) -> HalfRecor
         acted: what came of it.
     """
     ours = uow.halves.get(acted.half_id)
-    listings = uow.halves.list(
-        limit=_COMPARED, role=Role.REQUESTER, local=ours.local, partner=ours.partner
-    )
+    listings = uow.halves.list(limit=_COMPARED, role=Role.REQUESTER, local=ours.local, partner=ours.partner)
     [mine] = [one for one in listings if one.half.id == ours.id]
     request = original_request(uow, ours)
     for other in listings:
@@ -105,9 +103,7 @@ def _ended(settings: Settings, half: HalfRecord) -> bool:
 def _effective(uow: UnitOfWork, half_id: HalfId) -> list[InputRecord]:
     """What had its effect on a half, without repeats, oldest first."""
     return [
-        record
-        for record in uow.inputs.of(half_id)
-        if record.verdict == Verdict.APPLIED and not record.repeat
+        record for record in uow.inputs.of(half_id) if record.verdict == Verdict.APPLIED and not record.repeat
     ]
 
 

@@ -382,7 +382,7 @@ class Reception:
             service=service,
             repeat=repeat,
             facts=interpretation.facts_received(
-                apdu, parties.partner, parties.local.zone, original_seen=original_seen
+                apdu, parties.partner, parties.local, original_seen=original_seen
             ),
         )
         return self._apply(case, self._half_state(half, parties), event)
@@ -436,6 +436,7 @@ class Reception:
         answer = self._carry_out(case, half, outcome)
         if outcome.row is not None and not event.facts.original_seen:
             self._follow_forwarding(case, half)
+            self._tell_demands(case, half)
         if (
             answer is None
             and isinstance(case.apdu, ILLRequest)
@@ -550,6 +551,23 @@ class Reception:
             )
         elif responder.name != half.partner and responder.name not in half.former_partners:
             self._pass_on(half, responder)
+
+    def _tell_demands(self, case: _Case, half: HalfRecord) -> None:
+        """Put a half before a person whose other end requires what we do not send (protocol.md 2.7).
+
+        A person decides: the standard's answer is unfilled, and what is required may be a default of theirs.
+        """
+        parties = case.parties
+        unmet = interpretation.unmet(case.apdu, compose.Terms.between(parties.local, parties.partner))
+        if unmet:
+            names = " and ".join(name.value for name in unmet)
+            advice = (
+                "answer unfilled with mandatory-messaging-not-supported, or change optional_messages"
+                if parties.role is Role.RESPONDER
+                else "cancel the request, or change optional_messages"
+            )
+            reason = f"{parties.partner.name} requires {names}, which is not sent: {advice}"
+            raise_attention(self._uow, half, reason, self._at, self._message.id)
 
     def _pass_on(self, half: HalfRecord, partner: Partner) -> HalfRecord:
         self._uow.halves.pass_on(

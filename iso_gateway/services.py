@@ -37,6 +37,7 @@ APDU_STORED = "apdu.stored"
 APDU_PROCESSED = "apdu.processed"
 SERVICE_REQUESTED = "service.requested"
 DEADLINE_FAILED = "deadline.failed"
+HELD_FAILED = "message.held-failed"
 
 #: What may be what others waited for.
 _EFFECTIVE: Final = frozenset({Verdict.APPLIED, Verdict.REPEATED})
@@ -234,11 +235,24 @@ class Gateway:
         return processed is not None and processed.verdict in _EFFECTIVE
 
     def _try_again(self, uow: UnitOfWork, held: HeldRecord, now: datetime) -> Processed | None:
-        """Classify a held message again, which may leave it held; None if another process has taken it."""
-        if uow.held.take(held.message_id) is None:
+        """Classify a held message again, which may leave it held; None if it cannot be, or is held no more.
+
+        One that cannot be classified must not keep others from it, which may be what it waits for.
+        """
+        try:
+            with uow.savepoint():
+                if uow.held.take(held.message_id) is None:
+                    return None
+                message = uow.messages.get(held.message_id)
+                processed = Reception(self._settings, uow, message, now, held=held).process()
+        except KeyDisposedError:
+            uow.held.take(held.message_id)
             return None
-        message = uow.messages.get(held.message_id)
-        processed = Reception(self._settings, uow, message, now, held=held).process()
+        except Exception as error:  # noqa: BLE001 - as said
+            # Only the kind of error: its text may repeat what the message says.
+            log.error(HELD_FAILED, message_id=held.message_id, error=type(error).__name__)  # noqa: TRY400
+            uow.held.put_off(held.message_id, until=max(held.until, now + passing.PUT_OFF))
+            return None
         return processed if processed.verdict is Verdict.HELD else self._logged(processed)
 
     @staticmethod

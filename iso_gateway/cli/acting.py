@@ -104,7 +104,8 @@ def primitive_for(verb: Verb, given: Fields) -> Primitive:
     """The primitive that a verb with its options asks for.
 
     Raises:
-        WrongFieldError: an option that the verb does not have, cannot do without, or that says what cannot be.
+        WrongFieldError: an option that the verb does not have, or cannot do without, or that says what cannot
+            be.
     """
     _check(verb, given)
     match verb:

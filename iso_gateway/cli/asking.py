@@ -156,9 +156,7 @@ def _asked(
         raise typer.Exit(2) from None
 
 
-def _retried(
-    site: "Site", uow: "UnitOfWork", settings: "Settings", retry_of: int, to: str | None
-) -> "Acted":
+def _retried(site: "Site", uow: "UnitOfWork", settings: "Settings", retry_of: int, to: str | None) -> "Acted":
     from iso_gateway.cli import acting, parties
     from iso_gateway.store.records import HalfId
 

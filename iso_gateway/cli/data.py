@@ -191,9 +191,7 @@ def request_row(one: ListedRequest | RequestRecord) -> dict[str, Json]:
     }
 
 
-def request(
-    record: RequestRecord, offered: Sequence[Offer], *, with_patron_data: bool
-) -> dict[str, Json]:
+def request(record: RequestRecord, offered: Sequence[Offer], *, with_patron_data: bool) -> dict[str, Json]:
     """One request with its history, oldest first, and what can be done about it now."""
     half, summary = record.half, record.listing.summary
     told = None if summary is None else summary_of(summary, with_patron_data=with_patron_data)

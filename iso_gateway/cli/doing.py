@@ -235,7 +235,9 @@ def query(
     _perform(context, request_id, config, primitives.QueryStatus(note=note), again=again, json=json)
 
 
-def repeat(context: typer.Context, request_id: RequestId, *, config: Config = None, json: Json = False) -> None:
+def repeat(
+    context: typer.Context, request_id: RequestId, *, config: Config = None, json: Json = False
+) -> None:
     """Send our last message about a request once more, marked as a repeat, in case it was lost.
 
     The other library knows by the mark that it is not something new.
@@ -282,7 +284,9 @@ def _perform(
     half_id = records.HalfId(request_id)
     with opening.installation(settings) as site, site.store.unit_of_work() as uow:
         before = None if again else precedent.standing(uow, half_id, primitive)
-        refusal = refusing.Refusing(settings=settings, uow=uow, half_id=half_id, typist=_typist(context, config))
+        refusal = refusing.Refusing(
+            settings=settings, uow=uow, half_id=half_id, typist=_typist(context, config)
+        )
         if before is not None:
             _refuse(refusal.done_already(before))
         try:

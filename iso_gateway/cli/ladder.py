@@ -6,6 +6,7 @@ from typing import Final
 
 from rich.console import RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from asn1 import ill
@@ -56,9 +57,10 @@ def request(
     if beside:
         yield _ends(record, width)
     indent = _INDENT if beside else 2
-    for entry in sorted((*record.steps, *record.standing.notices), key=lambda one: one.at):
+    entries: list[Step | Notice] = [*record.steps, *record.standing.notices]
+    for entry in sorted(entries, key=lambda one: one.at):
         if isinstance(entry, Notice):
-            yield from _notice(entry, record.zone, indent)
+            yield _notice(entry, record.zone)
             continue
         yield from _rung(entry, record, width) if beside else _paragraph(entry, record)
         for line in _details(entry, record.zone, full=full):
@@ -98,9 +100,7 @@ def _head(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Itera
         yield text(f"  was with {', '.join(half.former_partners)} before it was handed on")
 
 
-def _contact(
-    summary: Mapping[str, object], *, with_patron_data: bool, limit: int | None
-) -> Iterator[Text]:
+def _contact(summary: Mapping[str, object], *, with_patron_data: bool, limit: int | None) -> Iterator[Text]:
     contact = summary.get(PATRON_CONTACT)
     if contact is None:
         return
@@ -110,14 +110,15 @@ def _contact(
         yield Text(f"  {rendering.CONTACT_HIDDEN}", style="yellow")
 
 
-def _notice(notice: Notice, zone: tzinfo, indent: int) -> Iterator[RenderableType]:
-    """What was put before a person, at its time, and whether that is old news."""
+def _notice(notice: Notice, zone: tzinfo) -> Table:
+    """What was put before a person, at its time; dim where it is old news."""
+    style = "yellow" if notice.stands else "dim"
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(no_wrap=True)
+    line.add_column()
     at = words.moment(notice.at.astimezone(zone))
-    said = f"attention: {notice.reason or rendering.DISPOSED}"
-    if indent == _INDENT:
-        yield Padding(text(f"{said}", "yellow" if notice.stands else "dim"), (0, 0, 0, indent), expand=False)
-    else:
-        yield text(f"{at} {said}", "yellow" if notice.stands else "dim")
+    line.add_row(at, text(f"attention: {notice.reason or rendering.DISPOSED}", style))
+    return line
 
 
 def _patron(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Iterator[Text]:

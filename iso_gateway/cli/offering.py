@@ -120,7 +120,9 @@ def offers(
     first = listed[:1] if listed[:1] == [Service.CAN] else []
     ordered = [*first, *sorted((one for one in listed if one not in first), key=_ORDER.__getitem__)]
     made = [
-        Offer(service=service, command=_typed(_WORDS[service], half_id, typist), meaning=_WORDS[service].meaning)
+        Offer(
+            service=service, command=_typed(_WORDS[service], half_id, typist), meaning=_WORDS[service].meaning
+        )
         for service in ordered
     ]
     if repeatable:

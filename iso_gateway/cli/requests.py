@@ -35,7 +35,10 @@ def list_(
     side: Annotated[
         Side | None,
         typer.Option(
-            "--as", metavar="|".join(Side), help="Only those in which our library is this.", show_default=False
+            "--as",
+            metavar="|".join(Side),
+            help="Only those in which our library is this.",
+            show_default=False,
         ),
     ] = None,
     limit: Limit = 50,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from iso_gateway.store.keys import Vault
 from iso_gateway.store.records import (
@@ -48,6 +48,7 @@ _HELD_OF = (
 _COUNT_HELD = select(func.count()).where(held.c.transaction_digest == bindparam("digest"))
 _GET_HELD = select(held.c.message_id, held.c.until).where(held.c.message_id == bindparam("message_id"))
 _TAKE = delete(held).where(held.c.message_id == bindparam("taken")).returning(held.c.until)
+_PUT_OFF = update(held).where(held.c.message_id == bindparam("put_off")).values(until=bindparam("later"))
 _HELD_PASSED = (
     select(held.c.message_id, held.c.until)
     .where(held.c.until <= bindparam("now"))
@@ -113,6 +114,10 @@ class Held:
         """Hold a message no longer, to try it again; None if it is not held (any more)."""
         row = self._connection.execute(_TAKE, {"taken": message_id}).one_or_none()
         return None if row is None else HeldRecord(message_id=message_id, until=row.until)
+
+    def put_off(self, message_id: MessageId, *, until: datetime) -> None:
+        """Hold a message for longer, if it is held."""
+        self._connection.execute(_PUT_OFF, {"put_off": message_id, "later": until})
 
     def get(self, message_id: MessageId) -> HeldRecord | None:
         """A message that is held; None if it is not."""

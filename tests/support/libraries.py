@@ -3,19 +3,23 @@
 Each has a database of its own, all have one clock. Nothing is lost or late here unless a test makes it so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from asn1.ill import ILLApdu
-from config.settings import LocalSymbol, Partner, Settings, TcpTransport
+from config.settings import LocalSymbol, OptionalMessages, Partner, Settings, TcpTransport
 from config.symbols import Symbol
 from iso_gateway.new_request import Item, NewRequest
 from iso_gateway.primitives import Primitive
+from iso_gateway.protocol import machine
+from iso_gateway.protocol.states import Flags, HalfState, Role, TableProfile
 from iso_gateway.reception import Processed
+from iso_gateway.record import event_of
 from iso_gateway.store.records import HalfId
 from tests.support.gateway import Clock, Desk, Outgoing
 
@@ -62,15 +66,32 @@ class Libraries:
 
     @classmethod
     @contextmanager
-    def open(cls, directory: Path, *names: str, **changes: Partner) -> Iterator["Libraries"]:
-        """Give libraries; `changes` are how the others know one of them, by its name."""
+    def open(
+        cls,
+        directory: Path,
+        *names: str,
+        optional: Mapping[str, OptionalMessages] = MappingProxyType({}),
+        **changes: Partner,
+    ) -> Iterator["Libraries"]:
+        """Give libraries.
+
+        Args:
+            directory: where each has a directory of its own.
+            names: which.
+            optional: by name, which optional messages one sends and asks for.
+            changes: by name, how the others know one.
+        """
         clock = Clock()
+        directory.mkdir(exist_ok=True)
         with ExitStack() as stack:
             desks = {}
             for name in names:
                 settings = settings_of(name, directory / name)
                 partners = tuple(changes.get(one.name, one) for one in settings.partners)
-                desks[name] = stack.enter_context(Desk.open(replace(settings, partners=partners), clock))
+                [own] = settings.local
+                local = replace(own, optional_messages=optional.get(name, own.optional_messages))
+                settings = replace(settings, partners=partners, local=(local,))
+                desks[name] = stack.enter_context(Desk.open(settings, clock))
             yield cls(desks=desks, clock=clock)
 
     def request(self, asker: str, asked: str, new: NewRequest = BOOK) -> HalfId:
@@ -109,6 +130,11 @@ class Libraries:
         """The state of the half with this number, library by library."""
         return tuple(desk.half(half).state for desk in self.desks.values())
 
+    def assert_replayable(self) -> None:
+        """Hold the first half of each to what the machine makes of its inputs alone."""
+        for desk in self.desks.values():
+            assert_replayable(desk)
+
     def told(self, name: str) -> list[str]:
         """The kinds of the events that a library was told of."""
         return [event.kind for event in self.desks[name].events()]
@@ -120,6 +146,17 @@ class Libraries:
             for event in self.desks[name].events()
             if event.kind == "attention"
         ]
+
+
+def assert_replayable(desk: Desk, half: int = 1) -> None:
+    """Hold a half to what the machine makes of its inputs alone."""
+    record = desk.half(half)
+    state = HalfState(role=Role(record.role), tables=TableProfile(record.tables))
+    for one in desk.inputs(half):
+        outcome = machine.advance(state, event_of(one), one.at)
+        assert outcome.verdict == one.verdict
+        state = outcome.state
+    assert (state.state, state.flags) == (record.state, Flags.from_names(record.flags))
 
 
 def service_time_of(apdu: ILLApdu) -> tuple[str, str | None]:

@@ -13,11 +13,12 @@ from asn1 import ill
 from asn1.ill import TransactionResults
 from config.settings import ApduName, Capabilities, Settings, WhenOverdue
 from iso_gateway import passing, primitives
-from iso_gateway.services import DEADLINE_FAILED
+from iso_gateway.reception import Processed, Reception
+from iso_gateway.services import DEADLINE_FAILED, HELD_FAILED
 from iso_gateway.store.records import HalfId, InputKind
 from tests.support import apdus
 from tests.support.gateway import AT_SFU, AT_UBC, MORNING, SFU, Desk, with_partner
-from tests.support.libraries import BOOK, Libraries, as_partner
+from tests.support.libraries import BOOK, Libraries, as_partner, assert_replayable
 
 DUE = dt.date(2026, 11, 20)
 #: Where BEX is, the day of that date is over eight hours after Greenwich.
@@ -113,6 +114,7 @@ class TestExpiry:
         desk.tick()
         assert desk.half(half).state == "NOT-SUPPLIED"
         assert [one.apdu.asn1_name for one in desk.outgoing()] == ["Cancel-Reply", "Expired"]
+        assert_replayable(desk, half)
 
     def test_a_clock_that_was_set_back_changes_nothing(self, desk: Desk) -> None:
         half = desk.begin(EXPIRING, peer=AT_SFU)
@@ -185,6 +187,7 @@ class TestOverdue:
             assert pair.states() == ("NOT-RECEIVED/OVERDUE", "OVERDUE")
             record = pair.desks["SFU"].inputs(1)[-1]
             assert (record.kind, record.service) == (InputKind.TIMER, "DUE")
+            pair.assert_replayable()
 
     def test_the_day_that_a_renewal_gave_counts(self, tmp_path: Path) -> None:
         for pair in self.lent(tmp_path, when_overdue=WhenOverdue.SEND):
@@ -334,6 +337,40 @@ class TestHeld:
         assert desk.tick() == until
         with desk.reading() as uow:
             assert len(uow.messages.processings(held.message_id)) == 1
+
+    def test_one_that_cannot_be_tried_keeps_no_other_message_from_it(
+        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        held = desk.receive(self.CANCEL, peer=AT_SFU, two_way=False)
+        process = Reception.process
+
+        def broken(reception: Reception) -> Processed:
+            if reception._held is not None:
+                raise RuntimeError("a fault of ours")
+            return process(reception)
+
+        monkeypatch.setattr(Reception, "process", broken)
+        with structlog.testing.capture_logs() as logs:
+            half = desk.begin(self.REQUEST, peer=AT_SFU)
+            assert desk.half(half).state == "IN-PROCESS"
+            desk.clock.advance(hours=2)
+            assert desk.tick() == desk.clock.now + passing.PUT_OFF
+        failed = [one for one in logs if one["event"] == HELD_FAILED]
+        assert [one["message_id"] for one in failed] == [held.message_id] * 2
+        monkeypatch.undo()
+        desk.clock.advance(hours=2)
+        assert desk.tick() is None
+        assert desk.half(half).state == "CANCEL-PENDING"
+
+    def test_one_that_was_disposed_of_waits_no_more(self, desk: Desk) -> None:
+        half = desk.begin(self.REQUEST, peer=AT_SFU)
+        held = desk.receive(apdus.renew(self.REQUEST), peer=AT_SFU, two_way=False)
+        with desk.site.store.unit_of_work() as uow:
+            uow.transactions.dispose(uow.halves.get(half).transaction_id, at=desk.clock.now)
+        desk.clock.advance(minutes=10)
+        assert desk.tick() is None
+        with desk.reading() as uow:
+            assert [one.verdict for one in uow.messages.processings(held.message_id)] == ["held"]
 
     def test_it_survives_a_restart(self, desk: Desk, settings: Settings) -> None:
         desk.receive(self.CANCEL, peer=AT_SFU, two_way=False)

@@ -12,15 +12,14 @@ import structlog
 from asn1 import ill
 from asn1.ill import ILLServiceType, TransactionResults
 from asn1.schema import Unlisted
-from config.settings import Acknowledge, ApduName, Capabilities
+from config.settings import Acknowledge, ApduName, Capabilities, OptionalMessages, Wish
 from config.settings import TransactionResults as TransactionResultsName
 from iso_gateway import action, compose, primitives
 from iso_gateway.errors import GatewayError, PrimitiveRefusedError
 from iso_gateway.movement import ends_of
-from iso_gateway.protocol import machine
 from iso_gateway.protocol.events import Service
-from iso_gateway.protocol.states import Flags, HalfState, Role, TableProfile
-from iso_gateway.record import event_of, half_state, original_request, stored_apdu
+from iso_gateway.protocol.states import TableProfile
+from iso_gateway.record import half_state, original_request, stored_apdu
 from iso_gateway.services import Gateway
 from iso_gateway.store.records import HalfId
 from tests.support import apdus
@@ -60,24 +59,6 @@ def frame_of(libraries: Libraries, name: str) -> compose.Components:
         return ends.frame(original_request(uow, ends.half), libraries.clock.now).components
 
 
-def replayed(libraries: Libraries, name: str, half: int = 1) -> HalfState:
-    """What the machine makes of a half's inputs alone."""
-    record = libraries.desks[name].half(half)
-    state = HalfState(role=Role(record.role), tables=TableProfile(record.tables))
-    for one in libraries.desks[name].inputs(half):
-        outcome = machine.advance(state, event_of(one), one.at)
-        assert outcome.verdict == one.verdict
-        state = outcome.state
-    return state
-
-
-def assert_replayable(libraries: Libraries, half: int = 1) -> None:
-    for name, desk in libraries.desks.items():
-        record = desk.half(half)
-        state = replayed(libraries, name, half)
-        assert (state.state, state.flags) == (record.state, Flags.from_names(record.flags))
-
-
 class TestLoan:
     def test_from_request_to_check_in_with_two_renewals(self, pair: Libraries) -> None:
         pair.request("BEX", "SFU")
@@ -107,7 +88,7 @@ class TestLoan:
             "SFU->BEX Checked-In",
         ]
         assert (pair.attention("BEX"), pair.attention("SFU")) == ([], [])
-        assert_replayable(pair)
+        pair.assert_replayable()
 
     def test_recalled_and_lost(self, pair: Libraries) -> None:
         pair.request("BEX", "SFU")
@@ -118,7 +99,7 @@ class TestLoan:
         pair.act("BEX", primitives.ReportDamaged(note="a page is torn"))
         pair.act("BEX", primitives.ReportLost())
         assert pair.states() == ("LOST", "LOST")
-        assert_replayable(pair)
+        pair.assert_replayable()
 
     def test_overdue_and_a_renewal_refused(self, pair: Libraries) -> None:
         pair.request("BEX", "SFU")
@@ -129,7 +110,7 @@ class TestLoan:
         assert pair.states() == ("RENEW/OVERDUE", "RENEW/OVERDUE")
         pair.act("SFU", primitives.RenewAnswer(answer=False))
         assert pair.states() == ("OVERDUE", "OVERDUE")
-        assert_replayable(pair)
+        pair.assert_replayable()
 
     def test_a_copy_ends_when_it_is_received_as_what_was_shipped(self, pair: Libraries) -> None:
         pair.request("BEX", "SFU", replace(BOOK, services=(ILLServiceType.loan,)))
@@ -170,7 +151,7 @@ class TestAnswers:
         pair.request("BEX", "SFU")
         pair.act("SFU", said)
         assert pair.states() == states
-        assert_replayable(pair)
+        pair.assert_replayable()
 
     @pytest.mark.parametrize(
         ("accepted", "states"), [(True, ("PENDING", "IN-PROCESS")), (False, ("NOT-SUPPLIED",) * 2)]
@@ -182,7 +163,7 @@ class TestAnswers:
         pair.act("SFU", answer(TransactionResults.conditional, reason="cost-exceeds-limit"))
         pair.act("BEX", primitives.ConditionalReply(answer=accepted))
         assert pair.states() == states
-        assert_replayable(pair)
+        pair.assert_replayable()
 
 
 class TestCancelling:
@@ -204,7 +185,7 @@ class TestCancelling:
         assert pair.states() == ("SHIPPED", "SHIPPED")
         pair.act("SFU", primitives.CancelReply(answer=False))
         assert pair.states() == ("SHIPPED", "SHIPPED")
-        assert_replayable(pair)
+        pair.assert_replayable()
 
     def test_an_item_comes_although_it_was_cancelled(self, pair: Libraries) -> None:
         pair.request("BEX", "SFU")
@@ -318,7 +299,7 @@ class TestRepeat:
         pair.carry()
         assert [one.verdict for one in pair.desks["SFU"].inputs(1)] == ["applied", "repeated", "repeated"]
         assert pair.states() == ("PENDING", "IN-PROCESS")
-        assert_replayable(pair)
+        pair.assert_replayable()
 
     def test_a_lost_shipped_is_found_by_a_query_and_repeated(self, pair: Libraries) -> None:
         pair.request("BEX", "SFU")
@@ -332,7 +313,7 @@ class TestRepeat:
         pair.desks["SFU"].repeat(HalfId(1))
         pair.carry()
         assert pair.states() == ("SHIPPED", "SHIPPED")
-        assert_replayable(pair)
+        pair.assert_replayable()
 
     def test_what_would_move_the_request_is_passed_over(self, pair: Libraries) -> None:
         pair.request("BEX", "SFU")
@@ -362,7 +343,7 @@ class TestForwarding:
         three.act("BEX", primitives.Return())
         three.act("UBC", primitives.CheckIn())
         assert three.states() == ("RETURNED", "FORWARD", "CHECKED-IN")
-        assert_replayable(three)
+        three.assert_replayable()
 
     def test_both_apdus_say_what_the_rules_ask_for(self, three: Libraries) -> None:
         three.request("BEX", "SFU", FORWARDABLE)
@@ -391,7 +372,7 @@ class TestForwarding:
         assert late.verdict == "applied"
         bex = three.desks["BEX"].half(1)
         assert (bex.state, bex.partner, bex.former_partners) == ("SHIPPED", "UBC", ("SFU",))
-        assert_replayable(three)
+        three.assert_replayable()
 
     def test_without_permission_nobody_else_may_answer(self, three: Libraries) -> None:
         three.request("BEX", "SFU")
@@ -445,7 +426,7 @@ class TestForwarding:
         three.act("BEX", primitives.Cancel())
         three.act("UBC", primitives.CancelReply(answer=True))
         assert three.states() == ("CANCELLED", "FORWARD", "CANCELLED")
-        assert_replayable(three)
+        three.assert_replayable()
 
     def test_to_a_library_that_we_do_not_know_a_person_is_told(self, pair: Libraries) -> None:
         pair.request("BEX", "SFU", FORWARDABLE)
@@ -554,6 +535,53 @@ class TestCapabilities:
             assert not {"can_send_received", "can_send_returned"} & set(flags)
             pair.act("SFU", primitives.CheckIn())
             assert pair.states() == ("RETURNED", "CHECKED-IN")
+
+
+class TestDemands:
+    def test_of_a_borrower_a_person_hears(self, tmp_path: Path) -> None:
+        local = OptionalMessages(shipped=Wish.REQUIRES, checked_in=Wish.REQUIRES)
+        with Libraries.open(tmp_path, "BEX", "SFU", optional={"BEX": local}) as pair:
+            pair.request("BEX", "SFU")
+            assert pair.attention("SFU") == []
+        quiet = OptionalMessages(sends_shipped=False, sends_checked_in=False)
+        with Libraries.open(tmp_path / "2", "BEX", "SFU", optional={"BEX": local, "SFU": quiet}) as pair:
+            pair.request("BEX", "SFU")
+            [why] = pair.attention("SFU")
+            assert str(why).startswith(
+                "BEX requires Shipped and Checked-In, which is not sent: answer unfilled"
+            )
+            assert "can_send_shipped" not in pair.desks["SFU"].half(1).flags
+
+    def test_of_a_lender_too(self, tmp_path: Path) -> None:
+        silent = OptionalMessages(sends_received=False)
+        wants = OptionalMessages(received=Wish.REQUIRES, returned=Wish.REQUIRES)
+        with Libraries.open(tmp_path, "BEX", "SFU", optional={"BEX": silent, "SFU": wants}) as pair:
+            pair.request("BEX", "SFU")
+            pair.act("SFU", answer(TransactionResults.will_supply))
+            assert pair.attention("BEX") == [
+                "SFU requires Received, which is not sent: cancel the request, or change optional_messages"
+            ]
+
+
+class TestReports:
+    def test_a_requester_says_where_it_stands_and_what_happened_last(self, pair: Libraries) -> None:
+        pair.request("BEX", "SFU")
+        pair.act("SFU", SHIP)
+        pair.act("BEX", primitives.Receive())
+        pair.act("SFU", primitives.QueryStatus(), carried=False)
+        [query] = pair.take("SFU")
+        pair.bring("SFU", query)
+        [answered] = pair.take("BEX")
+        status = answered.report.status_report
+        assert status is not None
+        assert status.provider_status_report is ill.CurrentState.rECEIVED
+        history = status.user_status_report
+        assert history is not None
+        assert history.most_recent_service is ill.MostRecentService.rECEIVED
+        assert history.initiator_of_most_recent_service == system_id("ILLUME:BEX")
+        assert history.shipped_service_type is ILLServiceType.loan
+        assert history.date_requested == "20261116"
+        assert history.title == text("The Penelopiad")
 
 
 class TestUnsupported:

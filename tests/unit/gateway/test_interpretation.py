@@ -1,7 +1,6 @@
 """What each of the twenty APDUs means to the machine."""
 
 from dataclasses import replace
-from datetime import UTC
 from typing import Final
 
 import pytest
@@ -20,7 +19,7 @@ from iso_gateway.interpretation import (
 from iso_gateway.protocol.events import ApduType, Facts, Service
 from iso_gateway.protocol.states import Role
 from tests.support import apdus
-from tests.support.gateway import SFU
+from tests.support.gateway import BEX, SFU
 
 REQUEST = apdus.ill_request()
 FRAME: Final = {
@@ -137,7 +136,7 @@ class TestRepeat:
 
 
 def received(apdu: ILLApdu, *, original_seen: bool = False) -> Facts:
-    return facts_received(apdu, SFU, UTC, original_seen=original_seen)
+    return facts_received(apdu, SFU, BEX, original_seen=original_seen)
 
 
 class TestFacts:
