@@ -234,6 +234,7 @@ def _step(step: Step, record: RequestRecord, *, with_patron_data: bool) -> dict[
         "at": plain(step.at.astimezone(record.zone)),
         "direction": "sent" if step.by_us else "received",
         "service": step.name,
+        "repeat": step.repeat,
         "partner": step.partner,
         "message_id": step.message_id,
         "state": step.state,

@@ -12,7 +12,7 @@ from rich.text import Text
 from asn1 import ill
 from asn1.ill import ILLApdu
 from asn1.schema import Unlisted
-from iso_gateway.cli import rendering, standing, words
+from iso_gateway.cli import rendering, standing, telling, words
 from iso_gateway.cli.offering import Typist
 from iso_gateway.cli.output import shown, text
 from iso_gateway.cli.privacy import names_patron
@@ -222,7 +222,8 @@ def _state(step: Step) -> str:
 
 def _label(step: Step) -> str:
     number = "" if step.message_id is None else f" [{step.message_id}]"
-    return f"{step.name.replace('answer TRUE', 'yes').replace('answer FALSE', 'no')}{number}"
+    again = " again" if step.repeat else ""
+    return f"{step.name.replace('answer TRUE', 'yes').replace('answer FALSE', 'no')}{again}{number}"
 
 
 def _details(step: Step, zone: tzinfo, *, full: bool) -> Iterator[Text]:
@@ -236,6 +237,9 @@ def _details(step: Step, zone: tzinfo, *, full: bool) -> Iterator[Text]:
         if step.message_id is not None and step.contents.octets is None:
             yield Text(rendering.DISPOSED)
         return
+    particulars = telling.particulars(apdu)
+    if particulars:
+        yield text(particulars, limit=None if full else _NOTE)
     for said in report_in_words(apdu):
         yield text(said)
     for name in ("requester_note", "responder_note", "note"):

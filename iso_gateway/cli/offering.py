@@ -26,6 +26,14 @@ class _Said(NamedTuple):
 
 
 _WORDS: Final[dict[Service, _Said]] = {
+    # What the other library waits for.
+    Service.CAR_YES: _Said("cancel-reply --yes", "", "Cancel it, as the borrower asks."),
+    Service.CAR_NO: _Said("cancel-reply --no", "", "Too late: it is not cancelled."),
+    Service.REA_YES: _Said("renew-answer --yes", "--due YYYY-MM-DD", "Renew the loan until that day."),
+    Service.REA_NO: _Said("renew-answer --no", "", "Do not renew the loan."),
+    Service.C_REP_YES: _Said("accept-condition", "", "Agree to the lender's condition."),
+    Service.C_REP_NO: _Said("refuse-condition", "", "Do not agree: the request is closed."),
+    # What a lender does.
     Service.ANS_WS: _Said("answer --result will-supply", "", "Yes: we are getting it ready."),
     Service.SHI: _Said("ship", "--due YYYY-MM-DD", "It is on its way; a copy has no --due."),
     Service.ANS_CO: _Said(
@@ -49,19 +57,15 @@ _WORDS: Final[dict[Service, _Said]] = {
         "answer --result estimate", '--cost "TEXT"', "This is what it would cost: the request is closed."
     ),
     Service.FWN: _Said("forward", "--to PARTNER", "Hand the request on to another library."),
-    Service.CAR_YES: _Said("cancel-reply --yes", "", "Cancel it, as the borrower asks."),
-    Service.CAR_NO: _Said("cancel-reply --no", "", "Too late: it is not cancelled."),
     Service.CHK: _Said("check-in", "", "It is back: the loan is over."),
-    Service.REA_YES: _Said("renew-answer --yes", "--due YYYY-MM-DD", "Renew the loan until that day."),
-    Service.REA_NO: _Said("renew-answer --no", "", "Do not renew the loan."),
     Service.RCL: _Said("recall", "", "Ask for it back before it is due."),
     Service.DUE: _Said("overdue", "--due YYYY-MM-DD", "It was due on that day, and is not back."),
-    Service.C_REP_YES: _Said("accept-condition", "", "Agree to the lender's condition."),
-    Service.C_REP_NO: _Said("refuse-condition", "", "Do not agree: the request is closed."),
+    # What a borrower does.
     Service.RCV: _Said("receive", "", "It has arrived here."),
     Service.RET: _Said("return", "", "It is on its way back to the lender."),
     Service.REN: _Said("renew", "--due YYYY-MM-DD", "Ask to keep it until that day."),
     Service.CAN: _Said("cancel", "", "Ask the lender to cancel the request."),
+    # What both do.
     Service.LST: _Said("lost", "", "It is lost: the request is closed."),
     Service.DAM: _Said("damaged", "", "It has been damaged."),
     Service.MSG: _Said("message", '"TEXT"', "Write to the other library's staff.", own=True),

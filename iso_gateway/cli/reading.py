@@ -127,6 +127,7 @@ class Step:
         deliveries: for what we sent.
         contents: what it says.
         partner: name of the partner that it came from or goes to; None where nobody knows.
+        repeat: whether it is marked as a repeat.
     """
 
     at: datetime
@@ -139,6 +140,7 @@ class Step:
     deliveries: tuple[Delivery, ...]
     contents: Contents
     partner: str | None = None
+    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +259,7 @@ def _message_step(
         deliveries=deliveries_of(uow, message.id) if by_us else (),
         contents=contents,
         partner=sender,
+        repeat=record is not None and record.repeat,
     )
 
 

@@ -201,7 +201,7 @@ def requests(listed: Sequence[ListedRequest]) -> RenderableType:
         "request",
         "we are",
         "state, since",
-        "title, ILL number, what it waits for",
+        "title, ILL number, what matters",
         rows=(_request_row(one) for one in listed),
         empty="no requests",
     )
@@ -218,7 +218,7 @@ def _request_row(one: ListedRequest) -> tuple[Text, ...]:
         Text("\n").join(
             (
                 text(f"{words.role_in_words(half.role)} {half.local}"),
-                text(f"{words.from_or_for(half.role)} {half.partner}"),
+                text(f"{words.towards(half.role).split()[1]} {half.partner}"),
             )
         ),
         Text("\n").join((text(words.state_in_words(half.state), "bold"), text(_local(half.updated_at)))),
@@ -231,7 +231,7 @@ def offers(record: RequestRecord, offered: Sequence[Offer]) -> Iterator[Text]:
     half = record.half
     yield Text.assemble(
         text(f"Request {half.id}: {words.state_in_words(half.state)}", "bold"),
-        text(f"; we are the {words.role_in_words(half.role)}, {words.from_or_for(half.role)} {half.partner}"),
+        text(f"; we {words.towards(half.role)} {half.partner}"),
     )
     for said in standing.in_words(record.standing, record.zone):
         yield text(f"  {said}", "yellow")

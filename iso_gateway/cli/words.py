@@ -56,9 +56,9 @@ def role_of(side: str) -> Role:
     return next(role for role, words in _ROLES.items() if words == side)
 
 
-def from_or_for(role: str) -> str:
-    """How the partner stands to us: a borrower asks it `from` there, a lender does it `for` them."""
-    return "from" if Role(role) is Role.REQUESTER else "for"
+def towards(role: str) -> str:
+    """How we stand to our partner: `borrow from` them, or `lend to` them."""
+    return "borrow from" if Role(role) is Role.REQUESTER else "lend to"
 
 
 def moment(at: datetime) -> str:

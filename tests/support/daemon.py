@@ -163,7 +163,7 @@ class Installation:
         command: list[str | Path] = [sys.executable, "-c", f"{before}\n{RUN}"] if before else [COMMAND]
         return RunningDaemon(self, [*tracer, *command, "serve", "--config", self.config])
 
-    def command(self, *arguments: str | int) -> subprocess.CompletedProcess[bytes]:
+    def command(self, *arguments: str | int | Path) -> subprocess.CompletedProcess[bytes]:
         """Run the operator's command on this configuration and give what it printed."""
         return subprocess.run(
             [COMMAND, *map(str, arguments), "--config", self.config],
