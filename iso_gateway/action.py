@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import IntEnum
 from typing import Final, assert_never
 
-from asn1.ill import ILLApdu, ILLRequest, ILLServiceType
+from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, SystemAddress
 from config.settings import Partner, Settings
 from iso_gateway import capability, compose, interpretation, primitives
 from iso_gateway.errors import NotFoundError, PrimitiveInvalidError, PrimitiveRefusedError
@@ -210,14 +210,12 @@ def _forwarding(
     _require_capable(onward_to, Service.ILL)
     theirs = compose.Terms.between(ends.local, ends.partner)
     onward_terms = compose.Terms.between(ends.local, onward_to)
-    if theirs.their_address is None:
-        raise AssertionError("the terms with a partner hold its address")
     onward = compose.forwarded_request(
         request,
         frame.to(onward_to.symbols[0], encoding=onward_to.character_set.value),
         onward_terms,
         intermediary=ends.local.symbol,
-        requester_address=theirs.their_address,
+        requester_address=theirs.their_address or SystemAddress(),
         note=primitive.note,
         read_as=ends.partner.character_set.value,
     )

@@ -8,6 +8,7 @@ import structlog
 from asn1.ill import ILLApdu
 from config.settings import Settings
 from iso_gateway import compose, interpretation, primitives
+from iso_gateway.errors import StoreError
 from iso_gateway.movement import (
     Ends,
     Move,
@@ -110,13 +111,10 @@ def _carry_out(
                     detail=detail,
                     at=at,
                 )
-            case effects.RaiseAttention(reason=reason):
-                raise_attention(uow, half, reason, at)
             case effects.NoteInferred(row=row):
                 note_inferred(row)
-            case effects.SetTimer() | effects.ClearTimer():
-                continue  # the half's deadlines say it
-            case effects.SendReport():
+            case effects.RaiseAttention() | effects.SendReport() | effects.SetTimer() | effects.ClearTimer():
+                # Nothing was received, no row of a timer asks for a person, and this timer has fired.
                 raise AssertionError(f"the machine asked for {effect!r} after a deadline")
             case _:
                 assert_never(effect)
@@ -141,19 +139,20 @@ def _apdu(uow: UnitOfWork, ends: Ends, service: Service, service_at: datetime) -
     frame = ends.frame(request, service_at)
     if service is Service.EXP:
         return compose.expired(frame)
-    due = _date_due(uow, ends.half.id)
-    if service is not Service.DUE or due is None:
-        raise AssertionError(f"no deadline sends {service.phrase}")
-    overdue = primitives.ReportOverdue(date_due=due)
+    overdue = primitives.ReportOverdue(date_due=_date_due(uow, ends.half.id))
     return compose.apdu_for(overdue, request, frame, compose.Terms.between(ends.local, ends.partner))
 
 
-def _date_due(uow: UnitOfWork, half_id: HalfId) -> date | None:
-    """The day that the partner was last given for the item to be back."""
+def _date_due(uow: UnitOfWork, half_id: HalfId) -> date:
+    """The day that the partner was last given for the item to be back.
+
+    Raises:
+        StoreError: the record does not say.
+    """
     for record in reversed(uow.inputs.of(half_id)):
         if record.kind is not InputKind.PRIMITIVE or record.message_id is None:
             continue
         due = interpretation.days_of(stored_apdu(uow, record.message_id)).due
         if due is not None:
             return due
-    return None
+    raise StoreError(f"the record of request {half_id} names no date due: restore a backup")

@@ -13,9 +13,12 @@ from asn1 import ill
 from asn1.ill import TransactionResults
 from config.settings import ApduName, Capabilities, Settings, WhenOverdue
 from iso_gateway import passing, primitives
+from iso_gateway.protocol import effects, machine
+from iso_gateway.protocol.events import Event
+from iso_gateway.protocol.states import HalfState
 from iso_gateway.reception import Processed, Reception
 from iso_gateway.services import DEADLINE_FAILED, HELD_FAILED
-from iso_gateway.store.records import HalfId, InputKind
+from iso_gateway.store.records import DeadlineKind, HalfId, InputKind
 from tests.support import apdus
 from tests.support.gateway import AT_SFU, AT_UBC, MORNING, SFU, Desk, with_partner
 from tests.support.libraries import BOOK, Libraries, as_partner, assert_replayable
@@ -116,6 +119,15 @@ class TestExpiry:
         assert [one.apdu.asn1_name for one in desk.outgoing()] == ["Cancel-Reply", "Expired"]
         assert_replayable(desk, half)
 
+    def test_a_condition_does_not_stop_it(self, desk: Desk) -> None:
+        condition = primitives.Answer(result=TransactionResults.conditional, reason="cost-exceeds-limit")
+        half = desk.begin(EXPIRING, peer=AT_SFU, then=(condition,))
+        desk.clock.now = END_OF_DUE
+        with structlog.testing.capture_logs() as logs:
+            desk.tick()
+        assert desk.half(half).state == "NOT-SUPPLIED"
+        assert "protocol.inferred-row" in [one["event"] for one in logs]
+
     def test_a_clock_that_was_set_back_changes_nothing(self, desk: Desk) -> None:
         half = desk.begin(EXPIRING, peer=AT_SFU)
         desk.clock.now = END_OF_DUE
@@ -179,6 +191,8 @@ class TestOverdue:
 
     def test_or_the_partner_is_sent_overdue(self, tmp_path: Path) -> None:
         for pair in self.lent(tmp_path, when_overdue=WhenOverdue.SEND):
+            pair.act("SFU", primitives.SendMessage(note="It is due"))
+            pair.act("BEX", primitives.SendMessage(note="It is here"))
             pair.desks["SFU"].tick()
             [overdue] = pair.take("SFU")
             assert isinstance(overdue.apdu, ill.Overdue)
@@ -219,6 +233,31 @@ class TestOverdue:
 
 
 class TestTrouble:
+    def test_the_machine_asks_for_nothing_else(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        half = desk.begin(EXPIRING, peer=AT_SFU)
+        advance = machine.advance
+
+        def asks_for_more(state: HalfState, event: Event, now: datetime) -> machine.Outcome:
+            outcome = advance(state, event, now)
+            return replace(outcome, effects=(*outcome.effects, effects.RaiseAttention(reason="why?")))
+
+        monkeypatch.setattr("iso_gateway.protocol.timers.advance", asks_for_more)
+        desk.clock.now = END_OF_DUE
+        before, inputs = desk.half(half), desk.inputs(half)
+        assert desk.tick() == END_OF_DUE + passing.PUT_OFF
+        assert (desk.half(half), desk.inputs(half), desk.outgoing()) == (before, inputs, [])
+
+    def test_what_the_record_does_not_say_is_not_made_up(self, tmp_path: Path) -> None:
+        sends = replace(as_partner("BEX"), when_overdue=WhenOverdue.SEND)
+        with Libraries.open(tmp_path, "BEX", "SFU", BEX=sends) as pair:
+            pair.request("BEX", "SFU")
+            pair.act("SFU", primitives.Ship())
+            desk = pair.desks["SFU"]
+            with desk.site.store.unit_of_work() as uow:
+                uow.deadlines.replace(HalfId(1), {DeadlineKind.OVERDUE: pair.clock.now})
+            assert desk.tick() == pair.clock.now + passing.PUT_OFF
+            assert pair.take("SFU") == []
+
     def test_one_that_cannot_pass_does_not_keep_the_others(self, desk: Desk, settings: Settings) -> None:
         lost = desk.begin(EXPIRING, peer=AT_SFU)
         of_ubc = replace(EXPIRING, requester_id=apdus.system_id("ILLUME:UBC"))

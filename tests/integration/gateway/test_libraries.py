@@ -12,14 +12,14 @@ import structlog
 from asn1 import ill
 from asn1.ill import ILLServiceType, TransactionResults
 from asn1.schema import Unlisted
-from config.settings import Acknowledge, ApduName, Capabilities, OptionalMessages, Wish
+from config.settings import Acknowledge, ApduName, Capabilities, OptionalMessages, Route, Wish
 from config.settings import TransactionResults as TransactionResultsName
 from iso_gateway import action, compose, primitives
-from iso_gateway.errors import GatewayError, PrimitiveRefusedError
+from iso_gateway.errors import GatewayError, NotFoundError, PrimitiveRefusedError
 from iso_gateway.movement import ends_of
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import TableProfile
-from iso_gateway.record import half_state, original_request, stored_apdu
+from iso_gateway.record import forwarded_to, half_state, original_request, stored_apdu
 from iso_gateway.services import Gateway
 from iso_gateway.store.records import HalfId
 from tests.support import apdus
@@ -328,6 +328,49 @@ class TestRepeat:
         # Neither RENEW nor RECEIVED is repeated in RECALL; the message before them is.
         assert repeated.apdu.asn1_name == "Message"
 
+    def test_expired_is_nobodys_wish(self, pair: Libraries) -> None:
+        pair.request("BEX", "SFU", replace(BOOK, expires=DUE))
+        pair.act("SFU", primitives.SendMessage(note="We are looking for it"))
+        pair.clock.advance(days=30)
+        pair.desks["SFU"].tick()
+        repeated = pair.desks["SFU"].repeat(HalfId(1))
+        assert repeated.apdu.asn1_name == "Message"
+
+
+class TestRecord:
+    def test_the_fields_of_a_primitive_are_kept_as_they_were_given(self, pair: Libraries) -> None:
+        pair.request("BEX", "SFU")
+        pair.act(
+            "SFU",
+            primitives.Ship(
+                date_due=DUE,
+                cost=primitives.Amount(value="12.50", currency="CAD"),
+                units=(primitives.UnitsSupplied(medium=ill.SupplyMediumType.printed, units=2),),
+            ),
+        )
+        payload = pair.desks["SFU"].inputs(1)[-1].payload
+        assert payload is not None
+        assert (payload["primitive"], payload["date_due"]) == ("Ship", "2026-12-24")
+        assert payload["cost"] == {"value": "12.50", "currency": "CAD"}
+        assert payload["units"] == [{"medium": 1, "units": 2}]
+
+    def test_what_was_not_forwarded_went_to_nobody(self, pair: Libraries) -> None:
+        pair.request("BEX", "SFU")
+        with pair.desks["SFU"].reading() as uow:
+            assert forwarded_to(uow, uow.halves.get(HalfId(1))) is None
+
+
+class TestRoutes:
+    def test_nothing_is_asked_of_a_partner_without_one(self, tmp_path: Path) -> None:
+        with Libraries.open(tmp_path, "BEX", "SFU") as pair:
+            desk = pair.desks["BEX"]
+            routes = (Route(local="BEX", partner="UBC"),)
+            with (
+                desk.under(replace(desk.site.settings, routes=routes)) as today,
+                pytest.raises(NotFoundError, match="no route between BEX and SFU"),
+            ):
+                today.request(BOOK)
+
 
 class TestForwarding:
     def test_the_request_goes_on_and_is_lent_by_the_other(self, three: Libraries) -> None:
@@ -459,6 +502,15 @@ class TestForwarding:
         assert desk.receive(plain, peer=ADDRESSES["SFU"]).verdict == "unknown-sender"
         assert desk.receive(onward.octets, peer=ADDRESSES["SFU"], two_way=True).verdict == "applied"
 
+    def test_a_partner_whose_addresses_nobody_knows_hands_nothing_on(self, tmp_path: Path) -> None:
+        anywhere = replace(as_partner("SFU"), allowed_sources=())
+        with Libraries.open(tmp_path, "BEX", "SFU", "UBC", SFU=anywhere) as three:
+            three.request("BEX", "SFU", FORWARDABLE)
+            three.act("SFU", primitives.Forward(to="UBC"), carried=False)
+            onward, _ = three.take("SFU")
+            # Anyone could say that it was handed on by SFU.
+            assert three.bring("SFU", onward).verdict == "unknown-sender"
+
     def test_what_the_requester_is_told_does_not_go_back_to_who_handed_it_on(self, tmp_path: Path) -> None:
         acknowledged = replace(as_partner("BEX"), acknowledge=Acknowledge.STATUS_REPORT)
         with Libraries.open(tmp_path, "BEX", "SFU", "UBC", BEX=acknowledged) as three:
@@ -478,6 +530,18 @@ class TestForwarding:
         with pytest.raises(GatewayError, match=why):
             three.act("SFU", primitives.Forward(to=to))
         assert three.desks["SFU"].half(1).state == "IN-PROCESS"
+
+    def test_it_is_not_repeated_to_a_library_that_is_gone(self, three: Libraries) -> None:
+        three.request("BEX", "SFU", FORWARDABLE)
+        three.act("SFU", primitives.Forward(to="UBC"))
+        desk = three.desks["SFU"]
+        settings = desk.site.settings
+        without = tuple(one for one in settings.partners if one.name != "UBC")
+        with (
+            desk.under(replace(settings, partners=without)) as today,
+            pytest.raises(PrimitiveRefusedError, match="nothing that was sent"),
+        ):
+            today.repeat(HalfId(1))
 
     def test_it_is_repeated_with_both_its_apdus(self, three: Libraries) -> None:
         three.request("BEX", "SFU", FORWARDABLE)
