@@ -20,7 +20,7 @@ from iso_gateway.cli.reading import RequestRecord, Step
 from iso_gateway.cli.standing import Notice
 from iso_gateway.identity import text_of
 from iso_gateway.protocol.states import Role
-from iso_gateway.requesting import PATRON_CONTACT, REFERENCE, RETRY_OF
+from iso_gateway.requesting import CLIENT, PATRON_CONTACT, REFERENCE, RETRY_OF
 from iso_gateway.store.records import OutboxRecord, OutboxStatus
 
 #: The narrowest terminal on which both sides stand side by side; that on which the state stands beside them;
@@ -92,7 +92,7 @@ def _head(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Itera
         if (value := summary.get(key)) is not None:
             told = f"request {value}" if key == RETRY_OF else value
             yield Text.assemble((f"  {name}: ", "cyan"), text(told, limit=limit))
-    yield from _contact(summary, with_patron_data=with_patron_data, limit=limit)
+    yield from _kept(summary, with_patron_data=with_patron_data, limit=limit)
     yield from _patron(record, with_patron_data=with_patron_data, full=full)
     for said in standing.in_words(record.standing, record.zone):
         yield text(f"  {said}", "yellow")
@@ -100,14 +100,20 @@ def _head(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Itera
         yield text(f"  was with {', '.join(half.former_partners)} before it was handed on")
 
 
-def _contact(summary: Mapping[str, object], *, with_patron_data: bool, limit: int | None) -> Iterator[Text]:
-    contact = summary.get(PATRON_CONTACT)
-    if contact is None:
+def _kept(summary: Mapping[str, object], *, with_patron_data: bool, limit: int | None) -> Iterator[Text]:
+    """What is known here of the patron of a request of ours, and told to nobody unasked."""
+    client, contact = summary.get(CLIENT), summary.get(PATRON_CONTACT)
+    if client is None and contact is None:
         return
-    if with_patron_data:
+    if not with_patron_data:
+        yield Text(f"  {rendering.PATRON_HIDDEN}", style="yellow")
+        return
+    if isinstance(client, Mapping):
+        parts = (client.get(name) for name in ("name", "status", "identifier"))
+        known = ", ".join(str(part) for part in parts if part is not None)
+        yield Text.assemble(("  patron: ", "cyan"), text(known, limit=limit))
+    if contact is not None:
         yield Text.assemble(("  patron contact: ", "cyan"), text(contact, limit=limit))
-    else:
-        yield Text(f"  {rendering.CONTACT_HIDDEN}", style="yellow")
 
 
 def _notice(notice: Notice, zone: tzinfo) -> Table:

@@ -40,7 +40,7 @@ CELL = 60
 DUMP_LINES = 16
 
 HIDDEN = "Client-Id hidden: --with-patron-data shows it"
-CONTACT_HIDDEN = "patron contact hidden: --patron shows it"
+PATRON_HIDDEN = "patron hidden: --patron shows who it is for"
 OCTETS_HIDDEN = "octets hidden, because they may name the patron: --with-patron-data shows them"
 DISPOSED = "disposed of: nobody can read it any more"
 

@@ -41,9 +41,7 @@ def way_back() -> Iterator[PartnerListener]:
         yield listener
 
 
-def test_a_request_its_shipment_and_its_receipt_and_nothing_of_it_twice(
-    tmp_path: Path, way_back: PartnerListener
-) -> None:
+def test_a_loan_on_its_way_and_nothing_of_it_twice(tmp_path: Path, way_back: PartnerListener) -> None:
     lending = Installation(tmp_path / "lender", yaz_port=way_back.port)
     lending.become_the_partner()
     with lending.running() as lent:

@@ -11,7 +11,7 @@ from asn1.ill import ILLRequest, Shipped
 from config.settings import Settings
 from iso_gateway.cli import opening
 from iso_gateway.site import Site
-from iso_gateway.store.records import Direction, HalfId
+from iso_gateway.store.records import Direction, HalfId, MessageId
 from tests.support import apdus
 from tests.support.site import Installation, installation
 from tests.unit.cli.conftest import Command
@@ -194,9 +194,10 @@ class TestNew:
             '[item]\ntitle = "U"\n',
             'note = "soon"\n[item]\ntitle = "T"\n',
             'patron_contact = "Ada"\n[item]\ntitle = "T"\n',
+            '[item]\ntitle = "T"\n[client]\nname = "Ada"\n',
         ):
             borrower.command.text("requests", "new", write(tmp_path, content), "--to", "YAZ")
-        assert len(borrower.sent()) == 4
+        assert len(borrower.sent()) == 5
 
     @pytest.mark.usefixtures("asked")
     def test_what_was_refused_may_be_asked_for_again(self, borrower: Library, lender: Library) -> None:
@@ -222,7 +223,7 @@ class TestRetry:
         assert "retry on 2026-12-01" in borrower.show()
         said = borrower.command.text("requests", "new", "--retry-of", 1)
         assert "request 2 is now Pending" in said
-        assert "tries again: " in borrower.command.text("requests", "show", 2)
+        assert "tries again: request 1\n" in borrower.command.text("requests", "show", 2)
         assert "asks YAZ for the same" in borrower.command.error(
             "requests", "new", "--retry-of", 1, "--to", "YAZ"
         )
@@ -485,17 +486,45 @@ class TestWaiting:
         borrower.place.dispose(1)
         assert borrower.command.json("requests", "show", 1)["notices"][0]["reason"] is None
 
+    @pytest.mark.usefixtures("asked")
+    def test_a_cancellation_that_a_forwarding_outran_can_be_sent_again(
+        self, borrower: Library, lender: Library
+    ) -> None:
+        lender.act("forward", "--to", "SFU")
+        with lender.place.site.store.reading() as uow:
+            notice = uow.messages.raw(MessageId(3))
+        borrower.act("cancel")
+        borrower.place.receive(notice, two_way=False)
+        assert borrower.command.json("requests", "list")[0]["cancel_wished"] is True
+        lines = borrower.act().splitlines()
+        assert (
+            "  our cancellation is not answered: the request was handed on before; it can be sent again"
+        ) in lines
+        assert lines[lines.index("What can be done now:") + 1] == "  iso-gateway requests act 1 cancel"
+
+    def test_when_a_request_expires_is_shown(
+        self, borrower: Library, lender: Library, tmp_path: Path
+    ) -> None:
+        file = write(tmp_path, 'expires = "2026-12-01"\n[item]\ntitle = "T"\n')
+        borrower.command.text("requests", "new", file, "--to", "YAZ")
+        borrower.place.carry(lender.place)
+        assert "  expires unless answered by 2026-12-01\n" in lender.show()
+        assert "loan; expires after 2026-12-01" in borrower.show()
+
 
 class TestPatron:
     @pytest.fixture(autouse=True)
     def request_1(self, borrower: Library, tmp_path: Path) -> None:
-        file = write(tmp_path, f'patron_contact = "{CONTACT}"\n[item]\ntitle = "T"\n')
+        client = '[client]\nname = "Ottoline"\nidentifier = "29000"\n'
+        file = write(tmp_path, f'patron_contact = "{CONTACT}"\n[item]\ntitle = "T"\n{client}')
         said = borrower.command.text("requests", "new", file, "--to", "YAZ")
         assert CONTACT not in said
 
     def test_the_contact_is_shown_on_demand_only(self, borrower: Library) -> None:
         assert CONTACT not in borrower.show()
-        assert "patron contact hidden: --patron shows it" in borrower.show()
+        assert "patron hidden: --patron shows who it is for" in borrower.show()
+        assert "patron: Ottoline, 29000\n" in borrower.show("--patron")
+        assert "Ottoline" not in borrower.show()
         assert f"patron contact: {CONTACT}" in borrower.show("--patron")
         assert f"patron contact: {CONTACT}" in borrower.show("--with-patron-data")
         assert CONTACT not in str(borrower.command.json("requests", "show", 1))

@@ -109,6 +109,15 @@ class TestTelling:
         shipped = shipped_as(ILLServiceType.copy_non_returnable, via=via)
         assert telling.particulars(shipped) == "copy-non-returnable; via network"
 
+    def test_a_forwarding_to_a_library_without_a_symbol(self) -> None:
+        nobody = ill.SystemId()
+        forwarded = ill.ForwardNotification(
+            **beginning(),  # type: ignore[arg-type]
+            responder_id=nobody,
+            intermediary_id=nobody,
+        )
+        assert telling.particulars(forwarded) == ""
+
     def test_where_else_to_ask(self) -> None:
         answer = answered(
             ill.ResultsExplanation(
