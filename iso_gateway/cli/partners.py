@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from iso_gateway.cli import parties
 from iso_gateway.cli.options import Config, Json, Reason, Yes, reason_given, settings_from
-from iso_gateway.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from config.settings import Partner, Settings
+    from config.settings import Settings
 
 PartnerArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The partner's name, in any case of letters.")
@@ -46,7 +46,7 @@ def show(
     from iso_gateway.site import NotInitializedError
 
     settings = settings_from(context, config)
-    partner = named(settings, name)
+    partner = parties.partner_named(settings, name)
     try:
         with opening.reading(settings) as uow:
             delivery = reading.partner_delivery(uow, partner.name)
@@ -76,7 +76,7 @@ def suspend(
     from iso_gateway.outbox import operating
 
     settings = settings_from(context, config)
-    partner = named(settings, name).name
+    partner = parties.partner_named(settings, name).name
     _change(settings, partner, operating.suspend, "suspended", reason, yes=yes, json=json)
 
 
@@ -94,7 +94,7 @@ def resume(
     from iso_gateway.outbox import operating
 
     settings = settings_from(context, config)
-    partner = named(settings, name).name
+    partner = parties.partner_named(settings, name).name
     _change(settings, partner, operating.resume, "resumed", reason, yes=yes, json=json)
 
 
@@ -161,7 +161,7 @@ def prove(
     from iso_gateway.site import opened_if_any
 
     settings = settings_from(context, config)
-    partner = named(settings, name)
+    partner = parties.partner_named(settings, name)
     quiet()
 
     async def tested() -> probe.Result:
@@ -182,15 +182,3 @@ def prove(
         write_lines(f"{partner.name}: {shown(result.words)}")
     if not result.outcome.good:
         raise typer.Exit(1)
-
-
-def named(settings: "Settings", name: str) -> "Partner":
-    """The partner of a name, whatever the case of its letters.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    partner = next((one for one in settings.partners if one.name.casefold() == name.casefold()), None)
-    if partner is None:
-        raise NotFoundError(f"there is no partner {name!r}; partners list shows those there are")
-    return partner

@@ -4,6 +4,7 @@ Borrower and lender for requester and responder; a state in words with the stand
 words for what became of a message are never mixed up: stored, waiting to send, delivered, not delivered.
 """
 
+from datetime import datetime
 from typing import Final, assert_never
 
 from iso_gateway.cli.reading import Waiting
@@ -50,6 +51,21 @@ def state_in_words(state: str) -> str:
 def role_in_words(role: str) -> str:
     """`borrower` or `lender`."""
     return _ROLES[Role(role)]
+
+
+def role_of(side: str) -> Role:
+    """The role of the `borrower` or `lender`."""
+    return next(role for role, words in _ROLES.items() if words == side)
+
+
+def towards(role: str) -> str:
+    """How we stand to our partner: `borrow from` them, or `lend to` them."""
+    return "borrow from" if Role(role) is Role.REQUESTER else "lend to"
+
+
+def moment(at: datetime) -> str:
+    """A time for people, in the zone of this machine, or in the one that it was given."""
+    return at.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def fate_in_words(status: OutboxStatus) -> str:

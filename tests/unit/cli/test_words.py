@@ -9,6 +9,7 @@ import pytest
 from config.settings import MailTransport, Partner
 from config.symbols import Symbol
 from iso_gateway.cli import data, ladder, rendering, words
+from iso_gateway.cli.offering import Typist
 from iso_gateway.cli.output import console, shown
 from iso_gateway.cli.reading import Contents, RequestRecord, Step
 from iso_gateway.protocol.states import State
@@ -113,7 +114,7 @@ def test_a_timer_in_a_paragraph() -> None:
 def _rendered(record: RequestRecord, width: int, *, with_patron_data: bool = False) -> list[str]:
     stream = StringIO()
     out = console(stream)
-    for part in ladder.request(record, width=width, with_patron_data=with_patron_data, full=False):
+    for part in ladder.request(record, Typist(), width=width, with_patron_data=with_patron_data, full=False):
         out.print(part)
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
