@@ -176,7 +176,7 @@ def waiting_row(one: Waiting) -> dict[str, Json]:
     return {
         **outbox_row(one.row),
         "next_attempt_at": plain(one.next_attempt_at),
-        "why": words.why_waiting(one),
+        "why": words.why_waiting(one.row, one.state, first=one.first),
         "partner_suspended": one.state.suspended,
         "breaker": one.state.breaker.value,
     }

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from iso_gateway.cli import parties
 from iso_gateway.cli.options import Config, Json, Reason, Yes, reason_given, settings_from
 
 if TYPE_CHECKING:
@@ -43,10 +42,11 @@ def show(
     """Show one partner with every setting, its base profile's included, and how delivery to it stands."""
     from iso_gateway.cli import data, opening, reading, rendering
     from iso_gateway.cli.output import write_json, write_lines
+    from iso_gateway.cli.parties import partner_named
     from iso_gateway.site import NotInitializedError
 
     settings = settings_from(context, config)
-    partner = parties.partner_named(settings, name)
+    partner = partner_named(settings, name)
     try:
         with opening.reading(settings) as uow:
             delivery = reading.partner_delivery(uow, partner.name)
@@ -73,10 +73,11 @@ def suspend(
 
     What is on its way is finished. What the partner sends is received as always.
     """
+    from iso_gateway.cli.parties import partner_named
     from iso_gateway.outbox import operating
 
     settings = settings_from(context, config)
-    partner = parties.partner_named(settings, name).name
+    partner = partner_named(settings, name).name
     _change(settings, partner, operating.suspend, "suspended", reason, yes=yes, json=json)
 
 
@@ -91,10 +92,11 @@ def resume(
     json: Json = False,
 ) -> None:
     """Send again to a partner that was suspended; what has waited goes out at its retry.resume_rate."""
+    from iso_gateway.cli.parties import partner_named
     from iso_gateway.outbox import operating
 
     settings = settings_from(context, config)
-    partner = parties.partner_named(settings, name).name
+    partner = partner_named(settings, name).name
     _change(settings, partner, operating.resume, "resumed", reason, yes=yes, json=json)
 
 
@@ -158,10 +160,11 @@ def prove(
     from iso_gateway.cli import data
     from iso_gateway.cli.opening import quiet
     from iso_gateway.cli.output import shown, write_json, write_lines
+    from iso_gateway.cli.parties import partner_named
     from iso_gateway.site import opened_if_any
 
     settings = settings_from(context, config)
-    partner = parties.partner_named(settings, name)
+    partner = partner_named(settings, name)
     quiet()
 
     async def tested() -> probe.Result:

@@ -300,7 +300,11 @@ def _waiting_row(one: Waiting) -> tuple[Text, ...]:
         text(row.message_id),
         text(row.partner or "(the connection it answers)"),
         text(_local(row.created_at)),
-        text(words.why_waiting(one), "bold" if row.status is OutboxStatus.HELD else "", limit=4 * CELL),
+        text(
+            words.why_waiting(row, one.state, first=one.first),
+            "bold" if row.status is OutboxStatus.HELD else "",
+            limit=4 * CELL,
+        ),
         text(row.attempts),
         text(_next_attempt(one)),
     )
