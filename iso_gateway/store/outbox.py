@@ -11,7 +11,6 @@ from datetime import datetime
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Row,
     and_,
     bindparam,
@@ -25,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.keys import inserted_id
 from iso_gateway.store.records import (
     AttemptOutcome,
@@ -53,7 +53,7 @@ _IS_HEAD = and_(
 _DUE_AT = case(
     (outbox.c.status == OutboxStatus.SENDING, outbox.c.lease_until), else_=outbox.c.next_attempt_at
 )
-_CAN_BE_SENT = outbox.c.status.in_((OutboxStatus.WAITING, OutboxStatus.SENDING))
+_CAN_BE_SENT = or_(outbox.c.status == OutboxStatus.WAITING, outbox.c.status == OutboxStatus.SENDING)
 
 
 def _is_due(now: str) -> ColumnElement[bool]:
@@ -110,7 +110,9 @@ _RETRY = (
     )
 )
 _END_LEASES = (
-    update(outbox).where(outbox.c.status == OutboxStatus.SENDING).values(lease_until=bindparam("ended_at"))
+    update(outbox)
+    .where(outbox.c.status == OutboxStatus.SENDING, outbox.c.finished_at.is_(None))
+    .values(lease_until=bindparam("ended_at"))
 )
 _WAITS_FOR = select(
     exists().where(outbox.c.connection_id == bindparam("connection"), outbox.c.finished_at.is_(None))
