@@ -27,6 +27,7 @@ from config.settings import (
     Route,
     RouteMode,
     Settings,
+    Sharing,
 )
 from config.symbols import Symbol
 
@@ -61,6 +62,8 @@ class GatewayFile:
     """What one peer may cost the gateway."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     """When an APDU that could not be delivered is tried again; a partner may differ."""
+    sharing: Sharing = field(default_factory=Sharing)
+    """What gateways that share one PostgreSQL database have to agree on."""
     logging: Logging = field(default_factory=Logging)
     """What is logged, and how."""
 
@@ -117,6 +120,7 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
         listeners=gateway.listeners,
         limits=gateway.limits,
         retry=gateway.retry,
+        sharing=gateway.sharing,
         local=gateway.local,
         routes=gateway.routes,
         partners=partners,

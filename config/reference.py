@@ -25,6 +25,7 @@ from config.settings import (
     Partner,
     RetryPolicy,
     Route,
+    Sharing,
     TcpTransport,
 )
 
@@ -74,6 +75,7 @@ def render() -> str:
         _table("### `[[routes]]`", Route),
         _table("### `[limits]`", Limits),
         _table("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
+        _table("### `[sharing]`", Sharing),
         _table("### `[logging]`", Logging),
         _PARTNER_HEAD,
         _table("### The keys of a partner", Partner),

@@ -233,6 +233,15 @@ class RetryPolicy:
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """What gateways that share one PostgreSQL database have to agree on."""
+
+    lease: Duration = timedelta(seconds=60)
+    """For how long a gateway that is not heard of keeps what it had in hand; then another takes it over."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Logging:
     """What is logged, and how. Patron data never is."""
 
@@ -400,8 +409,8 @@ class Settings:
         state_dir: where the gateway keeps what it has to remember.
         database_url: as SQLAlchemy writes it; it may hold a password, so it is left out of the repr.
         master_key_file: the key that encrypts patron data.
-        listeners, limits, retry, local, routes, partners, logging: see the types. Without routes, every local
-            symbol serves every partner.
+        listeners, limits, retry, sharing, local, routes, partners, logging: see the types. Without routes,
+            every local symbol serves every partner.
     """
 
     source: Path
@@ -411,6 +420,7 @@ class Settings:
     listeners: tuple[Listener, ...] = ()
     limits: Limits = field(default_factory=Limits)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    sharing: Sharing = field(default_factory=Sharing)
     local: tuple[LocalSymbol, ...] = ()
     routes: tuple[Route, ...] = ()
     partners: tuple[Partner, ...] = ()

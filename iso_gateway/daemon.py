@@ -7,20 +7,17 @@ task watches for commits of other processes, so that what the command queues goe
 """
 
 import asyncio
-import fcntl
-import os
 import random
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.envelope import Envelope
 from adapters.errors import DeliveryFailed
@@ -28,12 +25,15 @@ from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError
 from config.settings import Settings, TcpTransport
-from iso_gateway.errors import DeliveryError, GatewayError
-from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.errors import DeliveryError
+from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
+from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
+from iso_gateway.recovery import Recovery
 from iso_gateway.services import Arrival, Gateway
-from iso_gateway.site import Site
-from iso_gateway.store.engine import data_version
-from iso_gateway.store.records import MessageId, Side, Transport
+from iso_gateway.site import Site, exclusive
+from iso_gateway.store.records import GatewayId, MessageId, Side, Transport
+from iso_gateway.store.unit_of_work import UnitOfWork
+from iso_gateway.store.watching import watch
 from iso_gateway.store.writer import Writer
 
 log = structlog.stdlib.get_logger(__name__)
@@ -42,13 +42,9 @@ READY: Final = "gateway.ready"
 STOPPING: Final = "gateway.stopping"
 STOPPED: Final = "gateway.stopped"
 RECOVERED: Final = "gateway.recovered"
-WATCH_FAILED: Final = "database.watch-failed"
+SENDING_HELD: Final = "gateway.sending-held"
 PROCESSING_FAILED: Final = "apdu.processing-failed"
 
-#: How often other processes' commits are looked for: they are to be noticed within 300 ms.
-NOTICE: Final = timedelta(milliseconds=100)
-#: How long to leave a database alone that cannot be asked.
-PAUSE: Final = timedelta(seconds=1)
 #: How long what is in hand may take when the gateway stops.
 GRACE: Final = timedelta(seconds=10)
 
@@ -59,6 +55,7 @@ class Intake:
     def __init__(self, gateway: Gateway, writer: Writer) -> None:
         self._gateway = gateway
         self._writer = writer
+        self._in_hand: set[MessageId] = set()
         self.dispatcher: Dispatcher | None = None
 
     async def element(self, octets: bytes, envelope: Envelope) -> None:
@@ -79,13 +76,25 @@ class Intake:
             await self.dispatcher.settled(connection_id)
 
     async def process(self, message_id: MessageId) -> None:
-        """Classify a stored message. A failure loses nothing: it is tried again when the gateway starts."""
+        """Classify a stored message, unless that is done by this gateway or another one.
+
+        A failure loses nothing: it is tried again after a lease, and when the gateway starts.
+        """
+        if message_id in self._in_hand:
+            return
+        self._in_hand.add(message_id)
         try:
-            await self._writer.run(lambda uow: self._gateway.process(uow, message_id))
+            await self._writer.run(lambda uow: self._process(uow, message_id))
         except Exception as error:  # noqa: BLE001 - the message is safe, and the others must be served
             # Only the kind of error: its text may repeat what the message says.
             log.error(PROCESSING_FAILED, message_id=message_id, error=type(error).__name__)  # noqa: TRY400
+        finally:
+            self._in_hand.discard(message_id)
         self._wake()
+
+    def _process(self, uow: UnitOfWork, message_id: MessageId) -> None:
+        if uow.messages.take_up(message_id):
+            self._gateway.process(uow, message_id)
 
     def _wake(self) -> None:
         if self.dispatcher is not None:
@@ -100,8 +109,11 @@ class TcpTransmitter:
         self._listeners = listeners
         self._sender = sender
 
-    async def transmit(self, octets: bytes, *, partner: str | None, connection_id: str | None) -> None:
+    async def transmit(
+        self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit = permitted
+    ) -> None:
         """See `outbox.dispatcher.Transmitter`."""
+        await permit()
         try:
             if connection_id is not None and self._listeners.is_live(connection_id):
                 await self._listeners.write(connection_id, octets)
@@ -144,6 +156,7 @@ class Daemon:
         self._settings = settings
         self._sockets = sockets
         self._stop = asyncio.Event()
+        self._replaced: ReplacedError | None = None
 
     def stop(self) -> None:
         """Ask the daemon to finish what is in hand and end."""
@@ -159,7 +172,7 @@ class Daemon:
             GatewayError: the state cannot be used, or another gateway uses it.
             ListenError: a listener's address cannot be had.
         """
-        with _exclusive(self._settings):
+        with exclusive(self._settings):
             site = Site.create_or_open(self._settings)
             writer = Writer(site.store)
             try:
@@ -175,27 +188,51 @@ class Daemon:
         writer: Writer,
         ready: Callable[[Mapping[str, tuple[str, int]]], None] | None,
     ) -> None:
+        gateway = new_gateway_id()
+        shared = site.store.is_shared
+        lease = self._settings.sharing.lease
         intake = Intake(site.gateway, writer)
         listeners = TcpListeners(
-            self._settings.listeners, self._settings.limits, intake, lambda: secrets.token_hex(8)
+            self._settings.listeners, self._settings.limits, intake, partial(_connection_id, gateway)
         )
-        sender = TcpSender(intake, self._settings.limits, lambda: secrets.token_hex(8))
+        sender = TcpSender(intake, self._settings.limits, partial(_connection_id, gateway))
         dispatcher = Dispatcher(
             self._settings,
             writer,
             TcpTransmitter(self._settings, listeners, sender),
-            owner=f"{socket.gethostname()}:{os.getpid()}",
+            gateway=gateway,
+            lease=lease,
+            fenced=shared,
             clock=site.clock,
             chance=random.random,
         )
         intake.dispatcher = dispatcher
-        await self._recover(site, writer, intake)
+        membership = Membership(
+            writer,
+            gateway=gateway,
+            state_id=state_id(self._settings.state_dir),
+            lease=lease,
+            clock=site.clock,
+            alone=not shared,
+        )
+        recovery = Recovery(writer, intake.process, lease=lease, clock=site.clock)
+        await _begin(membership, recovery, alone=not shared)
         await listeners.start(self._sockets)
+
+        async def beaten() -> None:
+            await recovery.run()
+            # Another gateway may have died: what only it could send is for all now.
+            dispatcher.wake()
+
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
-            watching = tasks.create_task(_watch(site, dispatcher), name="watch")
+            watching = tasks.create_task(watch(site.store.engine, dispatcher.wake), name="watch")
+            beating = tasks.create_task(
+                self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
+            )
             log.info(
                 READY,
+                gateway=gateway,
                 listeners={name: f"{host}:{port}" for name, (host, port) in listeners.addresses.items()},
                 partners=len(self._settings.partners),
             )
@@ -208,54 +245,34 @@ class Daemon:
             dispatcher.stop()
             await sending
             await sender.stop(GRACE)
+            # Last, because what takes long to be sent is leased until then.
+            beating.cancel()
+        if self._replaced is not None:
+            raise self._replaced
+        await membership.leave()
 
-    async def _recover(self, site: Site, writer: Writer, intake: Intake) -> None:
-        """Take up what a crash left: messages stored but not classified, rows that were being sent."""
-        now = site.clock()
-        abandoned = await writer.run(lambda uow: uow.outbox.end_leases(now))
-        waiting = await writer.run(lambda uow: uow.messages.unprocessed())
-        for message_id in waiting:
-            await intake.process(message_id)
-        if waiting or abandoned:
-            log.info(RECOVERED, unprocessed=len(waiting), in_flight=abandoned)
-
-
-async def _watch(site: Site, dispatcher: Dispatcher) -> None:
-    """Wake the dispatcher when another process, such as the command, has committed."""
-    engine = site.store.engine
-    while True:
+    async def _beat(self, heartbeat: Coroutine[None, None, None]) -> None:
+        """Say that this gateway is there, and stop it in good order once another runs in its stead."""
         try:
-            with engine.connect() as connection:
-                last = data_version(connection)
-                while True:
-                    await asyncio.sleep(NOTICE.total_seconds())
-                    version = data_version(connection)
-                    if version != last:
-                        last = version
-                        dispatcher.wake()
-        except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
-            log.warning(WATCH_FAILED, error=type(error).__name__)
-            await asyncio.sleep(PAUSE.total_seconds())
+            await heartbeat
+        except ReplacedError as error:
+            self._replaced = error
+            self.stop()
 
 
-@contextmanager
-def _exclusive(settings: Settings) -> Iterator[None]:
-    """Hold the lock that keeps a second daemon from the same state directory."""
-    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = settings.state_dir / "gateway.lock"
-    with path.open("a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise GatewayError(
-                f"another gateway (process {file.read(20).strip()!r}) uses the state in"
-                f" {str(settings.state_dir)!r}: stop it, or give this one a state_dir of its own"
-            ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
+async def _begin(membership: Membership, recovery: Recovery, *, alone: bool) -> None:
+    """Enter the gateway, and take up what a crash left: what was not classified, what was being sent."""
+    joined = await membership.join()
+    if joined.hold is not None:
+        log.warning(SENDING_HELD, reason=joined.hold.reason, since=joined.hold.since.isoformat())
+    unprocessed = await recovery.run(alone=alone)
+    if unprocessed or joined.abandoned:
+        log.info(RECOVERED, unprocessed=unprocessed, in_flight=joined.abandoned)
+
+
+def _connection_id(gateway: GatewayId) -> str:
+    """A name that no other connection has, and that begins with its gateway's (`store.gateways`)."""
+    return f"{gateway}.{secrets.token_hex(8)}"
 
 
 def _arrival(envelope: Envelope) -> Arrival:

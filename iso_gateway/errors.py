@@ -13,6 +13,14 @@ class StoreError(GatewayError):
     """The database or the key ring cannot be used as it is."""
 
 
+class ConflictError(StoreError):
+    """Another process changed the same thing at the same time; nothing was stored, and trying again helps."""
+
+
+class DisconnectedError(StoreError):
+    """The connection to the database broke; what was under way is not stored, unless it was the commit."""
+
+
 class NotFoundError(GatewayError):
     """Nothing has the identifier that was given."""
 

@@ -1,5 +1,6 @@
 """One installation, for the daemon and the command alike: its configuration, its database, its keys."""
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,6 +101,30 @@ def opened(settings: Settings) -> Iterator[Site]:
         yield site
     finally:
         site.close()
+
+
+@contextmanager
+def exclusive(settings: Settings) -> Iterator[None]:
+    """Hold the lock that keeps a second daemon from the same state directory, which is made if need be.
+
+    Raises:
+        GatewayError: another process holds it.
+    """
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = settings.state_dir / "gateway.lock"
+    with path.open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise GatewayError(
+                f"another gateway (process {file.read(20).strip()!r}) uses the state in"
+                f" {str(settings.state_dir)!r}: stop it, or give this one a state_dir of its own"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def _sqlite_path(settings: Settings) -> Path | None:

@@ -5,12 +5,13 @@ when another process may have (`wake`), and when the next row falls due.
 """
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import structlog
 
@@ -18,7 +19,8 @@ from config.settings import RetryPolicy, Settings
 from iso_gateway.errors import DeliveryError, StoreError
 from iso_gateway.outbox.policy import GiveUp, RetryAt, after_failure
 from iso_gateway.store.keyring import KeyDisposedError
-from iso_gateway.store.records import OutboxId, OutboxRecord
+from iso_gateway.store.leases import Claimant
+from iso_gateway.store.records import GatewayId, OutboxId, OutboxRecord
 from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.writer import Writer
 
@@ -36,20 +38,39 @@ NOT_DELIVERED: Final = "message.not-delivered"
 
 #: How many messages are on their way at once.
 CONCURRENCY: Final = 32
-#: For how long a row is this process's own; afterwards another may think it dead and send the row again.
-LEASE: Final = timedelta(minutes=5)
 #: How long to wait, in seconds, when the database cannot be used, or a row due is still on its way.
 PAUSE: Final = 1.0
+
+
+#: Raises LeaseLostError if another gateway may have taken what is about to be written.
+Permit: TypeAlias = Callable[[], Awaitable[None]]
+
+
+class LeaseLostError(Exception):
+    """Another gateway sends the row by now."""
+
+
+async def permitted() -> None:
+    """The permit of a gateway that is alone: always given."""
 
 
 class Transmitter(Protocol):
     """Hands octets to a partner. The daemon makes one of its adapters."""
 
-    async def transmit(self, octets: bytes, *, partner: str | None, connection_id: str | None) -> None:
+    async def transmit(
+        self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit
+    ) -> None:
         """Write octets on the connection if it is still open, else send them to the partner's address.
+
+        Args:
+            octets: what to write.
+            partner: whose address it is; None for a sender that we do not know.
+            connection_id: the connection.
+            permit: to be awaited immediately before anything is written; nothing may be if it raises.
 
         Raises:
             DeliveryError: they were not accepted.
+            LeaseLostError: out of `permit`.
         """
 
 
@@ -84,7 +105,10 @@ class Dispatcher:
         settings: the retry policies.
         writer: the one writer of the store.
         transmitter: how octets leave.
-        owner: names this process in leases.
+        gateway: this run of the gateway, which leases are given to.
+        lease: for how long a row is this gateway's own unless it is renewed; afterwards another may think the
+            gateway dead and send the row again.
+        fenced: whether there can be another. Then each lease is renewed immediately before its row is sent.
         clock: gives the moment, aware.
         chance: gives random numbers in [0, 1), for jitter.
     """
@@ -95,19 +119,24 @@ class Dispatcher:
         writer: Writer,
         transmitter: Transmitter,
         *,
-        owner: str,
+        gateway: GatewayId,
+        lease: timedelta,
+        fenced: bool,
         clock: Callable[[], datetime],
         chance: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._transmitter = transmitter
-        self._owner = owner
+        self._gateway = gateway
+        self._lease = lease
+        self._fenced = fenced
         self._clock = clock
         self._chance = chance
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._sending: dict[OutboxId, asyncio.Task[None]] = {}
+        self._fences: dict[OutboxId, int] = {}
         self._stopping = asyncio.Event()
 
     def wake(self) -> None:
@@ -136,9 +165,37 @@ class Dispatcher:
         """Return once nothing waits any more to be written on a connection."""
         while True:
             moved = self._moved
-            if not await self._writer.run(lambda uow: uow.outbox.waits_for(connection_id)):
+            if not await self._writer.run(lambda uow: _is_owed_on(uow, connection_id)):
                 return
             await moved.wait()
+
+    def renewal(self) -> Callable[[UnitOfWork], None]:
+        """Give what renews the leases of everything that is being sent."""
+        held = tuple(self._fences.items())
+
+        def renew(uow: UnitOfWork) -> None:
+            until = self._clock() + self._lease
+            for row, fence in held:
+                uow.leases.renew(row, fence, until)
+
+        return renew
+
+    async def _permit(self, claimed: _Claimed) -> None:
+        """Return if the row is still ours to send, and stays so long enough to be written.
+
+        Raises:
+            LeaseLostError: it is not.
+        """
+        while True:
+            asked = time.monotonic()
+            held = await self._writer.run(
+                lambda uow: uow.leases.renew(claimed.row.id, claimed.fence, self._clock() + self._lease)
+            )
+            if not held:
+                raise LeaseLostError
+            # If the process was stopped between the answer and here, the answer is worth nothing.
+            if time.monotonic() - asked < self._lease.total_seconds() / 2:
+                return
 
     async def _rest(self, pause: float | None) -> None:
         try:
@@ -156,6 +213,7 @@ class Dispatcher:
         for one in claim.claimed:
             task = asyncio.create_task(self._send(one), name=f"send {one.row.id}")
             self._sending[one.row.id] = task
+            self._fences[one.row.id] = one.fence
             task.add_done_callback(partial(self._done, one.row.id))
         if claim.next_due is None:
             return None
@@ -167,14 +225,15 @@ class Dispatcher:
         claimed: list[_Claimed] = []
         unreadable: list[tuple[OutboxRecord, str]] = []
         held_back = False
-        for row in uow.outbox.due(now, CONCURRENCY):
+        by = Claimant(gateway=self._gateway, alive_since=now - self._lease)
+        for row in uow.outbox.due(now, CONCURRENCY, by=by):
             if row.id in under_way:
                 # Its lease ended, because it takes long or the clock jumped. Twice at once helps nobody.
                 held_back = True
                 continue
             if len(claimed) + len(under_way) >= CONCURRENCY:
                 break
-            fence = uow.outbox.claim(row.id, self._owner, now, now + LEASE)
+            fence = uow.outbox.claim(row.id, self._gateway, now, now + self._lease, by=by)
             if fence is None:
                 continue
             try:
@@ -186,7 +245,7 @@ class Dispatcher:
         return _Claim(
             claimed=tuple(claimed),
             unreadable=tuple(unreadable),
-            next_due=uow.outbox.next_due(now),
+            next_due=uow.outbox.next_due(now, by=by),
             held_back=held_back,
         )
 
@@ -194,8 +253,13 @@ class Dispatcher:
         row = claimed.row
         try:
             await self._transmitter.transmit(
-                claimed.octets, partner=row.partner, connection_id=row.connection_id
+                claimed.octets,
+                partner=row.partner,
+                connection_id=row.connection_id,
+                permit=partial(self._permit, claimed) if self._fenced else permitted,
             )
+        except LeaseLostError:
+            self._log(LEASE_LOST, row)
         except DeliveryError as error:
             await self._failed(claimed, error)
         except Exception as error:  # noqa: BLE001 - it must cost neither this message nor the others
@@ -283,6 +347,7 @@ class Dispatcher:
 
     def _done(self, outbox_id: OutboxId, task: asyncio.Task[None]) -> None:
         self._sending.pop(outbox_id)
+        self._fences.pop(outbox_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error(OUTBOX_UNAVAILABLE, outbox_id=outbox_id, error=type(error).__name__)
         self._moved.set()
@@ -294,3 +359,8 @@ def _octets(uow: UnitOfWork, row: OutboxRecord) -> bytes:
     if row.message_id is None:
         raise StoreError(f"outbox row {row.id} is a mail, and this version sends none")
     return uow.messages.raw(row.message_id)
+
+
+def _is_owed_on(uow: UnitOfWork, connection_id: str) -> bool:
+    """Whether something is to be written on a connection that will be: not while nothing is sent at all."""
+    return uow.sending.held() is None and uow.outbox.waits_for(connection_id)

@@ -38,7 +38,7 @@ class _Not(enum.Enum):
 
 
 class Answer:
-    """What the database answered: all of its rows, which are named tuples, and how many it changed."""
+    """What the database answered: all of its rows, and how many it changed. Rows are as SQLAlchemy's."""
 
     __slots__ = ("_rows", "rowcount")
 
@@ -176,9 +176,7 @@ class _Form:
         self._values = tuple(_value(compiled, name, dialect) for name in order)
         given = list(statement.exported_columns)
         self.returns_rows = bool(given)
-        # Why not typing.NamedTuple: its fields are written in the program, and these are the statement's.
-        row: Any = namedtuple("Row", [str(one.key) for one in given], rename=True)  # type: ignore[misc]  # noqa: PYI024
-        self._row: Callable[[Iterable[Any]], Any] = row._make
+        self._row = _row_of([str(one.key) for one in given])
         converts = (one.type.dialect_impl(dialect).result_processor(dialect, None) for one in given)
         self._converts = tuple((at, convert) for at, convert in enumerate(converts) if convert is not None)
 
@@ -205,6 +203,15 @@ class _Form:
                 converted[at] = convert(converted[at])
             rows.append(self._row(converted))
         return rows
+
+
+def _row_of(names: Sequence[str]) -> Callable[[Iterable[Any]], Any]:
+    """What makes a row of values: a named tuple, with the mapping that SQLAlchemy's rows have."""
+    # Why not typing.NamedTuple: its fields are written in the program, and these are the statement's.
+    fields: Any = namedtuple("Row", names, rename=True)  # type: ignore[misc]  # noqa: PYI024
+    row: Any = type("Row", (fields,), {"__slots__": (), "_mapping": property(fields._asdict)})
+    made: Callable[[Iterable[Any]], Any] = row._make
+    return made
 
 
 def _compiled(statement: Statement, names: Iterable[str], dialect: Dialect) -> _Form | None:

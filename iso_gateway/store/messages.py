@@ -8,6 +8,7 @@ from sqlalchemy import Row, Select, and_, bindparam, exists, func, insert, or_, 
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.connection import Connection
+from iso_gateway.store.gateways import is_nobodys
 from iso_gateway.store.keys import HeldKey, Vault, inserted_id
 from iso_gateway.store.records import (
     Direction,
@@ -61,14 +62,27 @@ _REWRAP = (
 _PROCESSINGS = (
     select(processings).where(processings.c.message_id == bindparam("message_id")).order_by(processings.c.id)
 )
+_WITHOUT_VERDICT = ~exists().where(processings.c.message_id == messages.c.id)
 _UNPROCESSED = (
     select(messages.c.id)
-    .where(
-        messages.c.direction == Direction.RECEIVED,
-        ~exists().where(processings.c.message_id == messages.c.id),
-    )
+    .where(messages.c.direction == Direction.RECEIVED, _WITHOUT_VERDICT)
     .order_by(messages.c.id)
 )
+_LEFT_BEHIND = _UNPROCESSED.where(
+    messages.c.id > bindparam("after"),
+    or_(
+        messages.c.stored_at <= bindparam("until"),
+        and_(
+            messages.c.connection_id.is_not(None), is_nobodys(messages.c.connection_id, alive_since="alive")
+        ),
+    ),
+)
+_LAST_STORED = select(func.max(messages.c.id)).where(
+    messages.c.id > bindparam("after"), messages.c.stored_at <= bindparam("until")
+)
+#: FOR NO KEY UPDATE: a stronger lock would wait for every transaction that refers to the message.
+_LOCK = select(messages.c.id).where(messages.c.id == bindparam("message_id")).with_for_update(key_share=True)
+_IS_UNPROCESSED = select(_WITHOUT_VERDICT).where(messages.c.id == bindparam("message_id"))
 
 
 class Messages:
@@ -214,6 +228,31 @@ class Messages:
     def unprocessed(self) -> tuple[MessageId, ...]:
         """Received messages that were stored but never classified (we stopped in between), oldest first."""
         return tuple(MessageId(row.id) for row in self._connection.execute(_UNPROCESSED))
+
+    def left_behind(
+        self, *, after: int, until: datetime, alive_since: datetime
+    ) -> tuple[tuple[MessageId, ...], int]:
+        """Received messages that nobody classifies any more, oldest first, and up to where that is settled.
+
+        They were stored up to `until`, or by a gateway that has ended or was not heard of since
+        `alive_since`. Asking again, give the number, beyond which all are looked at, as `after`.
+        """
+        parameters = {"after": after, "until": until, "alive": alive_since}
+        rows = self._connection.execute(_LEFT_BEHIND, parameters)
+        found = tuple(MessageId(row.id) for row in rows)
+        settled = self._connection.execute(_LAST_STORED, {"after": after, "until": until}).scalar()
+        return found, after if settled is None else int(settled)
+
+    def take_up(self, message_id: MessageId) -> bool:
+        """Take a received message to classify it. False if another gateway has done that.
+
+        Until the unit of work ends, no other gateway can take it. SQLite has one gateway only.
+        """
+        if self._connection.dialect.name == "sqlite":
+            return True
+        # Two statements: what the lock had to wait for is seen by the second.
+        self._connection.execute(_LOCK, {"message_id": message_id})
+        return bool(self._connection.execute(_IS_UNPROCESSED, {"message_id": message_id}).scalar())
 
     def find_exact(
         self,

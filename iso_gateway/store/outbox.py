@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from iso_gateway.store.connection import Connection
 from iso_gateway.store.keys import inserted_id
+from iso_gateway.store.leases import Claimant, claimed_by, may_be_claimed
 from iso_gateway.store.records import (
     AttemptOutcome,
     AttemptRecord,
@@ -59,6 +60,7 @@ _CAN_BE_SENT = or_(outbox.c.status == OutboxStatus.WAITING, outbox.c.status == O
 def _is_due(now: str) -> ColumnElement[bool]:
     return and_(
         _IS_HEAD,
+        may_be_claimed(),
         or_(
             and_(outbox.c.status == OutboxStatus.WAITING, outbox.c.next_attempt_at <= bindparam(now)),
             and_(outbox.c.status == OutboxStatus.SENDING, outbox.c.lease_until <= bindparam(now)),
@@ -68,7 +70,11 @@ def _is_due(now: str) -> ColumnElement[bool]:
 
 _INSERT = insert(outbox).returning(outbox.c.id)
 _DUE = select(outbox).where(_is_due("now")).order_by(_DUE_AT, outbox.c.id).limit(bindparam("at_most"))
-_NEXT_DUE = select(func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type)).where(_IS_HEAD, _CAN_BE_SENT)
+#: What another gateway is claiming at this moment is passed over, not waited for.
+_DUE_TO_CLAIM = _DUE.with_for_update(skip_locked=True, of=outbox)
+_NEXT_DUE = select(func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type)).where(
+    _IS_HEAD, _CAN_BE_SENT, may_be_claimed()
+)
 _GET = select(outbox).where(outbox.c.id == bindparam("outbox_id"))
 _CLAIM = (
     update(outbox)
@@ -169,21 +175,43 @@ class Outbox:
         }
         return OutboxId(inserted_id(self._connection, _INSERT, row))
 
-    def due(self, now: datetime, limit: int = 100) -> tuple[OutboxRecord, ...]:
-        """What can be claimed now, longest due first: heads of lanes whose time came or whose lease ended."""
-        return tuple(_record(row) for row in self._connection.execute(_DUE, {"now": now, "at_most": limit}))
+    def due(self, now: datetime, limit: int = 100, *, by: Claimant | None = None) -> tuple[OutboxRecord, ...]:
+        """What can be claimed now, longest due first: heads of lanes whose time came or whose lease ended.
 
-    def next_due(self, now: datetime) -> datetime | None:
-        """When something can be claimed next: `now` if something can be already, None if nothing waits."""
-        earliest: datetime | None = self._connection.execute(_NEXT_DUE).scalar()
+        `by`: only what that gateway may claim; what others are just claiming is left out.
+        """
+        parameters = {"now": now, "at_most": limit, **claimed_by(by, now)}
+        query = _DUE if by is None else _DUE_TO_CLAIM
+        return tuple(_record(row) for row in self._connection.execute(query, parameters))
+
+    def next_due(self, now: datetime, *, by: Claimant | None = None) -> datetime | None:
+        """When something can be claimed next: `now` if something can be already, None if nothing waits.
+
+        `by` as for `due`. What becomes claimable by another's death is not foreseen.
+        """
+        earliest: datetime | None = self._connection.execute(_NEXT_DUE, claimed_by(by, now)).scalar()
         return None if earliest is None else max(earliest, now)
 
-    def claim(self, outbox_id: OutboxId, owner: str, now: datetime, until: datetime) -> int | None:
+    def claim(
+        self,
+        outbox_id: OutboxId,
+        owner: str,
+        now: datetime,
+        until: datetime,
+        *,
+        by: Claimant | None = None,
+    ) -> int | None:
         """Take a row to send it, by a lease until `until`; gives the fence, or None if not claimable.
 
-        An attempt is begun; one that its sender never finished is marked abandoned.
+        An attempt is begun; one that its sender never finished is marked abandoned. `by` as for `due`.
         """
-        parameters = {"outbox_id": outbox_id, "claimed_at": now, "owner": owner, "until": until}
+        parameters = {
+            "outbox_id": outbox_id,
+            "claimed_at": now,
+            "owner": owner,
+            "until": until,
+            **claimed_by(by, now),
+        }
         row = self._connection.execute(_CLAIM, parameters).one_or_none()
         if row is None:
             return None

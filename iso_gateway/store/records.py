@@ -16,6 +16,7 @@ ProcessingId = NewType("ProcessingId", int)
 TransactionId = NewType("TransactionId", int)
 HalfId = NewType("HalfId", int)
 OutboxId = NewType("OutboxId", int)
+GatewayId = NewType("GatewayId", str)
 AuditId = NewType("AuditId", int)
 KeyId = NewType("KeyId", int)
 
@@ -257,6 +258,27 @@ class AttemptRecord:
     finished_at: datetime | None
     outcome: AttemptOutcome | None
     error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRecord:
+    """A gateway process that uses the database, or did: one run of `iso-gateway serve`."""
+
+    id: GatewayId
+    state_id: str
+    host: str
+    pid: int
+    started_at: datetime
+    last_seen_at: datetime
+    stopped_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingHold:
+    """Why nothing is sent from this database, and since when."""
+
+    reason: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -329,6 +329,48 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
+gateways = Table(
+    "gateways",
+    metadata,
+    Column("id", String(16), primary_key=True, comment="of one run; its connections' ids begin with it"),
+    Column("state_id", String(32), nullable=False, comment="of the state directory that it ran on"),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("stopped_at", UtcDateTime, comment="it ended, or its successor found that it had"),
+    CheckConstraint("length(id) = 16 AND state_id <> ''", name="identified"),
+    comment="the gateway processes that use this database, and when each was last heard of",
+)
+
+site_state = Table(
+    "site_state",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("detail", Text, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    CheckConstraint("name IN ('sending-held')", name="name"),
+    comment="what holds for the whole database; as sending-held: nothing is sent until it is resumed",
+)
+
+#: The channel on which PostgreSQL tells every gateway of a database that there may be something to do.
+CHANNEL = "iso_gateway"
+#: Which changes it tells of: table, trigger and the rows concerned.
+ANNOUNCED = (
+    ("outbox", "AFTER INSERT OR UPDATE ON outbox FOR EACH ROW WHEN (NEW.status = 'waiting')"),
+    ("site_state", "AFTER INSERT OR UPDATE OR DELETE ON site_state FOR EACH STATEMENT"),
+)
+
+
+def announcements() -> tuple[str, ...]:
+    """The statements that make PostgreSQL tell of changes, once per transaction and table."""
+    body = f"BEGIN PERFORM pg_notify('{CHANNEL}', TG_TABLE_NAME); RETURN NULL; END"
+    return (
+        f"CREATE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$",
+        *(f"CREATE TRIGGER {table}_announce {when} EXECUTE FUNCTION announce()" for table, when in ANNOUNCED),
+    )
+
+
 #: Tables whose rows the database itself refuses to change: the evidence.
 IMMUTABLE = (messages, inputs)
 
@@ -352,3 +394,7 @@ for _table in IMMUTABLE:
         for _statement in _statements:
             _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
             event.listen(_table, "after_create", _ddl.execute_if(dialect=_dialect))
+
+for _statement in announcements():
+    _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
+    event.listen(metadata, "after_create", _ddl.execute_if(dialect="postgresql"))

@@ -14,10 +14,12 @@ from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
+from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
 from iso_gateway.store.history import Audit, Events, Inputs
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
+from iso_gateway.store.leases import Leases
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.transactions import Transactions
@@ -35,10 +37,13 @@ class UnitOfWork:
         "_vault",
         "audit",
         "events",
+        "gateways",
         "halves",
         "inputs",
+        "leases",
         "messages",
         "outbox",
+        "sending",
         "transactions",
     )
 
@@ -52,6 +57,9 @@ class UnitOfWork:
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
         self.audit = Audit(connection, vault)
+        self.gateways = Gateways(connection)
+        self.leases = Leases(connection)
+        self.sending = Sending(connection)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -84,6 +92,11 @@ class Store:
     def engine(self) -> Engine:
         """The engine, for `engine.data_version` and for closing."""
         return self._engine
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several gateways can use it at once: SQLite has one, which holds its state directory."""
+        return self._engine.dialect.name != "sqlite"
 
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:

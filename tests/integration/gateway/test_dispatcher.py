@@ -13,12 +13,12 @@ from sqlalchemy import insert, select
 
 from config.settings import RetryPolicy, Settings
 from iso_gateway import primitives
-from iso_gateway.daemon import _watch
 from iso_gateway.errors import DeliveryError
 from iso_gateway.outbox import dispatcher as module
 from iso_gateway.store import engine
 from iso_gateway.store.records import AttemptOutcome, HalfId, OutboxRecord, OutboxStatus
 from iso_gateway.store.tables import keys, outbox
+from iso_gateway.store.watching import watch
 from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
 from tests.support import apdus, gateway
 from tests.support.gateway import AT_SFU, ELSEWHERE, Desk
@@ -128,7 +128,7 @@ class TestOrder:
     ) -> None:
         half = begun(desk)
         async with dispatching(desk, wire) as dispatcher:
-            watching = asyncio.create_task(_watch(desk.site, dispatcher))
+            watching = asyncio.create_task(watch(desk.site.store.engine, dispatcher.wake))
             sending = asyncio.create_task(wire.begun())
             try:
                 with desk.under(desk.site.settings) as command:

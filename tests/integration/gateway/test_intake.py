@@ -15,12 +15,14 @@ from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError, encode
 from config.settings import MailTransport, RetryPolicy, Settings, TcpTransport
 from iso_gateway import daemon
-from iso_gateway.daemon import Daemon, Intake, TcpTransmitter
+from iso_gateway.daemon import Intake, TcpTransmitter, _begin
 from iso_gateway.errors import DeliveryError, StoreError
+from iso_gateway.membership import Membership, new_gateway_id
 from iso_gateway.reception import Processed, Reception, Verdict
+from iso_gateway.recovery import Recovery
 from iso_gateway.store.records import MessageId
 from iso_gateway.store.writer import Writer
-from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
+from tests.integration.gateway.dispatching import LEASE, LogLines, Wire, dispatching
 from tests.support import apdus, gateway
 from tests.support.gateway import Desk, with_partner
 
@@ -54,6 +56,16 @@ def lines() -> Iterator[LogLines]:
 def unprocessed(desk: Desk) -> tuple[MessageId, ...]:
     with desk.reading() as uow:
         return uow.messages.unprocessed()
+
+
+async def begin(desk: Desk, writer: Writer, intake: Intake) -> None:
+    """Do what a daemon does before it listens."""
+    clock = desk.clock
+    membership = Membership(
+        writer, gateway=new_gateway_id(), state_id="s", lease=LEASE, clock=clock, alone=True
+    )
+    recovery = Recovery(writer, intake.process, lease=LEASE, clock=clock)
+    await _begin(membership, recovery, alone=True)
 
 
 class TestIntake:
@@ -104,7 +116,7 @@ class TestIntake:
         assert (line["message_id"], line["error"]) == (left, "LookupError")
         assert "Doe" not in str(lines.lines)
 
-        await Daemon(desk.site.settings)._recover(desk.site, writer, intake)
+        await begin(desk, writer, intake)
         assert unprocessed(desk) == ()
         assert [event.kind for event in desk.events()] == ["ill-request.indication"]
         assert (await lines.until(daemon.RECOVERED))["unprocessed"] == 1
@@ -114,8 +126,8 @@ class TestIntake:
     ) -> None:
         desk.receive(REQUEST)
         before = desk.counts()
-        await Daemon(desk.site.settings)._recover(desk.site, writer, Intake(desk.site.gateway, writer))
-        assert desk.counts() == before
+        await begin(desk, writer, Intake(desk.site.gateway, writer))
+        assert desk.counts() == before | {"gateways": 1}
         assert daemon.RECOVERED not in [line["event"] for line in lines.lines]
 
     async def test_a_start_after_a_crash_sends_at_once_what_was_in_flight(
@@ -125,7 +137,7 @@ class TestIntake:
         [waiting] = desk.outgoing()
         with desk.site.store.unit_of_work() as uow:
             uow.outbox.claim(waiting.row.id, "dead", desk.clock.now, desk.clock.now.replace(hour=23))
-        await Daemon(desk.site.settings)._recover(desk.site, writer, Intake(desk.site.gateway, writer))
+        await begin(desk, writer, Intake(desk.site.gateway, writer))
         assert (await lines.until(daemon.RECOVERED))["in_flight"] == 1
         wire = Wire()
         async with dispatching(desk, wire):

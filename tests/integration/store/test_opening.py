@@ -52,7 +52,7 @@ class TestMigrations:
         with engine.begin() as connection:
             metadata.drop_all(connection)
             if engine.dialect.name == "postgresql":
-                for function in ("messages_immutable", "inputs_immutable"):
+                for function in ("messages_immutable", "inputs_immutable", "announce"):
                     connection.execute(text(f"DROP FUNCTION {function}"))
             metadata.create_all(connection)
         assert migrated == objects(engine)
