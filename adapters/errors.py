@@ -3,6 +3,11 @@
 Imports nothing of ours.
 """
 
+import errno
+import socket
+from enum import Enum
+from typing import Final
+
 
 class ListenError(Exception):
     """A listener cannot be opened; nothing was left bound.
@@ -20,6 +25,53 @@ class ListenError(Exception):
         self.reason = reason
 
 
+class Failure(Enum):
+    """What kept an APDU from being handed over. The gateway has the same words, and what to do about each."""
+
+    NO_SUCH_HOST = "no-such-host"
+    """Its name leads to no address now."""
+    REFUSED = "refused"
+    """Its machine answers, and nothing listens on the port."""
+    UNREACHABLE = "unreachable"
+    """No way leads to its machine, or ours has no means left to take one."""
+    CONNECT_TIMEOUT = "connect-timeout"
+    """Nothing answered in time."""
+    TLS = "tls"
+    """It was reached, and no protected connection could be made."""
+    CLOSED = "closed"
+    """It ended the connection before anything could be written."""
+    SEND_TIMEOUT = "send-timeout"
+    """It did not take the APDU in time."""
+    RESET = "reset"
+    """It broke the connection while the APDU was sent, or after."""
+    CONNECTION_GONE = "connection-gone"
+    """The connection that an answer belongs on is not there any more."""
+
+
+#: What a system call that failed says about the peer, by its number.
+_FAILURES: Final = {
+    errno.ECONNREFUSED: Failure.REFUSED,
+    errno.ETIMEDOUT: Failure.CONNECT_TIMEOUT,
+    errno.ECONNRESET: Failure.CLOSED,
+    errno.EPIPE: Failure.CLOSED,
+    errno.ECONNABORTED: Failure.CLOSED,
+}
+
+
+def failure_to_connect(error: OSError, *, late: bool) -> Failure:
+    """Returns what kept a connection from being made.
+
+    Args:
+        error: what the system said.
+        late: whether it was not the system, but our own limit of time.
+    """
+    if late:
+        return Failure.CONNECT_TIMEOUT
+    if isinstance(error, socket.gaierror):
+        return Failure.NO_SUCH_HOST
+    return _FAILURES.get(error.errno or 0, Failure.UNREACHABLE)
+
+
 class DeliveryFailed(Exception):  # noqa: N818 - an outcome for the outbox, not a fault
     """An APDU could not be handed over.
 
@@ -28,10 +80,12 @@ class DeliveryFailed(Exception):  # noqa: N818 - an outcome for the outbox, not 
         temporary: whether trying again can help.
         ambiguous: whether the peer may have the whole APDU all the same. Trying again sends identical octets,
             which an ISO 10161 system takes for the duplicate they are.
+        failure: what it was that went wrong.
     """
 
-    def __init__(self, reason: str, *, temporary: bool, ambiguous: bool) -> None:
+    def __init__(self, reason: str, *, temporary: bool, ambiguous: bool, failure: Failure) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.failure = failure
         self.temporary = temporary
         self.ambiguous = ambiguous

@@ -30,7 +30,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from adapters.envelope import Envelope, Transport
-from adapters.errors import DeliveryFailed
+from adapters.errors import DeliveryFailed, Failure
 from adapters.receiver import Receiver
 from adapters.tcp_socket import acknowledged, reset
 from asn1.errors import WireError
@@ -178,6 +178,10 @@ class TcpConnection:
                 failure = undelivered(self._writer, self.envelope.peer_address, error, late=timer.expired())
                 reset(self._writer)
                 raise failure from error
+            except asyncio.CancelledError:
+                # Nothing else can follow a part of an APDU.
+                reset(self._writer)
+                raise
             self._active_at = self._clock()
 
     def reset(self) -> None:
@@ -301,7 +305,10 @@ class TcpConnection:
 def gone(connection_id: str) -> DeliveryFailed:
     """Returns the failure of writing on a connection that is not there, or not for writing."""
     return DeliveryFailed(
-        f"connection {connection_id} is gone; send by another way", temporary=True, ambiguous=False
+        f"connection {connection_id} is gone; send by another way",
+        temporary=True,
+        ambiguous=False,
+        failure=Failure.CONNECTION_GONE,
     )
 
 
@@ -319,17 +326,20 @@ def undelivered(writer: asyncio.StreamWriter, peer: str, error: OSError, *, late
             f"{peer} broke the connection while an APDU was sent ({describe(error)}); it may have it or not",
             temporary=True,
             ambiguous=True,
+            failure=Failure.RESET,
         )
     if writer.transport.get_write_buffer_size():
         return DeliveryFailed(
             f"{peer} did not take the whole APDU in time; look whether its ILL system reads",
             temporary=True,
             ambiguous=False,
+            failure=Failure.SEND_TIMEOUT,
         )
     return DeliveryFailed(
         f"{peer} did not acknowledge the whole APDU in time; it may have it or not",
         temporary=True,
         ambiguous=True,
+        failure=Failure.SEND_TIMEOUT,
     )
 
 

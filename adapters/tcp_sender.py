@@ -15,7 +15,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from adapters.envelope import OUTBOUND, Envelope, Peer, Transport, written
-from adapters.errors import DeliveryFailed
+from adapters.errors import DeliveryFailed, Failure, failure_to_connect
 from adapters.receiver import Receiver
 from adapters.tcp_connection import CHUNK, TcpConnection, describe, end, gone, undelivered
 from adapters.tcp_socket import acknowledged, all_but_end_acknowledged, reset
@@ -81,6 +81,7 @@ class TcpSender:
                 " set tls = false if the link is protected otherwise",
                 temporary=False,
                 ambiguous=False,
+                failure=Failure.TLS,
             )
         reader, writer = await _connect(transport, connect_timeout)
         try:
@@ -156,6 +157,7 @@ async def _connect(
             f"cannot connect to {written(transport.host, transport.port)}: {why}",
             temporary=True,
             ambiguous=False,
+            failure=failure_to_connect(error, late=timer.expired()),
         ) from error
 
 
@@ -166,6 +168,7 @@ def _peer(transport: TcpTransport, writer: asyncio.StreamWriter) -> Peer:
             f"{written(transport.host, transport.port)} broke the connection at once; does it allow us?",
             temporary=True,
             ambiguous=False,
+            failure=Failure.CLOSED,
         )
     return Peer.of(name)
 

@@ -117,6 +117,17 @@ class ClientIdPolicy(Enum):
     """It is sent on to this partner."""
 
 
+class Unclear(Enum):
+    """What becomes of an APDU that a partner may have or not; TCP has no receipt that would tell."""
+
+    RETRY = "retry"
+    """It is sent again with identical octets, which an ISO 10161 system takes for the duplicate they are."""
+    DELIVERED = "delivered"
+    """It counts as delivered; if it was lost on the way, nobody sends it again."""
+    HOLD = "hold"
+    """It is held back, and with it what follows it in its request, until an operator decides."""
+
+
 class LogLevel(Enum):
     """From which severity on something is logged."""
 
@@ -224,7 +235,21 @@ class RetryPolicy:
     jitter: Share = 0.2
     """The share (0 to 1) of a wait by which it varies at random, so that partners are not tried in step."""
     lifetime: Duration = timedelta(days=14)
-    """After this an APDU is given up as not delivered."""
+    """After this, or at the end of its request if that is earlier, an APDU is given up as not delivered."""
+    warn_after: Duration = timedelta(hours=4)
+    """When an APDU has not been delivered for so long, an event says so."""
+    warn_before: Duration = timedelta(days=1)
+    """So long before an APDU is given up, an event says so."""
+    ambiguous: Unclear = Unclear.RETRY
+    """What follows when the connection broke while an APDU was sent, or nothing acknowledged it in time."""
+    unclosed: Unclear = Unclear.DELIVERED
+    """What follows when a one-way partner took an APDU whole, and did not end the connection in time."""
+    concurrency: Count = 4
+    """How many APDUs are on their way to one partner at once; only one while it fails."""
+    breaker_after: Count = 3
+    """After so many failures in a row only one APDU at a time is tried, and the others wait for its fate."""
+    resume_rate: Count = 60
+    """How many APDUs a minute go to a partner that was suspended, until what had waited is sent."""
     connect_timeout: Duration = timedelta(seconds=10)
     """How long a partner may take to accept a connection."""
     send_timeout: Duration = timedelta(seconds=30)

@@ -24,8 +24,9 @@ from adapters.errors import DeliveryFailed
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError
-from config.settings import Settings, TcpTransport
+from config.settings import ListenerMode, Settings, TcpTransport
 from iso_gateway.errors import DeliveryError
+from iso_gateway.failure import Failure
 from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
 from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
 from iso_gateway.recovery import Recovery
@@ -122,24 +123,45 @@ class TcpTransmitter:
             else:
                 await self._send(octets, partner)
         except DeliveryFailed as error:
-            raise DeliveryError(error.reason, temporary=error.temporary) from error
+            raise DeliveryError(
+                error.reason,
+                temporary=error.temporary,
+                failure=Failure(error.failure.value),
+                ambiguous=error.ambiguous,
+            ) from error
 
     async def _send(self, octets: bytes, name: str | None) -> None:
         if name is None:
             raise DeliveryError(
-                "the connection to answer on is closed, and its sender is unknown", temporary=False
+                "the connection to answer on is closed, and its sender is unknown",
+                temporary=False,
+                failure=Failure.UNKNOWN_SENDER,
             )
         partner = self._settings.partner(name)
         if partner is None:
-            raise DeliveryError(f"partner {name} is not configured: put its file back", temporary=True)
+            raise DeliveryError(
+                f"partner {name} is not configured: put its file back",
+                temporary=True,
+                failure=Failure.NOT_CONFIGURED,
+            )
         if not isinstance(partner.transport, TcpTransport):
-            raise DeliveryError(f"partner {name} is not reached by TCP", temporary=False)
-        await self._sender.send(
+            raise DeliveryError(
+                f"partner {name} is not reached by TCP", temporary=False, failure=Failure.NOT_SUPPORTED
+            )
+        delivery = await self._sender.send(
             partner.transport,
             octets,
             connect_timeout=partner.retry.connect_timeout,
             send_timeout=partner.retry.send_timeout,
         )
+        if partner.transport.mode is ListenerMode.ONE_WAY and not delivery.closed_by_peer:
+            raise DeliveryError(
+                f"{delivery.peer_address} took the whole APDU and did not end the connection;"
+                " it may have it or not",
+                temporary=True,
+                failure=Failure.NO_CLOSE,
+                ambiguous=True,
+            )
 
 
 class Daemon:

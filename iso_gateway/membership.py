@@ -120,7 +120,11 @@ class Membership:
                 at=now,
                 alone=self._alone,
             )
-            ended = uow.outbox.end_leases(now) if self._alone else uow.leases.end_of(dead, now)
+            if self._alone:
+                ended = uow.outbox.end_leases(now)
+                uow.partners.end_probes(now)
+            else:
+                ended = uow.leases.end_of(dead, now)
             return Joined(abandoned=ended, hold=uow.sending.held())
 
         return await self._writer.run(enter)

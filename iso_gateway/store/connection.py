@@ -53,6 +53,10 @@ class Answer:
         """All rows."""
         return self._rows
 
+    def scalars(self) -> Sequence[Any]:
+        """The first value of each row."""
+        return [row[0] for row in self._rows]
+
     def one_or_none(self) -> Any:
         """The only row, or None: the statement is such that there is not more than one."""
         return self._rows[0] if self._rows else None
@@ -98,14 +102,14 @@ class Connection:
 
     Args:
         connection: the one that SQLAlchemy opened.
-        statements: what its database has got so far.
+        statements: what its database has got so far; without them it begins anew.
     """
 
     __slots__ = ("_plain", "_statements", "dialect")
 
-    def __init__(self, connection: sqlalchemy.Connection, statements: Statements) -> None:
+    def __init__(self, connection: sqlalchemy.Connection, statements: Statements | None = None) -> None:
         self._plain = connection
-        self._statements = statements
+        self._statements = Statements() if statements is None else statements
         self.dialect = connection.dialect
 
     def execute(

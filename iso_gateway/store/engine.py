@@ -61,6 +61,11 @@ def open_engine(url: str) -> Engine:
             raise StoreError(f"database {other!r} is not supported; use sqlite:///PATH or postgresql://...")
 
 
+def open_sqlite_file(path: Path) -> Engine:
+    """Open an SQLite database by its path, whatever characters that has."""
+    return _open_sqlite(URL.create("sqlite", database=str(path.absolute())))
+
+
 def _open_sqlite(url: URL) -> Engine:
     path = url.database
     if not path or path.startswith((":memory:", "file:")):

@@ -14,19 +14,23 @@ from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
+    Engine,
     bindparam,
     delete,
     exists,
     func,
     insert,
+    inspect,
     not_,
     or_,
     select,
     true,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.store.connection import Connection
+from iso_gateway.store.engine import failure
 from iso_gateway.store.records import GatewayId, GatewayRecord, SendingHold
 from iso_gateway.store.tables import gateways, site_state
 
@@ -147,6 +151,17 @@ class Gateways:
     def alive(self, since: datetime) -> tuple[GatewayRecord, ...]:
         """Those that have not ended and have been heard of since."""
         return tuple(one for one in self.list() if one.stopped_at is None and one.last_seen_at > since)
+
+
+def alive_in(engine: Engine, since: datetime) -> tuple[GatewayRecord, ...]:
+    """The gateways of a database that may be of an earlier version, and then tells of none."""
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table(gateways.name):
+                return ()
+            return Gateways(Connection(connection)).alive(since)
+    except DBAPIError as error:
+        raise failure(engine, error) from error
 
 
 class Sending:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningInsert
 
 from iso_gateway.errors import StoreError
-from iso_gateway.store.connection import Connection, Statements
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.keyring import KeyDisposedError, KeyRing
 from iso_gateway.store.records import HalfId, KeyId, KeyPurpose, TransactionId
 from iso_gateway.store.tables import halves, keys, transactions
@@ -58,7 +58,7 @@ def standing_keys(engine: Engine, ring: KeyRing, now: datetime) -> StandingKeys:
 
 def _open_or_create(engine: Engine, ring: KeyRing, now: datetime) -> StandingKeys:
     with engine.begin() as plain:
-        connection = Connection(plain, Statements())
+        connection = Connection(plain)
         held = {}
         for purpose in (KeyPurpose.DIGEST, KeyPurpose.INTAKE):
             row = connection.execute(_CURRENT, {"purpose": purpose}).one_or_none()

@@ -22,12 +22,15 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    false,
     text,
 )
 
+from iso_gateway.failure import Failure
 from iso_gateway.store.records import (
     AttemptOutcome,
     Basis,
+    BreakerState,
     Direction,
     InputKind,
     KeyPurpose,
@@ -264,6 +267,9 @@ outbox = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Column("last_error", Text),
+    Column("failure", EnumText(Failure), comment="what went wrong last, by its word"),
+    Column("check_at", UtcDateTime, comment="when it is looked at next for being late"),
+    Column("held_by", String(128), comment="the operator who held it back"),
     _one_of("kind", OutboxKind),
     _one_of("status", OutboxStatus),
     CheckConstraint("lane <> ''", name="lane"),
@@ -288,6 +294,26 @@ outbox = Table(
         sqlite_where=text("finished_at IS NULL"),
         postgresql_where=text("finished_at IS NULL"),
     ),
+    Index(
+        "ix_outbox_partner_next_attempt_at",
+        "partner",
+        "next_attempt_at",
+        "id",
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+    Index(
+        "ix_outbox_check_at",
+        "check_at",
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+    Index(
+        "ix_outbox_connection_id",
+        "connection_id",
+        sqlite_where=text("finished_at IS NULL AND connection_id IS NOT NULL"),
+        postgresql_where=text("finished_at IS NULL AND connection_id IS NOT NULL"),
+    ),
     Index("ix_outbox_message_id", "message_id"),
     comment="everything that is to be sent; nothing is sent from anywhere else",
     sqlite_autoincrement=True,
@@ -304,6 +330,8 @@ attempts = Table(
     Column("finished_at", UtcDateTime),
     Column("outcome", EnumText(AttemptOutcome)),
     Column("error", Text),
+    Column("failure", EnumText(Failure)),
+    Column("ambiguous", Boolean, nullable=False, server_default=false(), comment="it may have arrived"),
     UniqueConstraint("outbox_id", "fence"),
     _one_of("outcome", AttemptOutcome),
     _both_or_neither("outcome", "finished_at", "finished"),
@@ -327,6 +355,29 @@ audit = Table(
     Index("ix_audit_half_id", "half_id"),
     comment="what operators did, and why",
     sqlite_autoincrement=True,
+)
+
+partner_states = Table(
+    "partner_states",
+    metadata,
+    Column("partner", String(255), primary_key=True),
+    Column("suspended_at", UtcDateTime),
+    Column("suspended_by", String(128)),
+    Column("audit_id", ROW_ID, ForeignKey("audit.id"), comment="says why it was suspended"),
+    Column("paced_until", UtcDateTime, comment="when the next message of a backlog may go"),
+    Column("backlog_id", ROW_ID, comment="the newest outbox row of the backlog when it was resumed"),
+    Column("breaker", EnumText(BreakerState), nullable=False),
+    Column("failures", Integer, nullable=False, comment="attempts that failed in a row"),
+    Column("retry_at", UtcDateTime, comment="when the next probe goes, or is taken for lost"),
+    Column("failing_since", UtcDateTime),
+    Column("failure", EnumText(Failure)),
+    Column("last_error", Text),
+    _one_of("breaker", BreakerState),
+    _both_or_neither("suspended_at", "suspended_by", "suspended"),
+    _both_or_neither("paced_until", "backlog_id", "paced"),
+    CheckConstraint("failures >= 0", name="failures"),
+    CheckConstraint("partner <> ''", name="partner"),
+    comment="what stands between us and a partner; a partner without a row has nothing in the way",
 )
 
 gateways = Table(
@@ -358,6 +409,7 @@ CHANNEL = "iso_gateway"
 #: Which changes it tells of: table, trigger and the rows concerned.
 ANNOUNCED = (
     ("outbox", "AFTER INSERT OR UPDATE ON outbox FOR EACH ROW WHEN (NEW.status = 'waiting')"),
+    ("partner_states", "AFTER INSERT OR UPDATE ON partner_states FOR EACH STATEMENT"),
     ("site_state", "AFTER INSERT OR UPDATE OR DELETE ON site_state FOR EACH STATEMENT"),
 )
 

@@ -22,6 +22,7 @@ from iso_gateway.store.keys import Vault, standing_keys
 from iso_gateway.store.leases import Leases
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
+from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.transactions import Transactions
 
 
@@ -43,6 +44,7 @@ class UnitOfWork:
         "leases",
         "messages",
         "outbox",
+        "partners",
         "sending",
         "transactions",
     )
@@ -56,6 +58,7 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
         self.gateways = Gateways(connection)
         self.leases = Leases(connection)

@@ -10,13 +10,15 @@ import structlog
 
 from adapters.envelope import Envelope, Transport
 from adapters.errors import DeliveryFailed
+from adapters.errors import Failure as AdapterFailure
 from adapters.tcp_listener import TcpListeners
-from adapters.tcp_sender import TcpSender
+from adapters.tcp_sender import Delivery, TcpSender
 from asn1.codec import WireError, encode
-from config.settings import MailTransport, RetryPolicy, Settings, TcpTransport
+from config.settings import ListenerMode, MailTransport, RetryPolicy, Settings, TcpTransport
 from iso_gateway import daemon
 from iso_gateway.daemon import Intake, TcpTransmitter, _begin
 from iso_gateway.errors import DeliveryError, StoreError
+from iso_gateway.failure import Failure
 from iso_gateway.membership import Membership, new_gateway_id
 from iso_gateway.reception import Processed, Reception, Verdict
 from iso_gateway.recovery import Recovery
@@ -168,19 +170,23 @@ class Connections:
     broken: set[str] = field(default_factory=set)
     written: list[tuple[str, bytes]] = field(default_factory=list)
     sent: list[tuple[TcpTransport, bytes]] = field(default_factory=list)
+    closing: bool = True
 
     def is_live(self, connection_id: str) -> bool:
         return connection_id in self.live | self.broken
 
     async def write(self, connection_id: str, octets: bytes) -> None:
         if connection_id in self.broken:
-            raise DeliveryFailed("the connection broke", temporary=True, ambiguous=True)
+            raise DeliveryFailed(
+                "the connection broke", temporary=True, ambiguous=True, failure=AdapterFailure.RESET
+            )
         self.written.append((connection_id, octets))
 
-    async def send(self, to: TcpTransport, octets: bytes, **timeouts: object) -> None:
+    async def send(self, to: TcpTransport, octets: bytes, **timeouts: object) -> Delivery:
         policy = RetryPolicy()
         assert timeouts == {"connect_timeout": policy.connect_timeout, "send_timeout": policy.send_timeout}
         self.sent.append((to, octets))
+        return Delivery(peer_address="192.0.2.7:1611", closed_by_peer=self.closing)
 
 
 class TestTransmitter:
@@ -234,3 +240,24 @@ class TestTransmitter:
                 b"1", partner="SFU", connection_id="in"
             )
         assert (caught.value.reason, caught.value.temporary) == ("the connection broke", True)
+        assert (caught.value.failure, caught.value.ambiguous) == (Failure.RESET, True)
+
+    async def test_a_partner_that_takes_it_and_does_not_close_may_have_it(self, settings: Settings) -> None:
+        own = Connections(closing=False)
+        with pytest.raises(DeliveryError, match="did not end the connection") as caught:
+            await self.transmitter(settings, Connections(), own).transmit(
+                b"1", partner="SFU", connection_id=None
+            )
+        assert (caught.value.failure, caught.value.ambiguous) == (Failure.NO_CLOSE, True)
+
+    async def test_on_a_two_way_connection_no_close_is_waited_for(self, settings: Settings) -> None:
+        transport = TcpTransport(host="sfu.example", port=499, mode=ListenerMode.TWO_WAY)
+        two_way = replace(gateway.SFU, transport=transport)
+        own = Connections(closing=False)
+        await self.transmitter(with_partner(settings, two_way), Connections(), own).transmit(
+            b"1", partner="SFU", connection_id=None
+        )
+        assert own.sent == [(transport, b"1")]
+
+    def test_the_gateway_has_a_word_for_each_failure_of_an_adapter(self) -> None:
+        assert {failure.value for failure in AdapterFailure} <= {failure.value for failure in Failure}

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0004"
-down_revision = "0001"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -63,6 +63,10 @@ def _announce() -> None:
     op.execute(
         "CREATE TRIGGER outbox_announce AFTER INSERT OR UPDATE ON outbox"
         " FOR EACH ROW WHEN (NEW.status = 'waiting') EXECUTE FUNCTION announce()"
+    )
+    op.execute(
+        "CREATE TRIGGER partner_states_announce AFTER INSERT OR UPDATE ON partner_states"
+        " FOR EACH STATEMENT EXECUTE FUNCTION announce()"
     )
     op.execute(
         "CREATE TRIGGER site_state_announce AFTER INSERT OR UPDATE OR DELETE ON site_state"
