@@ -13,12 +13,13 @@ as they are otherwise.
 import enum
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, assert_never
 from weakref import WeakKeyDictionary
 
 import sqlalchemy
-from sqlalchemy import Delete, Dialect, Insert, Select, Update
-from sqlalchemy.engine import NestedTransaction
+from sqlalchemy import Delete, Dialect, Insert, Select, Table, Update
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -122,7 +123,7 @@ class Connection:
         if isinstance(given, dict):
             form = self._statements.form(statement, given, self.dialect)
             if form is not None and form.takes(given):
-                return self._execute(form, given)
+                return self._driver(form.text, form.values(given), form)
         result = self._plain.execute(statement, given or None)
         return Answer(result.all() if result.returns_rows else (), result.rowcount)
 
@@ -130,18 +131,28 @@ class Connection:
         """Execute a statement as it is written, which gives nothing back."""
         self._plain.exec_driver_sql(text)
 
-    def begin_nested(self) -> NestedTransaction:
-        """Begin a savepoint."""
-        return self._plain.begin_nested()
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of the transaction: an exception undoes it, and is raised on."""
+        self._driver("SAVEPOINT part", (), None)
+        try:
+            yield
+        except BaseException:
+            if not self._plain.invalidated:
+                self._driver("ROLLBACK TO SAVEPOINT part", (), None)
+                self._driver("RELEASE SAVEPOINT part", (), None)
+            raise
+        self._driver("RELEASE SAVEPOINT part", (), None)
 
-    def _execute(self, form: "_Form", parameters: Mapping[str, object]) -> Answer:
+    def _driver(self, text: str, values: Any, form: "_Form | None") -> Answer:
+        """Let the driver execute a statement; `form` says what its rows mean, if it gives any."""
         if not self._plain.in_transaction():
             # SQLAlchemy begins by itself before what it executes itself.
             self._plain.begin()
         cursor = self._plain.connection.cursor()
         try:
-            cursor.execute(form.text, form.values(parameters))
-            rows = form.rows(cursor.fetchall()) if form.returns_rows else ()
+            cursor.execute(text, values)
+            rows = () if form is None or not form.returns_rows else form.rows(cursor.fetchall())
             return Answer(rows, cursor.rowcount)
         except self.dialect.loaded_dbapi.Error as error:
             raise self._explained(cursor, error) from error
@@ -162,6 +173,17 @@ class Connection:
             dialect=self.dialect,
         )
         return explained
+
+
+@lru_cache(maxsize=256)
+def locking(query: Select[Any], *, skip: Table | None = None) -> Select[Any]:
+    """A query that locks the rows it reads, where the database can: one object for each query.
+
+    Args:
+        query: the query, one that is kept.
+        skip: the table whose rows are left out when another process has locked them, and alone are locked.
+    """
+    return query.with_for_update() if skip is None else query.with_for_update(skip_locked=True, of=skip)
 
 
 class _Form:

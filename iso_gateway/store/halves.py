@@ -7,7 +7,7 @@ from functools import lru_cache
 from sqlalchemy import Row, Select, Update, bindparam, insert, select, update
 
 from iso_gateway.errors import StoreError
-from iso_gateway.store.connection import Connection
+from iso_gateway.store.connection import Connection, locking
 from iso_gateway.store.keys import Vault, inserted_id
 from iso_gateway.store.records import Basis, Deadlines, HalfId, HalfListing, HalfRecord, TransactionId
 from iso_gateway.store.tables import halves, keys, transactions
@@ -170,7 +170,7 @@ class Halves:
         return HalfListing(half=_half(row), summary=summary)
 
     def _to_write(self, query: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:
-        return _to_write(query) if self._writing else query
+        return locking(query) if self._writing else query
 
 
 @lru_cache(maxsize=16)
@@ -181,11 +181,6 @@ def _moving(*columns: str) -> Update:
         .where(halves.c.id == bindparam("moved"))
         .values({name: bindparam(f"new_{name}") for name in columns})
     )
-
-
-@lru_cache(maxsize=16)
-def _to_write(query: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:
-    return query.with_for_update()
 
 
 def _missing(half_id: HalfId) -> StoreError:

@@ -68,7 +68,7 @@ class UnitOfWork:
     def savepoint(self) -> Iterator[None]:
         """A part that can fail alone: an exception undoes what was done inside, and is raised on."""
         try:
-            with self._connection.begin_nested():
+            with self._connection.savepoint():
                 yield
         except BaseException:
             self._vault.forget()
