@@ -28,6 +28,7 @@ from config.fields import (
     Name,
     NetworkText,
     Octets,
+    PathText,
     Port,
     RouteEnd,
     RuleSettings,
@@ -196,6 +197,14 @@ class Listener:
     """Address to listen on; `0.0.0.0` and `::` are all of this machine's."""
     port: ListeningPort
     """TCP port; 0 lets the system choose one, which is for tests."""
+    tls: Flag = False
+    """Whether connections are protected by TLS, 1.2 or later; then nothing is taken in the clear."""
+    certificate_file: PathText | None = None
+    """With TLS: the certificate that partners are shown, and those that lead to its CA, as a PEM file."""
+    key_file: PathText | None = None
+    """With TLS: the private key of the certificate, without a passphrase, as a PEM file."""
+    client_ca_file: PathText | None = None
+    """With TLS: CAs, as a PEM file; a peer has to show a certificate of theirs. Left out, it need not."""
 
 
 @with_config(extra="forbid")
@@ -217,6 +226,8 @@ class Limits:
     """Connections open at once from one address."""
     idle_timeout: Duration = timedelta(seconds=300)
     """How long a connection may say nothing."""
+    apdu_timeout: Duration = timedelta(seconds=60)
+    """How long one APDU may take to arrive, from its first octet to its last."""
     answer_timeout: Duration = timedelta(seconds=30)
     """How long a two-way connection stays open for its answers after the peer has ended its own side."""
 
@@ -328,8 +339,28 @@ class TcpTransport:
     """TCP port of the partner."""
     mode: ListenerMode = ListenerMode.ONE_WAY
     """Whether the partner answers on the connections that we open."""
+    reuse: Flag | None = None
+    """Whether APDUs may follow each other on one connection; left out, on two-way connections only. The end
+    of a one-way connection is a receipt, and there is none for an APDU that is followed by others."""
+    idle_timeout: Duration = timedelta(seconds=60)
+    """How long a connection that is kept for the next APDU may be idle."""
+    max_age: Duration = timedelta(hours=1)
+    """How old a connection that we opened may be when an APDU is written on it."""
     tls: Flag = False
-    """Whether to use TLS; this version cannot."""
+    """Whether our connections are protected by TLS, 1.2 or later."""
+    server_name: Host | None = None
+    """With TLS: the name that the partner's certificate has to bear; left out, `host`."""
+    ca_file: PathText | None = None
+    """With TLS: the CAs that may vouch for the partner, as a PEM file; left out, those of this machine."""
+    certificate_file: PathText | None = None
+    """With TLS: the certificate that we show when the partner asks for one, as a PEM file."""
+    key_file: PathText | None = None
+    """With TLS: the private key of our certificate, without a passphrase, as a PEM file."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a connection is kept for the APDUs that follow."""
+        return self.mode is ListenerMode.TWO_WAY if self.reuse is None else self.reuse
 
 
 @with_config(extra="forbid")

@@ -21,14 +21,17 @@ import structlog
 
 from adapters.envelope import Envelope
 from adapters.errors import DeliveryFailed
+from adapters.tcp_connections import TcpConnections
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError
+from config import certificates
 from config.settings import ListenerMode, Settings, TcpTransport
-from iso_gateway.errors import DeliveryError
+from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
 from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
 from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
+from iso_gateway.reception import Processed, Verdict
 from iso_gateway.recovery import Recovery
 from iso_gateway.services import Arrival, Gateway
 from iso_gateway.site import Site, exclusive
@@ -44,18 +47,53 @@ STOPPING: Final = "gateway.stopping"
 STOPPED: Final = "gateway.stopped"
 RECOVERED: Final = "gateway.recovered"
 SENDING_HELD: Final = "gateway.sending-held"
+CERTIFICATE_EXPIRES: Final = "certificate.expires"
 PROCESSING_FAILED: Final = "apdu.processing-failed"
 
 #: How long what is in hand may take when the gateway stops.
 GRACE: Final = timedelta(seconds=10)
 
 
-class Intake:
-    """Takes what the adapters have read: stored first, then classified."""
+#: How a message is classified whose sender's connection is taken for the partner's.
+_ACCEPTED: Final = frozenset({Verdict.APPLIED, Verdict.REPEATED, Verdict.EXACT_DUPLICATE})
 
-    def __init__(self, gateway: Gateway, writer: Writer) -> None:
+
+class KnownConnections:
+    """Says whose the open connections are, by what came over them.
+
+    A partner is known by its `allowed_sources`: without them anybody may call himself by its name, so that
+    what comes under it is answered, but nothing else that the partner is owed follows.
+    """
+
+    def __init__(self, settings: Settings, connections: TcpConnections) -> None:
+        self._settings = settings
+        self._connections = connections
+
+    def heard(self, connection_id: str, processed: Processed) -> None:
+        """Take note of a message that was classified."""
+        name = processed.partner
+        partner = None if name is None else self._settings.partner(name)
+        certain = partner is not None and (
+            bool(partner.allowed_sources) or self._connections.is_ours(connection_id)
+        )
+        self._connections.heard_from(
+            connection_id, name if certain else None, accepted=processed.verdict in _ACCEPTED
+        )
+
+
+class Intake:
+    """Takes what the adapters have read: stored first, then classified.
+
+    Args:
+        gateway: the use cases.
+        writer: the one writer of the store.
+        connections: told whose messages come by which connection.
+    """
+
+    def __init__(self, gateway: Gateway, writer: Writer, connections: KnownConnections | None = None) -> None:
         self._gateway = gateway
         self._writer = writer
+        self._connections = connections
         self._in_hand: set[MessageId] = set()
         self.dispatcher: Dispatcher | None = None
 
@@ -63,7 +101,9 @@ class Intake:
         """Store an element durably, then classify it. Raises StoreError when it could not be stored."""
         arrival = _arrival(envelope)
         message_id = await self._writer.run(lambda uow: self._gateway.receive(uow, octets, arrival))
-        await self.process(message_id)
+        processed = await self.process(message_id)
+        if processed is not None and self._connections is not None:
+            self._connections.heard(envelope.connection_id, processed)
 
     async def unreadable(self, octets: bytes, error: WireError, envelope: Envelope) -> None:
         """Keep octets that are no element, with the reason."""
@@ -76,26 +116,41 @@ class Intake:
         if self.dispatcher is not None:
             await self.dispatcher.settled(connection_id)
 
-    async def process(self, message_id: MessageId) -> None:
-        """Classify a stored message, unless that is done by this gateway or another one.
+    async def process(self, message_id: MessageId) -> Processed | None:
+        """Classify a stored message; gives None where that is left to another gateway, or to later.
 
         A failure loses nothing: it is tried again after a lease, and when the gateway starts.
         """
-        if message_id in self._in_hand:
-            return
-        self._in_hand.add(message_id)
         try:
-            await self._writer.run(lambda uow: self._process(uow, message_id))
+            return await self.take_up(message_id)
+        except UnavailableError as error:
+            log.error(PROCESSING_FAILED, message_id=message_id, error=type(error).__name__)  # noqa: TRY400
+            return None
+
+    async def take_up(self, message_id: MessageId) -> Processed | None:
+        """Do what `process` does, for those who know what to do about a database that can take nothing.
+
+        Raises:
+            UnavailableError: the database can take nothing now.
+        """
+        if message_id in self._in_hand:
+            return None
+        self._in_hand.add(message_id)
+        processed: Processed | None = None
+        try:
+            processed = await self._writer.run(lambda uow: self._process(uow, message_id))
+        except UnavailableError:
+            raise
         except Exception as error:  # noqa: BLE001 - the message is safe, and the others must be served
             # Only the kind of error: its text may repeat what the message says.
             log.error(PROCESSING_FAILED, message_id=message_id, error=type(error).__name__)  # noqa: TRY400
         finally:
             self._in_hand.discard(message_id)
         self._wake()
+        return processed
 
-    def _process(self, uow: UnitOfWork, message_id: MessageId) -> None:
-        if uow.messages.take_up(message_id):
-            self._gateway.process(uow, message_id)
+    def _process(self, uow: UnitOfWork, message_id: MessageId) -> Processed | None:
+        return self._gateway.process(uow, message_id) if uow.messages.take_up(message_id) else None
 
     def _wake(self) -> None:
         if self.dispatcher is not None:
@@ -153,8 +208,10 @@ class TcpTransmitter:
             octets,
             connect_timeout=partner.retry.connect_timeout,
             send_timeout=partner.retry.send_timeout,
+            partner=name,
         )
-        if partner.transport.mode is ListenerMode.ONE_WAY and not delivery.closed_by_peer:
+        is_receipt_due = partner.transport.mode is ListenerMode.ONE_WAY and not delivery.kept
+        if is_receipt_due and not delivery.closed_by_peer:
             raise DeliveryError(
                 f"{delivery.peer_address} took the whole APDU and did not end the connection;"
                 " it may have it or not",
@@ -213,11 +270,12 @@ class Daemon:
         gateway = new_gateway_id()
         shared = site.store.is_shared
         lease = self._settings.sharing.lease
-        intake = Intake(site.gateway, writer)
-        listeners = TcpListeners(
-            self._settings.listeners, self._settings.limits, intake, partial(_connection_id, gateway)
-        )
-        sender = TcpSender(intake, self._settings.limits, partial(_connection_id, gateway))
+        connections = TcpConnections()
+        intake = Intake(site.gateway, writer, KnownConnections(self._settings, connections))
+        name = partial(_connection_id, gateway)
+        limits = self._settings.limits
+        listeners = TcpListeners(self._settings.listeners, limits, intake, name, connections)
+        sender = TcpSender(intake, limits, name, connections)
         dispatcher = Dispatcher(
             self._settings,
             writer,
@@ -237,8 +295,10 @@ class Daemon:
             clock=site.clock,
             alone=not shared,
         )
-        recovery = Recovery(writer, intake.process, lease=lease, clock=site.clock)
+        recovery = Recovery(writer, intake.take_up, lease=lease, clock=site.clock)
         await _begin(membership, recovery, alone=not shared)
+        for one in certificates.expiries(self._settings, now=site.clock()):
+            log.warning(CERTIFICATE_EXPIRES, file=str(one.file), expires=one.at.isoformat())
         await listeners.start(self._sockets)
 
         async def beaten() -> None:

@@ -17,9 +17,9 @@ they do besides the unit of work must not matter.
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
 from iso_gateway.errors import ConflictError, DisconnectedError, StoreError
@@ -32,6 +32,8 @@ BATCH: Final = 32
 SHARE_FOR: Final = 0.05
 #: How often a callable is done again that lost to another process.
 REPETITIONS: Final = 3
+#: How long it waits before that, in seconds.
+HEAD_START: Final = 0.02
 
 
 class _Job(Generic[T]):
@@ -98,13 +100,13 @@ class Writer:
 
     def _sharing(self, first: _Job[Any]) -> Iterator[_Job[Any]]:
         """The callables of one commit: those that wait by the time that the ones before them are done."""
-        number, end = 0, monotonic() + self._share_for
+        number, end = 0, time.monotonic() + self._share_for
         job: _Job[Any] | None = first
         while job is not None:
             if job.future.set_running_or_notify_cancel():
                 yield job
             number += 1
-            if number >= self._batch or monotonic() >= end:
+            if number >= self._batch or time.monotonic() >= end:
                 return
             try:
                 job = self._jobs.get_nowait()
@@ -128,9 +130,9 @@ class Writer:
             if not begun:
                 # The database cannot be written to: it could not for any of those that waited meanwhile.
                 running.extend(self._sharing(first))
-            elif not committing or isinstance(error, ConflictError):
+            elif _may_be_done_again(error, committing=committing) or (len(running) > 1 and not committing):
+                _give_way(error, HEAD_START)
                 return running
-            # When a connection breaks in a commit it is open whether it was done: not twice, then.
             for job in running:
                 job.future.set_exception(error)
             return ()
@@ -140,19 +142,29 @@ class Writer:
 
     def _alone(self, job: _Job[Any]) -> None:
         """Do one callable in a commit of its own, and again when it failed for another process only."""
-        for repetitions_left in range(REPETITIONS, -1, -1):
+        for repetition in range(1, REPETITIONS + 1):
             committing = False
             try:
                 with self._store.unit_of_work() as uow:
                     result = job.function(uow)
                     committing = True
             except BaseException as error:  # noqa: BLE001  (given to the caller, whatever it is)
-                undone = isinstance(error, ConflictError) or (
-                    isinstance(error, DisconnectedError) and not committing
-                )
-                if undone and repetitions_left:
+                if _may_be_done_again(error, committing=committing) and repetition < REPETITIONS:
+                    _give_way(error, HEAD_START * repetition)
                     continue
                 job.future.set_exception(error)
             else:
                 job.future.set_result(result)
             return
+
+
+def _may_be_done_again(error: BaseException, *, committing: bool) -> bool:
+    """Whether a failure was another process's, or the connection's, and nothing was done for certain."""
+    # A connection that breaks during the commit leaves open whether it was done: not twice, then.
+    return isinstance(error, ConflictError) or (isinstance(error, DisconnectedError) and not committing)
+
+
+def _give_way(error: BaseException, seconds: float) -> None:
+    """Let the other get ahead, if there is one: at once, the same may happen again."""
+    if isinstance(error, ConflictError):
+        time.sleep(seconds)

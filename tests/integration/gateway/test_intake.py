@@ -66,7 +66,7 @@ async def begin(desk: Desk, writer: Writer, intake: Intake) -> None:
     membership = Membership(
         writer, gateway=new_gateway_id(), state_id="s", lease=LEASE, clock=clock, alone=True
     )
-    recovery = Recovery(writer, intake.process, lease=LEASE, clock=clock)
+    recovery = Recovery(writer, intake.take_up, lease=LEASE, clock=clock)
     await _begin(membership, recovery, alone=True)
 
 
@@ -184,7 +184,11 @@ class Connections:
 
     async def send(self, to: TcpTransport, octets: bytes, **timeouts: object) -> Delivery:
         policy = RetryPolicy()
-        assert timeouts == {"connect_timeout": policy.connect_timeout, "send_timeout": policy.send_timeout}
+        assert timeouts == {
+            "connect_timeout": policy.connect_timeout,
+            "send_timeout": policy.send_timeout,
+            "partner": "SFU",
+        }
         self.sent.append((to, octets))
         return Delivery(peer_address="192.0.2.7:1611", closed_by_peer=self.closing)
 

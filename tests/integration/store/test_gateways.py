@@ -1,6 +1,7 @@
 """Several gateways on one database: who is there, whose rows are whose, and what holds for all."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from iso_gateway.store.records import Direction, GatewayId, MessageId, OutboxId,
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 from tests.integration.store import samples
 from tests.integration.store.samples import NOW
+from tests.integration.store.test_contention import wait_until_blocked
 
 LEASE = timedelta(minutes=1)
 ONE, TWO = GatewayId("1" * 16), GatewayId("2" * 16)
@@ -243,6 +245,29 @@ class TestPostgresql:
             uow.messages.processed(message, at=NOW, verdict="applied")
         with store.unit_of_work() as uow:
             assert not uow.messages.take_up(message)
+
+    def test_an_exact_copy_waits_for_what_becomes_of_the_other(
+        self, postgresql_engine: Engine, ring: KeyRing
+    ) -> None:
+        store = Store(postgresql_engine, ring)
+        with store.unit_of_work() as uow:
+            message, copy = (samples.add_message(uow, b"same") for _ in range(2))
+            other = samples.add_message(uow, b"different")
+
+        def classify(one: MessageId) -> tuple[MessageId, ...]:
+            with store.unit_of_work() as uow:
+                assert uow.messages.take_up(one)
+                return uow.messages.find_exact(b"same", partner="SFU")
+
+        with ThreadPoolExecutor(1) as pool:
+            with store.unit_of_work() as uow:
+                assert uow.messages.take_up(message)
+                assert classify(other) == ()
+                waiting = pool.submit(classify, copy)
+                wait_until_blocked(postgresql_engine, waiting)
+                assert not waiting.done()
+                uow.messages.processed(message, at=NOW, verdict="applied", partner="SFU")
+            assert waiting.result(30) == (message,)
 
     def test_whoever_listens_is_told_of_what_there_is_to_send(
         self, postgresql_engine: Engine, ring: KeyRing
