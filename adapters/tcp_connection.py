@@ -32,6 +32,7 @@ from structlog.typing import FilteringBoundLogger
 
 from adapters.envelope import OUTBOUND, Envelope, Transport
 from adapters.errors import DeliveryFailed, Failure
+from adapters.permit import Permit, always
 from adapters.receiver import Receiver
 from adapters.tcp_socket import acknowledged, is_established, keep_alive, reset
 from adapters.tcp_stream import Stream
@@ -192,18 +193,20 @@ class TcpConnection:
         if self._timer is not None and not self._timer.expired():
             self._timer.reschedule(self._clock())
 
-    async def write(self, octets: bytes, *, within: timedelta) -> None:
+    async def write(self, octets: bytes, *, within: timedelta, permit: Permit = always) -> None:
         """Writes one APDU whole, and returns when the peer's system has acknowledged all of it.
 
         Args:
             octets: the encoded APDU.
             within: how long the peer may take to make room for it. After that the connection is reset,
                 because nothing else can follow a part of an APDU.
+            permit: asked immediately before.
 
         Raises DeliveryFailed when the connection is gone, breaks, or the time is over; with the failure
         CONNECTION_GONE when nothing of it was written.
         """
         async with self._writing:
+            await permit()
             if not self.live:
                 raise gone(self.envelope.connection_id)
             self._active_at = self._clock()

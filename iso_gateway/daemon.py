@@ -2,8 +2,9 @@
 
 Theory of operation. Listeners hand every element to `Intake`, which returns only when it is stored (its own
 commit, its own fsync) and then classified (a second commit); only then does the adapter read on or close in
-good order. Answers and everything else that is sent stand in the outbox, from which the dispatcher sends. A
-task watches for commits of other processes, so that what the command queues goes out soon after.
+good order. Answers and everything else that is sent stand in the outbox, from which the dispatcher sends. The
+timekeeper has done what comes due by itself. A task watches for commits of other processes, so that what the
+command queues goes out soon after.
 """
 
 import asyncio
@@ -39,6 +40,7 @@ from iso_gateway.store.records import GatewayId, MessageId, Side, Transport
 from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.watching import watch
 from iso_gateway.store.writer import Writer
+from iso_gateway.timekeeping import Timekeeper
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -96,6 +98,7 @@ class Intake:
         self._connections = connections
         self._in_hand: set[MessageId] = set()
         self.dispatcher: Dispatcher | None = None
+        self.timekeeper: Timekeeper | None = None
 
     async def element(self, octets: bytes, envelope: Envelope) -> None:
         """Store an element durably, then classify it. Raises StoreError when it could not be stored."""
@@ -155,6 +158,8 @@ class Intake:
     def _wake(self) -> None:
         if self.dispatcher is not None:
             self.dispatcher.wake()
+        if self.timekeeper is not None:
+            self.timekeeper.wake()
 
 
 class TcpTransmitter:
@@ -169,14 +174,15 @@ class TcpTransmitter:
         self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit = permitted
     ) -> None:
         """See `outbox.dispatcher.Transmitter`."""
+        # Asked for twice: here, so that no connection is made in vain, and again once it stands.
         await permit()
         try:
             if connection_id is not None and self._listeners.is_live(connection_id):
-                await self._listeners.write(connection_id, octets)
+                await self._listeners.write(connection_id, octets, permit=permit)
             elif connection_id is not None and self._sender.is_live(connection_id):
-                await self._sender.write(connection_id, octets)
+                await self._sender.write(connection_id, octets, permit=permit)
             else:
-                await self._send(octets, partner)
+                await self._send(octets, partner, permit)
         except DeliveryFailed as error:
             raise DeliveryError(
                 error.reason,
@@ -185,7 +191,7 @@ class TcpTransmitter:
                 ambiguous=error.ambiguous,
             ) from error
 
-    async def _send(self, octets: bytes, name: str | None) -> None:
+    async def _send(self, octets: bytes, name: str | None, permit: Permit) -> None:
         if name is None:
             raise DeliveryError(
                 "the connection to answer on is closed, and its sender is unknown",
@@ -209,6 +215,7 @@ class TcpTransmitter:
             connect_timeout=partner.retry.connect_timeout,
             send_timeout=partner.retry.send_timeout,
             partner=name,
+            permit=permit,
         )
         is_receipt_due = partner.transport.mode is ListenerMode.ONE_WAY and not delivery.kept
         if is_receipt_due and not delivery.closed_by_peer:
@@ -287,6 +294,8 @@ class Daemon:
             chance=random.random,
         )
         intake.dispatcher = dispatcher
+        timekeeper = Timekeeper(site.gateway, site.store, writer, clock=site.clock, acted=dispatcher.wake)
+        intake.timekeeper = timekeeper
         membership = Membership(
             writer,
             gateway=gateway,
@@ -301,6 +310,10 @@ class Daemon:
             log.warning(CERTIFICATE_EXPIRES, file=str(one.file), expires=one.at.isoformat())
         await listeners.start(self._sockets)
 
+        def noticed() -> None:
+            dispatcher.wake()
+            timekeeper.wake()
+
         async def beaten() -> None:
             await recovery.run()
             # Another gateway may have died: what only it could send is for all now.
@@ -308,7 +321,8 @@ class Daemon:
 
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
-            watching = tasks.create_task(watch(site.store.engine, dispatcher.wake), name="watch")
+            keeping_time = tasks.create_task(timekeeper.run(), name="timekeeper")
+            watching = tasks.create_task(watch(site.store.engine, noticed), name="watch")
             beating = tasks.create_task(
                 self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
             )
@@ -323,6 +337,8 @@ class Daemon:
             await self._stop.wait()
             log.info(STOPPING)
             watching.cancel()
+            timekeeper.stop()
+            await keeping_time
             await listeners.stop(GRACE)
             dispatcher.stop()
             await sending

@@ -24,6 +24,7 @@ from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.transactions import Transactions
+from iso_gateway.store.waiting import Deadlines, Held
 
 
 def _now() -> datetime:
@@ -37,9 +38,11 @@ class UnitOfWork:
         "_connection",
         "_vault",
         "audit",
+        "deadlines",
         "events",
         "gateways",
         "halves",
+        "held",
         "inputs",
         "leases",
         "messages",
@@ -55,6 +58,8 @@ class UnitOfWork:
         self.messages = Messages(connection, vault)
         self.transactions = Transactions(connection, vault)
         self.halves = Halves(connection, vault, writing=writing)
+        self.deadlines = Deadlines(connection)
+        self.held = Held(connection, vault)
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
