@@ -111,7 +111,8 @@ def slow(steps: list[str]) -> Iterator[str]:
         scan = re.match(
             r"SCAN (?P<table>\w+)(?: USING (?:COVERING )?INDEX (?P<index>\w+))?", step
         ) or re.search(
-            r"(?:Seq|Index|Index Only) Scan (?:Backward )?(?:using (?P<index>\w+) )?on (?P<table>\w+)", step
+            r"(?<!Bitmap )(?:Seq|Index|Index Only) Scan (?:Backward )?(?:using (?P<index>\w+) )?on (?P<table>\w+)",
+            step,
         )
         if scan is None or scan["table"] in SMALL or scan["index"] in AT_HAND:
             continue
