@@ -32,6 +32,10 @@ AT_HAND: Final = frozenset(
     for index in table.indexes
     if index.dialect_options["sqlite"]["where"] is not None
 )
+SQLITE_SCAN: Final = re.compile(r"SCAN (?P<table>\w+)(?: USING (?:COVERING )?INDEX (?P<index>\w+))?")
+POSTGRESQL_SCAN: Final = re.compile(
+    r"(?<!Bitmap )(?:Seq|Index|Index Only) Scan (?:Backward )?(?:using (?P<index>\w+) )?on (?P<table>\w+)"
+)
 #: Asked at a start, and when the clock was set back.
 AT_START: Final = "UPDATE outbox SET next_attempt_at="
 #: Searches by which SQLite finds a good part of all rows.
@@ -108,12 +112,7 @@ def slow(steps: list[str]) -> Iterator[str]:
     for step, following in zip(steps, [*steps[1:], ""], strict=True):
         if step.startswith("SEARCH") and step.endswith(COARSE):
             yield step
-        scan = re.match(
-            r"SCAN (?P<table>\w+)(?: USING (?:COVERING )?INDEX (?P<index>\w+))?", step
-        ) or re.search(
-            r"(?<!Bitmap )(?:Seq|Index|Index Only) Scan (?:Backward )?(?:using (?P<index>\w+) )?on (?P<table>\w+)",
-            step,
-        )
+        scan = SQLITE_SCAN.match(step) or POSTGRESQL_SCAN.search(step)
         if scan is None or scan["table"] in SMALL or scan["index"] in AT_HAND:
             continue
         if not (scan["index"] and following.startswith("Index Cond")):
