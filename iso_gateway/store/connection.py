@@ -23,6 +23,8 @@ from sqlalchemy import Delete, Dialect, Insert, Select, Table, Update
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from iso_gateway.store.types import UtcDateTime
+
 Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 
 _Convert = Callable[[Any], Any]
@@ -251,6 +253,9 @@ def _value(compiled: SQLCompiler, name: str, dialect: Dialect) -> tuple[str | No
     """Where a value comes from: the name of a parameter and its conversion, or the statement itself."""
     bind = compiled.binds[name]
     convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
+    if convert is not None and isinstance(bind.type, UtcDateTime):
+        # One moment stands in a dozen rows of one message, and is the most work of all values to write.
+        convert = lru_cache(maxsize=64)(convert)
     if bind.required:
         return bind.key, convert, None
     fixed = compiled.params[name]
