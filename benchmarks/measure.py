@@ -23,6 +23,8 @@ class Unit(Enum):
     """CPU time of one APDU: less is better."""
     PER_SECOND = "per second"
     """How many in a second of wall time: more is better."""
+    MEGABYTES = "MB"
+    """Memory: less is better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ class Extent:
         commits: bare commits in a round.
         few: stored transactions in the smaller of two databases.
         many: stored transactions in the larger, a multiple of `few`.
+        connections: connections that are held open.
     """
 
     rounds: int
@@ -44,10 +47,13 @@ class Extent:
     commits: int
     few: int
     many: int
+    connections: int
 
 
-FULL = Extent(rounds=7, codec_passes=3, requests=512, commits=1000, few=1000, many=1_000_000)
-QUICK = Extent(rounds=1, codec_passes=1, requests=64, commits=100, few=64, many=640)
+FULL = Extent(
+    rounds=7, codec_passes=3, requests=512, commits=1000, few=1000, many=1_000_000, connections=1000
+)
+QUICK = Extent(rounds=1, codec_passes=1, requests=64, commits=100, few=64, many=640, connections=200)
 """Enough to see that everything runs, and for no figure."""
 
 
@@ -97,7 +103,7 @@ class Row:
     def ratios(self) -> list[float]:
         """The gateway's speed in terms of the baseline's, round by round."""
         match self.unit:
-            case Unit.MICROSECONDS_PER_APDU:
+            case Unit.MICROSECONDS_PER_APDU | Unit.MEGABYTES:
                 return [one.baseline / one.ours for one in self.rounds]
             case Unit.PER_SECOND:
                 return [one.ours / one.baseline for one in self.rounds]

@@ -108,12 +108,13 @@ class Connection:
         statements: what its database has got so far; without them it begins anew.
     """
 
-    __slots__ = ("_plain", "_statements", "dialect")
+    __slots__ = ("_plain", "_statements", "dialect", "engine")
 
     def __init__(self, connection: sqlalchemy.Connection, statements: Statements | None = None) -> None:
         self._plain = connection
         self._statements = Statements() if statements is None else statements
         self.dialect = connection.dialect
+        self.engine = connection.engine
 
     def execute(
         self,

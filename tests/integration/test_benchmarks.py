@@ -35,7 +35,7 @@ STANDING: Final = 2
 
 ROW: Final = (
     r"(.+?)  +([\d,]+) +\([\d,]+-[\d,]+\) +([\d,]+) +\([\d,]+-[\d,]+\)"
-    r" +(?:µs/APDU|per second) +(\d+\.\d{3}) .*"
+    r" +(?:µs/APDU|per second|MB) +(\d+\.\d{3}) .*"
 )
 
 #: What stands at the beginning of the rows, in order.
@@ -50,6 +50,7 @@ ROWS: Final = (
     "store: receive to queued answer, 64 submitters, no shared commits (not what the daemon does)",
     "daemon: request to answer over TCP, 64 connections",
     "store: receive to queued answer, 640 transactions stored",
+    "daemon: 200 idle two-way connections add",
 )
 
 
@@ -71,7 +72,7 @@ def test_a_quick_run_prints_a_row_for_each_measurement(tmp_path: Path) -> None:
 def test_an_unknown_part_is_refused_by_name() -> None:
     run = benchmarks("adapters")
     assert run.returncode == 2
-    assert "'adapters' is not one of codec, machine, store, daemon, scale" in run.stderr
+    assert "'adapters' is not one of codec, machine, store, daemon, scale, connections" in run.stderr
 
 
 def test_copies_are_rows_as_the_gateway_makes_them(tmp_path: Path) -> None:
