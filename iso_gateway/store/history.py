@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select
+from sqlalchemy import Row, Select, bindparam, func, insert, select
 
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.keys import Vault, inserted_id
 from iso_gateway.store.records import (

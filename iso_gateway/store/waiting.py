@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.keys import Vault
 from iso_gateway.store.records import (
     DeadlineKind,
