@@ -21,6 +21,7 @@ from config.settings import (
     Listener,
     LocalSymbol,
     Logging,
+    Mail,
     MailTransport,
     Partner,
     RetryPolicy,
@@ -59,8 +60,7 @@ Besides the keys below a partner's file may have `base`: the name of a base prof
 its file without `.toml`. `relais` and `alma` come with the gateway, `profile_dirs` can add others. A
 base profile has the keys of a partner except `base`, and may leave out any of them.
 
-This version of the gateway refuses what it cannot do yet: a transport by mail, TLS, and routes that
-relay.
+This version of the gateway refuses what it cannot do yet: TLS, and routes that relay.
 """
 
 
@@ -75,6 +75,7 @@ def render() -> str:
         _table("### `[limits]`", Limits),
         _table("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
         _table("### `[logging]`", Logging),
+        _table("### `[mail]`", Mail),
         _PARTNER_HEAD,
         _table("### The keys of a partner", Partner),
         _table('### `[transport]` with `kind = "tcp"`', TcpTransport),

@@ -23,12 +23,13 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.envelope import Envelope
-from adapters.errors import DeliveryFailed
+from adapters.errors import DeliveryFailed, ListenError
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError
 from config.settings import Settings, TcpTransport
 from iso_gateway.errors import DeliveryError, GatewayError
+from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.services import Arrival, Gateway
 from iso_gateway.site import Site
@@ -183,28 +184,42 @@ class Daemon:
         dispatcher = Dispatcher(
             self._settings,
             writer,
-            TcpTransmitter(self._settings, listeners, sender),
+            ByTransport(
+                self._settings,
+                TcpTransmitter(self._settings, listeners, sender),
+                MailTransmitter(self._settings, site),
+                is_live=lambda connection_id: (
+                    listeners.is_live(connection_id) or sender.is_live(connection_id)
+                ),
+            ),
             owner=f"{socket.gethostname()}:{os.getpid()}",
             clock=site.clock,
             chance=random.random,
         )
         intake.dispatcher = dispatcher
         await self._recover(site, writer, intake)
+        mail = MailEntrance(self._settings, MailIntake(intake, site.gateway, site, writer))
         await listeners.start(self._sockets)
+        try:
+            await mail.start()
+        except ListenError:
+            await listeners.stop(timedelta(0))
+            raise
+        addresses = {**listeners.addresses, **mail.addresses}
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             watching = tasks.create_task(_watch(site, dispatcher), name="watch")
             log.info(
                 READY,
-                listeners={name: f"{host}:{port}" for name, (host, port) in listeners.addresses.items()},
+                listeners={name: f"{host}:{port}" for name, (host, port) in addresses.items()},
                 partners=len(self._settings.partners),
             )
             if ready is not None:
-                ready(listeners.addresses)
+                ready(addresses)
             await self._stop.wait()
             log.info(STOPPING)
             watching.cancel()
-            await listeners.stop(GRACE)
+            await asyncio.gather(listeners.stop(GRACE), mail.stop(GRACE))
             dispatcher.stop()
             await sending
             await sender.stop(GRACE)

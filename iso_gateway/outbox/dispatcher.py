@@ -45,8 +45,16 @@ PAUSE: Final = 1.0
 class Transmitter(Protocol):
     """Hands octets to a partner. The daemon makes one of its adapters."""
 
-    async def transmit(self, octets: bytes, *, partner: str | None, connection_id: str | None) -> None:
+    async def transmit(
+        self, octets: bytes, *, outbox_id: OutboxId, partner: str | None, connection_id: str | None
+    ) -> None:
         """Write octets on the connection if it is still open, else send them to the partner's address.
+
+        Args:
+            octets: what to send.
+            outbox_id: the row that they are sent for, each time the same.
+            partner: whose address; None for an unknown sender, who has none.
+            connection_id: the connection to answer on.
 
         Raises:
             DeliveryError: they were not accepted.
@@ -194,7 +202,7 @@ class Dispatcher:
         row = claimed.row
         try:
             await self._transmitter.transmit(
-                claimed.octets, partner=row.partner, connection_id=row.connection_id
+                claimed.octets, outbox_id=row.id, partner=row.partner, connection_id=row.connection_id
             )
         except DeliveryError as error:
             await self._failed(claimed, error)

@@ -109,6 +109,13 @@ _RETRY = (
         last_error=bindparam("error"),
     )
 )
+_RETURNED = (
+    update(outbox)
+    .where(outbox.c.id == bindparam("outbox_id"), outbox.c.status == OutboxStatus.DELIVERED)
+    .values(
+        status=OutboxStatus.NOT_DELIVERED, finished_at=bindparam("ended_at"), last_error=bindparam("error")
+    )
+)
 _END_LEASES = (
     update(outbox).where(outbox.c.status == OutboxStatus.SENDING).values(lease_until=bindparam("ended_at"))
 )
@@ -228,6 +235,14 @@ class Outbox:
             return False
         self._end_attempt(outbox_id, fence, at, AttemptOutcome.FAILED, error)
         return True
+
+    def returned(self, outbox_id: OutboxId, at: datetime, error: str) -> bool:
+        """What was delivered came back, so it was not. False if it is no delivered row: nothing changes.
+
+        The attempt stays as it was: the other end had accepted it. `error` stays in plain.
+        """
+        parameters = {"outbox_id": outbox_id, "ended_at": at, "error": error}
+        return self._connection.execute(_RETURNED, parameters).rowcount == 1
 
     def end_leases(self, at: datetime) -> int:
         """End every lease: for the only gateway of a database, when it starts, because whoever held one died.

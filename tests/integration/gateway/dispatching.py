@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.store.records import OutboxId
 from iso_gateway.store.writer import Writer
 from tests.support.gateway import Desk
 
@@ -40,7 +41,10 @@ class Wire:
     _begun: asyncio.Queue[Transmission] = field(default_factory=asyncio.Queue)
     _gates: list[asyncio.Event] = field(default_factory=list)
 
-    async def transmit(self, octets: bytes, *, partner: str | None, connection_id: str | None) -> None:
+    async def transmit(
+        self, octets: bytes, *, outbox_id: OutboxId, partner: str | None, connection_id: str | None
+    ) -> None:
+        assert outbox_id
         transmission = Transmission(octets=octets, partner=partner, connection_id=connection_id)
         self.sent.append(transmission)
         gate = asyncio.Event()

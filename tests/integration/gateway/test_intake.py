@@ -10,6 +10,7 @@ import structlog
 
 from adapters.envelope import Envelope, Transport
 from adapters.errors import DeliveryFailed
+from adapters.errors import Failure as AdapterFailure
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError, encode
@@ -162,7 +163,9 @@ class Connections:
 
     async def write(self, connection_id: str, octets: bytes) -> None:
         if connection_id in self.broken:
-            raise DeliveryFailed("the connection broke", temporary=True, ambiguous=True)
+            raise DeliveryFailed(
+                "the connection broke", temporary=True, ambiguous=True, failure=AdapterFailure.RESET
+            )
         self.written.append((connection_id, octets))
 
     async def send(self, to: TcpTransport, octets: bytes, **timeouts: object) -> None:
