@@ -64,7 +64,10 @@ class MailSender:
                     await transfer.run(mail)
             except (OSError, aiosmtplib.SMTPException) as error:
                 # A TimeoutError is an OSError; aiosmtplib's loss of a connection is both.
-                raise transfer.failure(error, late=timer.expired()) from error
+                failure = transfer.failure(error, late=timer.expired())
+                if isinstance(error, aiosmtplib.SMTPResponseException):
+                    await _say_goodbye(client)
+                raise failure from error
             await _say_goodbye(client)
         finally:
             client.close()
