@@ -135,12 +135,17 @@ def _found(part: Part) -> FoundApdu:
     if encoding is None:
         tolerances.append(Tolerance.NO_ENCODING)
     octets = part.content()
-    if is_base64(octets):
+    if is_base64(octets) and _may_begin_apdu(again := from_base64(octets)):
         tolerances.append(Tolerance.BASE64_UNSAID)
-        octets = from_base64(octets)
+        octets = again
     return FoundApdu(
         octets=octets, encoding=(encoding or ENCODING).strip().lower(), tolerances=tuple(tolerances)
     )
+
+
+def _may_begin_apdu(octets: bytes) -> bool:
+    """Tells whether the first octet is the tag of an APPLICATION type, as that of every APDU."""
+    return octets[:1] != b"" and octets[0] & 0xE0 == 0x60
 
 
 def _notice(mail: Part, sender: str | None, recipients: Sequence[str]) -> Notice | None:

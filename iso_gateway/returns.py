@@ -111,7 +111,7 @@ def note_notice(uow: UnitOfWork, message_id: MessageId, notice: MailNotice, at: 
         try:
             uow.messages.bind(message_id, belongs.transaction_id)
         except KeyDisposedError:
-            # The request was disposed of, so nothing more is to be kept about it.
+            # The request was disposed of; nothing more can be said about it than that a notice came.
             belongs = _Belongs()
     _follow(uow, notice, row, belongs, message_id, at)
     return Processed(
@@ -149,7 +149,7 @@ def _follow(
     )
     match notice.fate:
         case MailFate.FAILED:
-            # A second notice about the same mail, or one about a row that is not done, changes nothing.
+            # A second notice about a mail, or one about a row that waits for its next try, changes nothing.
             if uow.outbox.returned(row.id, at, f"{notice.in_words}; message {message_id} is the notice"):
                 told(kind=NOT_DELIVERED)
         case MailFate.DELAYED:

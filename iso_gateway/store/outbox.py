@@ -111,9 +111,16 @@ _RETRY = (
 )
 _RETURNED = (
     update(outbox)
-    .where(outbox.c.id == bindparam("outbox_id"), outbox.c.status == OutboxStatus.DELIVERED)
+    .where(
+        outbox.c.id == bindparam("outbox_id"),
+        outbox.c.status.in_((OutboxStatus.DELIVERED, OutboxStatus.SENDING)),
+    )
     .values(
-        status=OutboxStatus.NOT_DELIVERED, finished_at=bindparam("ended_at"), last_error=bindparam("error")
+        status=OutboxStatus.NOT_DELIVERED,
+        lease_owner=None,
+        lease_until=None,
+        finished_at=bindparam("ended_at"),
+        last_error=bindparam("error"),
     )
 )
 _END_LEASES = (
@@ -132,6 +139,11 @@ _FINISH_ATTEMPT = (
     update(attempts)
     .where(attempts.c.outbox_id == bindparam("ended"), attempts.c.fence == bindparam("held_fence"))
     .values(finished_at=bindparam("ended_at"), outcome=bindparam("how"), error=bindparam("why"))
+)
+_ACCEPTED = (
+    update(attempts)
+    .where(attempts.c.outbox_id == bindparam("returned"), attempts.c.finished_at.is_(None))
+    .values(finished_at=bindparam("ended_at"), outcome=AttemptOutcome.DELIVERED)
 )
 _ATTEMPTS = select(attempts).where(attempts.c.outbox_id == bindparam("outbox_id")).order_by(attempts.c.fence)
 
@@ -237,12 +249,16 @@ class Outbox:
         return True
 
     def returned(self, outbox_id: OutboxId, at: datetime, error: str) -> bool:
-        """What was delivered came back, so it was not. False if it is no delivered row: nothing changes.
+        """What the other end had accepted came back, so it was not delivered. False: nothing changes.
 
-        The attempt stays as it was: the other end had accepted it. `error` stays in plain.
+        It can come back before its sender has said that it was accepted: then it was all the same, and the
+        sender's word comes too late. `error` stays in plain.
         """
         parameters = {"outbox_id": outbox_id, "ended_at": at, "error": error}
-        return self._connection.execute(_RETURNED, parameters).rowcount == 1
+        if self._connection.execute(_RETURNED, parameters).rowcount != 1:
+            return False
+        self._connection.execute(_ACCEPTED, {"returned": outbox_id, "ended_at": at})
+        return True
 
     def end_leases(self, at: datetime) -> int:
         """End every lease: for the only gateway of a database, when it starts, because whoever held one died.

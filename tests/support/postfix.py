@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,9 @@ TEMPFAIL: Final = "busy.example"
 """Refused for now, at RCPT."""
 GONE: Final = "gone.example"
 """Refused for good, at RCPT."""
-BOUNCING: Final = "bouncing.example"
-"""Taken, and then bounced: no such mailbox."""
+
+#: The user whose Maildirs are; Postfix delivers as nobody of importance only.
+_NOBODY: Final = 65_534
 
 _MASTER: Final = """\
 {port} inet n - n - - smtpd
@@ -64,7 +65,7 @@ compatibility_level = 3.6
 queue_directory = {top}/queue
 data_directory = {top}/data
 command_directory = /usr/sbin
-daemon_directory = {daemons}
+daemon_directory = /usr/lib/postfix/sbin
 mail_owner = postfix
 setgid_group = postdrop
 maillog_file = {top}/log
@@ -89,7 +90,11 @@ double_bounce_sender = nobody
 minimal_backoff_time = 1s
 maximal_backoff_time = 1s
 queue_run_delay = 1s
-{more}
+virtual_mailbox_domains = {maildirs}
+virtual_mailbox_base = {top}/box
+virtual_mailbox_maps = static:ill/
+virtual_uid_maps = static:{nobody}
+virtual_gid_maps = static:{nobody}
 """
 
 
@@ -122,7 +127,6 @@ class Postfix:
     def route(self, domains: Mapping[str, int]) -> None:
         """Say on which LMTP port of this machine each domain is; before it is started."""
         lines = [f"{domain} lmtp:inet:{HOST}:{port}" for domain, port in domains.items()]
-        lines.append(f"{BOUNCING} error:5.1.1 no such mailbox")
         (self.top / "config" / "transport").write_text("\n".join([*lines, ""]), encoding="ascii")
 
     def _run(self, action: str) -> None:
@@ -134,12 +138,12 @@ class Postfix:
 
 
 @contextmanager
-def installed(*domains: str, more: str = "") -> Iterator[Postfix]:
+def installed(*domains: str, maildirs: Sequence[str] = ()) -> Iterator[Postfix]:
     """Make a Postfix for these domains, not started; at the end it is stopped and taken away.
 
     Args:
         domains: those that it relays to LMTP listeners.
-        more: further lines of main.cf.
+        maildirs: those whose mail for `ill` it puts into the Maildir `box/ill`.
     """
     command = require(
         shutil.which("postfix", path=os.pathsep.join([os.environ["PATH"], *DIRECTORIES])), "postfix", INSTALL
@@ -156,8 +160,10 @@ def installed(*domains: str, more: str = "") -> Iterator[Postfix]:
         (top / "data").mkdir()
         shutil.chown(top / "data", "postfix")
         port = free_port()
-        relayed = " ".join([*domains, TEMPFAIL, GONE, BOUNCING])
-        settings = _MAIN.format(top=top, daemons="/usr/lib/postfix/sbin", domains=relayed, more=more)
+        (top / "box").mkdir()
+        shutil.chown(top / "box", _NOBODY)
+        relayed = " ".join([*domains, TEMPFAIL, GONE])
+        settings = _MAIN.format(top=top, domains=relayed, maildirs=" ".join(maildirs), nobody=_NOBODY)
         settings = settings.replace(f"texthash:{top}/", f"texthash:{config}/")
         (config / "main.cf").write_text(settings, encoding="ascii")
         (config / "master.cf").write_text(_MASTER.format(port=f"{HOST}:{port}"), encoding="ascii")
