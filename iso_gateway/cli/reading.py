@@ -8,6 +8,7 @@ from asn1.codec import WireError
 from asn1.ill import ILLApdu
 from config.settings import Settings
 from iso_gateway import action, interpretation, reading
+from iso_gateway.cli import words
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, TableProfile
 from iso_gateway.record import half_state
@@ -239,7 +240,7 @@ def _name_of(contents: Contents, processing: ProcessingRecord | None) -> str:
         return service.phrase
     if processing is not None and processing.apdu_type is not None:
         return processing.apdu_type.upper()
-    return "unreadable"
+    return words.kind_in_words(None, None if processing is None else processing.verdict)
 
 
 def heads_of(rows: Sequence[OutboxRecord]) -> frozenset[OutboxId]:

@@ -117,7 +117,8 @@ def message(
     full: bool,
 ) -> Iterator[Text]:
     """One message with everything that is known of it, as lines."""
-    kind = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), "unreadable")
+    apdu_type = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), None)
+    kind = words.kind_in_words(apdu_type, processings[-1].verdict if processings else None)
     yield text(f"Message {record.id}: {kind}, {record.direction.value}", "bold")
     yield from _pairs(
         ("stored", _local(record.stored_at)),

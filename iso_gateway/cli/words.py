@@ -7,6 +7,7 @@ words for what became of a message are never mixed up: stored, waiting to send, 
 from typing import Final, assert_never
 
 from iso_gateway.protocol.states import Role, State
+from iso_gateway.reception import Verdict
 from iso_gateway.store.records import OutboxStatus
 
 _STATES: Final = {
@@ -48,6 +49,15 @@ def state_in_words(state: str) -> str:
 def role_in_words(role: str) -> str:
     """`borrower` or `lender`."""
     return _ROLES[Role(role)]
+
+
+def kind_in_words(apdu_type: str | None, verdict: str | None) -> str:
+    """What a message is: the name of its APDU, or what it is instead."""
+    if apdu_type is not None:
+        return apdu_type
+    return {Verdict.NO_APDU.value: "mail", Verdict.MAIL_NOTICE.value: "notice about a mail"}.get(
+        verdict or "", "unreadable"
+    )
 
 
 def fate_in_words(status: OutboxStatus) -> str:

@@ -117,3 +117,17 @@ def _rendered(record: RequestRecord, width: int) -> list[str]:
     for part in ladder.request(record, width=width, with_patron_data=False, full=False):
         out.print(part)
     return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("apdu_type", "verdict", "called"),
+    [
+        ("Shipped", "no-apdu", "Shipped"),
+        (None, "no-apdu", "mail"),
+        (None, "mail-notice", "notice about a mail"),
+        (None, "unreadable", "unreadable"),
+        (None, None, "unreadable"),
+    ],
+)
+def test_a_message_is_called_what_it_is(apdu_type: str | None, verdict: str | None, called: str) -> None:
+    assert words.kind_in_words(apdu_type, verdict) == called
