@@ -81,11 +81,11 @@ def test_what_a_mail_says_is_shown_without_harm(installation: Installation) -> N
     with installation.running() as gateway:
         deliver(gateway, hostile)
         gateway.await_line("apdu.processed", verdict="no-apdu")
-        for command in (("messages", "list"), ("messages", "show", 1)):
-            shown = installation.command(*command)
-            assert shown.returncode == 0, shown.stderr
-            assert b"\x1b[2J" not in shown.stdout
-            assert b"owned\x07" not in shown.stdout
+        listed, shown = installation.command("messages", "list"), installation.command("messages", "show", 1)
+        for result in (listed, shown):
+            assert result.returncode == 0, result.stderr
+            assert b"\x1b[2J" not in result.stdout
+            assert b"owned\x07" not in result.stdout
         assert b"Message 1: mail, received" in shown.stdout
         assert b"\x1b" not in gateway.output
         assert b"4711" not in gateway.output
