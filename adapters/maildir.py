@@ -74,7 +74,10 @@ class Maildir:
     async def watch(self) -> None:
         """Looks again and again, until it is cancelled; a mail in hand is then received once more, later."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next look may do better
+                _log.error(NOT_STORED, error=type(error).__qualname__)
             await self._rest(self._interval)
 
     async def look(self) -> int:

@@ -199,14 +199,16 @@ class _Reader:
 
     def _split(self, body: bytes, boundary: str) -> list[bytes]:
         """Returns the octets of each part; the text before the first and after the last is nobody's."""
-        line = re.compile(
-            rb"(?:\A|\r?\n)--" + re.escape(boundary.encode("latin-1")) + rb"(--)?[ \t]*(?=\r?\n|\Z)"
-        )
+        # Begins with what it looks for, and not with the line break before it: that is many times faster.
+        delimiter = re.compile(rb"--" + re.escape(boundary.encode("latin-1")) + rb"(--)?[ \t]*(?=\r?\n|\Z)")
         pieces: list[bytes] = []
         begin: int | None = None
-        for found in line.finditer(body):
+        for found in delimiter.finditer(body):
+            end = found.start()
+            if end and body[end - 1 : end] != b"\n":
+                continue
             if begin is not None:
-                pieces.append(body[begin : found.start()].removeprefix(b"\r").removeprefix(b"\n"))
+                pieces.append(_without_line_break(body[begin:end].removesuffix(b"\n").removesuffix(b"\r")))
                 self._parts += 1
                 if self._parts > self._limits.parts:
                     raise MailRefused(f"it has more than {self._limits.parts} parts")
@@ -216,8 +218,13 @@ class _Reader:
         if begin is not None and (last := body[begin:]).strip():
             # Cut off before its last boundary; what is there is there.
             self._parts += 1
-            pieces.append(last.removeprefix(b"\r").removeprefix(b"\n"))
+            pieces.append(_without_line_break(last))
         return pieces
+
+
+def _without_line_break(piece: bytes) -> bytes:
+    """Returns a part without the line break that ends the delimiter before it."""
+    return piece.removeprefix(b"\r").removeprefix(b"\n")
 
 
 def _media_type(value: str) -> str:

@@ -127,9 +127,8 @@ class _Belongs:
 
 def _belongs(uow: UnitOfWork, row: OutboxRecord) -> _Belongs:
     known = () if row.message_id is None else uow.messages.processings(row.message_id)
-    if not known:
-        return _Belongs()
-    return _Belongs(transaction_id=known[-1].transaction_id, half_id=known[-1].half_id)
+    last = known[-1] if known else None
+    return _Belongs() if last is None else _Belongs(transaction_id=last.transaction_id, half_id=last.half_id)
 
 
 def _follow(

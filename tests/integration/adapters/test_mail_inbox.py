@@ -62,7 +62,7 @@ async def test_a_line_break_at_the_end_is_nobodys(
 @pytest.mark.parametrize(
     ("body", "kept", "offset", "reason"),
     [
-        (b"not BER", b"not BER", 0, "cannot begin an ILL-APDU"),
+        (b"NotBER==", b"NotBER==", 0, "cannot begin an ILL-APDU"),
         (APDUS[0][:-1], APDUS[0][:-1], len(APDUS[0]) - 1, "the element is cut off"),
         (APDUS[0] + b"\xffmore", b"\xffmore", 0, "cannot begin an ILL-APDU"),
         (b"", b"", 0, "the element is cut off"),

@@ -122,8 +122,8 @@ async def test_a_connection_that_is_gone_when_the_mail_could_be_given(
 ) -> None:
     execute = aiosmtplib.SMTP.execute_command
 
-    async def then_close(client: aiosmtplib.SMTP, *words: bytes) -> aiosmtplib.SMTPResponse:
-        answer = await execute(client, *words)
+    async def then_close(client: aiosmtplib.SMTP, *words: bytes, **how: Any) -> aiosmtplib.SMTPResponse:
+        answer = await execute(client, *words, **how)
         if words == (b"DATA",):
             client.close()
         return answer

@@ -72,6 +72,28 @@ async def test_it_is_looked_at_again_and_again(box: Path, receiver: MailRecorder
     assert set(pauses) == {7.0}
 
 
+async def test_whatever_goes_wrong_it_is_looked_at_again(
+    box: Path, receiver: MailRecorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def look(_: Maildir) -> int:
+        nonlocal looks
+        looks += 1
+        raise ZeroDivisionError
+
+    async def rest(_: float) -> None:
+        if looks == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(Maildir, "look", look)
+    mail = Mail(maildir=str(box))
+    watched = Maildir(mail, MailInbox(mail, Limits(), [], receiver, ids()), rest=rest)
+    with structlog.testing.capture_logs() as lines, pytest.raises(asyncio.CancelledError):
+        await watched.watch()
+    assert [line["error"] for line in lines] == ["ZeroDivisionError"] * 3
+
+
 async def test_what_cannot_be_stored_stays_and_others_are_served(box: Path, receiver: MailRecorder) -> None:
     drop(box, "1", carrying(APDUS[0]))
     watched = maildir(box, receiver)
