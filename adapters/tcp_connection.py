@@ -19,6 +19,7 @@ Imports asn1 and config, nothing of iso_gateway.
 
 import asyncio
 import contextlib
+import ssl
 import traceback
 from collections.abc import Mapping
 from datetime import timedelta
@@ -29,10 +30,12 @@ from typing import Final, assert_never
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-from adapters.envelope import Envelope, Transport
+from adapters.envelope import OUTBOUND, Envelope, Transport
 from adapters.errors import DeliveryFailed, Failure
 from adapters.receiver import Receiver
-from adapters.tcp_socket import acknowledged, reset
+from adapters.tcp_socket import acknowledged, is_established, keep_alive, reset
+from adapters.tcp_stream import Stream
+from adapters.tls import HANDSHAKE, describe_tls, is_rejection
 from asn1.errors import WireError
 from asn1.framing import Framer
 from config.settings import Limits
@@ -40,6 +43,7 @@ from config.settings import Limits
 OPENED: Final = "connection.opened"
 CLOSED: Final = "connection.closed"
 REFUSED: Final = "connection.refused"
+UNPROTECTED: Final = "connection.unprotected"
 FAILED: Final = "connection.failed"
 
 #: Octets taken from the socket at a time, and the most that waits in memory while an element is being
@@ -48,6 +52,9 @@ CHUNK: Final = 65_536
 
 #: How long a peer gets to end its side after we have ended ours. Long enough for one round trip anywhere.
 LINGER: Final = timedelta(seconds=1)
+
+#: The same when the gateway stops and nothing has happened on the connection for as long as `LINGER`.
+IDLE_LINGER: Final = timedelta(milliseconds=200)
 
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -67,24 +74,26 @@ class Ending(Enum):
     """The connection broke."""
     NOT_STORED = "not-stored"
     """What came could not be stored."""
+    NO_TLS = "no-tls"
+    """It was to be protected by TLS, and the peer did not agree on that."""
 
 
 class TcpConnection:
     """Reads one connection to its end, and writes answers on it meanwhile.
 
     Args:
-        reader, writer: the two halves of the open connection.
+        stream: the open connection, in the clear or by TLS.
         envelope: where everything that comes in on it comes from.
-        limits: how long and deep an element may be, and how long answers are waited for.
-        silence: how long the peer may say nothing, and how long one element may take in all. The second is
-            the guard against a peer that sends an octet now and then only to hold the connection.
+        limits: how long and deep an element may be, how long it may take in all, and how long answers are
+            waited for. The time is the guard against a peer that sends an octet now and then only to hold the
+            connection.
+        silence: how long the peer may say nothing; an element may not take longer either.
         receiver: who gets the elements.
     """
 
     def __init__(
         self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        stream: Stream,
         *,
         envelope: Envelope,
         limits: Limits,
@@ -92,13 +101,16 @@ class TcpConnection:
         receiver: Receiver,
     ) -> None:
         self.envelope: Final = envelope
-        self._reader = reader
-        self._writer = writer
+        self.ours: Final = envelope.listener == OUTBOUND
+        self._stream = stream
+        self._writer = stream.writer
         self._limits = limits
         self._silence = silence.total_seconds()
+        self._longest = min(silence, limits.apdu_timeout).total_seconds()
         self._receiver = receiver
         self._clock = asyncio.get_running_loop().time
-        self._active_at = self._clock()
+        self.opened_at: Final = self._clock()
+        self._active_at = self.opened_at
         self._element_since: float | None = None
         self._timer: asyncio.Timeout | None = None
         self._stopping = asyncio.Event()
@@ -111,13 +123,32 @@ class TcpConnection:
         )
         self._octets = 0
         self._elements = 0
-        # Drained shall mean that the kernel has all of it: then a time-out tells what the peer cannot have.
-        writer.transport.set_write_buffer_limits(high=0)
+        self._ended = False
+        keep_alive(self._writer)
 
     @property
     def live(self) -> bool:
         """Whether something can still be written."""
         return not self._closing and not self._writer.transport.is_closing()
+
+    @property
+    def active_at(self) -> float:
+        """When something was last read or written, by the event loop's clock."""
+        return self._active_at
+
+    @property
+    def reusable(self) -> bool:
+        """Whether an APDU that belongs to nothing on this connection can be written on it now.
+
+        Not once the peer has ended its side, though it still reads: whoever does that is about to go.
+        """
+        return (
+            self.live
+            and not self._ended
+            and not self._stopping.is_set()
+            and not self._writing.locked()
+            and is_established(self._writer)
+        )
 
     async def run(self) -> Ending:
         """Hands every element to the receiver to the end, then closes; what the receiver raises stays here.
@@ -129,13 +160,19 @@ class TcpConnection:
             listener=self.envelope.listener,
             peer=self.envelope.peer_address,
         )
-        log.info(OPENED, transport=self.envelope.transport.value)
         try:
             try:
-                ending = last = await self._receive()
-                await self._settle(ending)
-                if self._ends_too_early(ending):
-                    last = await self._receive_last(ending)
+                if (refused := await self._open(log)) is not None:
+                    ending = last = refused
+                else:
+                    if (version := self._stream.protection) is not None:
+                        log = log.bind(tls=version)
+                    log.info(OPENED, transport=self.envelope.transport.value)
+                    ending = last = await self._receive()
+                    self._ended = True
+                    await self._settle(ending)
+                    if self._ends_too_early(ending):
+                        last = await self._receive_last(ending)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like a receipt
                 # Neither its text nor its traceback: a database error carries the values it was about.
                 log.error(FAILED, error=type(error).__qualname__, where=_where(error))  # noqa: TRY400
@@ -163,26 +200,48 @@ class TcpConnection:
             within: how long the peer may take to make room for it. After that the connection is reset,
                 because nothing else can follow a part of an APDU.
 
-        Raises DeliveryFailed when the connection is gone, breaks, or the time is over.
+        Raises DeliveryFailed when the connection is gone, breaks, or the time is over; with the failure
+        CONNECTION_GONE when nothing of it was written.
         """
         async with self._writing:
             if not self.live:
                 raise gone(self.envelope.connection_id)
+            self._active_at = self._clock()
             timer = asyncio.timeout(within.total_seconds())
             try:
                 async with timer:
-                    self._writer.write(octets)
+                    self._stream.write(octets)
                     await self._writer.drain()
                     await acknowledged(self._writer)
             except OSError as error:
                 failure = undelivered(self._writer, self.envelope.peer_address, error, late=timer.expired())
                 reset(self._writer)
                 raise failure from error
+            except BaseException:
+                if self._writer.transport.get_write_buffer_size():  # nothing can follow a part of an APDU
+                    reset(self._writer)
+                raise
             self._active_at = self._clock()
 
     def reset(self) -> None:
         """Ends the connection at once, so that the peer sees an error and not an end."""
         reset(self._writer)
+
+    async def _open(self, log: FilteringBoundLogger) -> Ending | None:
+        """Agrees on TLS where that is wanted; returns why nothing is read, or None when it may be."""
+        self._timer = timer = asyncio.timeout(0 if self._stopping.is_set() else HANDSHAKE)
+        try:
+            async with timer:
+                await self._stream.open()
+        except OSError as error:
+            if self._stopping.is_set():
+                return Ending.STOPPED
+            reason = "it did not begin TLS in time" if timer.expired() else describe(error)
+            log.warning(UNPROTECTED, reason=reason)
+            return Ending.NO_TLS
+        finally:
+            self._timer = None
+        return None
 
     async def _receive(self) -> Ending:
         framer = self._framer
@@ -222,7 +281,7 @@ class TcpConnection:
             self._timer = timer
             try:
                 async with timer:
-                    data = await self._reader.read(CHUNK)
+                    data = await self._stream.read(CHUNK)
             except OSError:
                 # A TimeoutError is an OSError, and may also be the connection's own (ETIMEDOUT).
                 if not timer.expired():
@@ -235,34 +294,44 @@ class TcpConnection:
             finally:
                 self._timer = None
             # What we wrote meanwhile counts as life, too: the peer may be busy with our answer.
+            if self._writing.locked():
+                self._active_at = self._clock()
             if self._clock() >= self._deadline() and (self._closing or not self._stopping.is_set()):
                 return Ending.SILENT
         return Ending.STOPPED
 
     def _deadline(self) -> float:
-        since = self._active_at if self._element_since is None else min(self._active_at, self._element_since)
-        return since + self._silence
+        silent = self._active_at + self._silence
+        return silent if self._element_since is None else min(silent, self._element_since + self._longest)
 
     async def _settle(self, ending: Ending) -> None:
-        if self.envelope.transport is Transport.TCP_ONE_WAY:
+        if self._is_one_way_in:
             return
         if ending in {Ending.PEER_CLOSED, Ending.UNREADABLE, Ending.STOPPED}:
             with contextlib.suppress(TimeoutError):  # the answers go another way
                 async with asyncio.timeout(self._limits.answer_timeout.total_seconds()):
                     await self._receiver.settled(self.envelope.connection_id)
 
+    @property
+    def _is_one_way_in(self) -> bool:
+        return self.envelope.transport is Transport.TCP_ONE_WAY and not self.ours
+
     def _ends_too_early(self, ending: Ending) -> bool:
         """Tells whether the peer gets a moment to end its side: not if it fell silent within an element."""
-        if self.envelope.transport is Transport.TCP_ONE_WAY:
+        if self._is_one_way_in:
             return False
         return ending is Ending.STOPPED or (ending is Ending.SILENT and self._framer.at_boundary)
 
     async def _receive_last(self, ending: Ending) -> Ending:
         """Ends our side, and for a moment receives what the peer sends before it ends its own."""
         self._closing = True
+        now = self._clock()
+        until = max(now + IDLE_LINGER.total_seconds(), self._active_at + LINGER.total_seconds())
+        if ending is Ending.SILENT:
+            until = now + LINGER.total_seconds()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINGER.total_seconds()):
-                self._writer.write_eof()
+            async with asyncio.timeout_at(until):
+                self._stream.end()
                 return await self._receive()
         return ending
 
@@ -273,7 +342,7 @@ class TcpConnection:
             case Ending.UNREADABLE:
                 await self._read_away()
                 await self._close_in_order()
-            case Ending.SILENT | Ending.STOPPED | Ending.LOST | Ending.NOT_STORED:
+            case Ending.SILENT | Ending.STOPPED | Ending.LOST | Ending.NOT_STORED | Ending.NO_TLS:
                 reset(self._writer)
             case _:
                 assert_never(ending)
@@ -285,12 +354,12 @@ class TcpConnection:
         """
         with contextlib.suppress(OSError):
             async with asyncio.timeout(LINGER.total_seconds()):
-                self._writer.write_eof()
-                while await self._reader.read(CHUNK):
+                self._stream.end()
+                while await self._stream.read(CHUNK):
                     pass
 
     async def _close_in_order(self) -> None:
-        self._writer.close()
+        self._stream.close()
         with contextlib.suppress(OSError):
             async with asyncio.timeout(LINGER.total_seconds()):
                 await self._writer.wait_closed()
@@ -317,6 +386,13 @@ def undelivered(writer: asyncio.StreamWriter, peer: str, error: OSError, *, late
         error: what the system said.
         late: whether it was not the system, but our own limit of time.
     """
+    if not late and isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+        return DeliveryFailed(
+            f"{peer} was reached, but {describe(error)}",
+            temporary=True,
+            ambiguous=not is_rejection(error),
+            failure=Failure.TLS,
+        )
     if not late:
         return DeliveryFailed(
             f"{peer} broke the connection while an APDU was sent ({describe(error)}); it may have it or not",
@@ -341,6 +417,8 @@ def undelivered(writer: asyncio.StreamWriter, peer: str, error: OSError, *, late
 
 def describe(error: OSError) -> str:
     """Returns what the system says about an error, in lower case; never anything that a peer wrote."""
+    if isinstance(error, ssl.SSLError):
+        return describe_tls(error)
     return (error.strerror or type(error).__name__).lower()
 
 

@@ -1,14 +1,14 @@
 """APDUs from peers that connect to us: one-way on port 1611, two-way on port 499 (protocol.md 5.4).
 
 What the end of a connection tells a peer is written down in `adapters.tcp_connection`. A connection over the
-cap is
-accepted and reset at once: left waiting in the backlog, the peer could not tell a full gateway from a dead
-one. Imports asn1 and config, nothing of iso_gateway.
+cap is accepted and reset at once: left waiting in the backlog, the peer could not tell a full gateway from a
+dead one. Imports asn1 and config, nothing of iso_gateway.
 """
 
 import asyncio
 import errno
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -23,8 +23,12 @@ from structlog.typing import FilteringBoundLogger
 from adapters.envelope import Envelope, Peer, Transport, written
 from adapters.errors import ListenError
 from adapters.receiver import Receiver
-from adapters.tcp_connection import REFUSED, TcpConnection, describe, end, gone
+from adapters.tcp_connection import REFUSED, TcpConnection, describe, end
+from adapters.tcp_connections import TcpConnections
+from adapters.tcp_socket import make_room
+from adapters.tcp_stream import Stream, TlsStream
 from adapters.throttle import Throttle
+from adapters.tls import server_context
 from config.settings import Limits, Listener, ListenerMode
 
 #: Connections that the system may hold ready for us to accept.
@@ -37,6 +41,9 @@ REFUSED_INTERVAL: Final = timedelta(seconds=10)
 #: off.
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
+#: The system does not let this process have as many connections as the configuration does.
+NO_ROOM: Final = "connection.no-room"
+
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
@@ -48,6 +55,8 @@ class TcpListeners:
         limits: what one peer, and all together, may cost.
         receiver: who gets what comes in.
         new_connection_id: gives each connection a name that none other has.
+        connections: where two-way connections are kept while they are open, with those of a sender if they
+            are to be used for whatever a partner is owed.
     """
 
     def __init__(
@@ -56,6 +65,7 @@ class TcpListeners:
         limits: Limits,
         receiver: Receiver,
         new_connection_id: Callable[[], str],
+        connections: TcpConnections | None = None,
     ) -> None:
         self._listeners = tuple(listeners)
         self._limits = limits
@@ -64,7 +74,7 @@ class TcpListeners:
         self._servers: list[asyncio.Server] = []
         self._addresses: dict[str, tuple[str, int]] = {}
         self._tasks: dict[asyncio.Task[object], TcpConnection] = {}
-        self._two_way: dict[str, TcpConnection] = {}
+        self._connections = TcpConnections() if connections is None else connections
         self._by_host: Counter[str] = Counter()
         self._refused: Throttle | None = None
         self._stopping = False
@@ -100,6 +110,7 @@ class TcpListeners:
                     reason="a socket was given for it, but no listener has this name; name them alike",
                 )
             bound: list[tuple[Listener, socket.socket]] = []
+            contexts = {listener.name: _context(listener) for listener in self._listeners}
             for listener in self._listeners:
                 ready = [sockets[listener.name]] if listener.name in sockets else await _bind(listener)
                 for one in ready:
@@ -111,10 +122,14 @@ class TcpListeners:
                 except OSError as error:
                     raise _cannot_listen(listener, error) from error
             undo.pop_all()
+        if (room := make_room(self._limits.max_connections)) < self._limits.max_connections:
+            _log.warning(NO_ROOM, max_connections=self._limits.max_connections, possible=room)
         # Only now that nothing can fail any more is anybody let in.
         for listener, one in bound:
             self._servers.append(
-                await asyncio.start_server(partial(self._accept, listener), sock=one, backlog=BACKLOG)
+                await asyncio.start_server(
+                    partial(self._accept, listener, contexts[listener.name]), sock=one, backlog=BACKLOG
+                )
             )
             self._addresses.setdefault(listener.name, one.getsockname()[:2])
 
@@ -138,8 +153,7 @@ class TcpListeners:
 
     def is_live(self, connection_id: str) -> bool:
         """Tells whether an answer can be written on the connection: two-way, and open."""
-        connection = self._two_way.get(connection_id)
-        return connection is not None and connection.live
+        return self._connections.is_live(connection_id)
 
     async def write(self, connection_id: str, octets: bytes) -> None:
         """Writes one APDU on a live two-way connection, and returns when the system has taken all of it.
@@ -147,20 +161,22 @@ class TcpListeners:
         The peer gets `limits.answer_timeout` to make room for it. Raises DeliveryFailed when the connection
         is gone or breaks; one-way connections are as good as gone, because nothing is ever written on them.
         """
-        connection = self._two_way.get(connection_id)
-        if connection is None:
-            raise gone(connection_id)
-        await connection.write(octets, within=self._limits.answer_timeout)
+        await self._connections.write(connection_id, octets, within=self._limits.answer_timeout)
 
-    def _accept(self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(
+        self,
+        listener: Listener,
+        context: ssl.SSLContext | None,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         name = writer.get_extra_info("peername")
         if name is None:  # it was gone before we came to it
             writer.transport.abort()
             return
         peer = Peer.of(name)
         connection = TcpConnection(
-            reader,
-            writer,
+            Stream(reader, writer) if context is None else TlsStream(reader, writer, context),
             envelope=Envelope(
                 transport=_TRANSPORTS[listener.mode],
                 listener=listener.name,
@@ -183,14 +199,15 @@ class TcpListeners:
         else:
             self._by_host[peer.host] += 1
             if connection.envelope.transport is Transport.TCP_TWO_WAY:
-                self._two_way[connection.envelope.connection_id] = connection
+                self._connections.add(connection)
             task: asyncio.Task[object] = asyncio.create_task(connection.run())
             self._tasks[task] = connection
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[object]) -> None:
-        envelope = self._tasks.pop(task).envelope
-        self._two_way.pop(envelope.connection_id, None)
+        connection = self._tasks.pop(task)
+        self._connections.remove(connection)
+        envelope = connection.envelope
         self._by_host[envelope.peer_host] -= 1
         if not self._by_host[envelope.peer_host]:
             del self._by_host[envelope.peer_host]
@@ -203,6 +220,18 @@ class TcpListeners:
 _TRANSPORTS: Final = MappingProxyType(
     {ListenerMode.ONE_WAY: Transport.TCP_ONE_WAY, ListenerMode.TWO_WAY: Transport.TCP_TWO_WAY}
 )
+
+
+def _context(listener: Listener) -> ssl.SSLContext | None:
+    """Returns what protects a listener's connections. Raises ListenError when its files cannot be used."""
+    try:
+        return server_context(listener)
+    except OSError as error:
+        raise ListenError(
+            listener=listener.name,
+            address=written(listener.host, listener.port),
+            reason="its certificate or key cannot be used any more; iso-gateway check says what is wrong",
+        ) from error
 
 
 async def _bind(listener: Listener) -> list[socket.socket]:

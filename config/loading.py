@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, with_config
 
+from config import certificates
 from config.documents import Document, Findings, Layer, read_table, texts, valid_items
 from config.errors import ConfigErrors, shown
 from config.fields import DatabaseUrl, PathText
@@ -30,6 +31,7 @@ from config.settings import (
     Route,
     RouteMode,
     Settings,
+    Sharing,
 )
 from config.symbols import Symbol
 
@@ -64,6 +66,8 @@ class GatewayFile:
     """What one peer may cost the gateway."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     """When an APDU that could not be delivered is tried again; a partner may differ."""
+    sharing: Sharing = field(default_factory=Sharing)
+    """What gateways that share one PostgreSQL database have to agree on."""
     logging: Logging = field(default_factory=Logging)
     """What is logged, and how."""
     mail: Mail | None = None
@@ -92,7 +96,7 @@ def load(path: Path) -> Settings:
     gateway = document.read(GatewayFile, findings)
     profiles = _read_profiles(path, table, findings)
     files, all_read = _read_partners(path, table, profiles, findings)
-    _check_listeners(path, table, findings)
+    _check_listeners(document, findings)
     _check_names(path, table, files, findings)
     _check_symbols(path, table, files, findings)
     _check_routes(path, table, files, findings, all_read=all_read)
@@ -104,7 +108,15 @@ def load(path: Path) -> Settings:
     _check_state_dir(path, table, findings)
     if gateway is None or findings.errors:
         raise ConfigErrors(findings.errors)
-    return _settings(path, gateway, tuple(file.partner for file in files if file.partner is not None))
+    listeners = tuple(
+        certificates.with_absolute_files(listener, document, ("listeners", place))
+        for place, listener in enumerate(gateway.listeners)
+    )
+    return _settings(
+        path,
+        replace(gateway, listeners=listeners),
+        tuple(file.partner for file in files if file.partner is not None),
+    )
 
 
 def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -> Settings:
@@ -123,6 +135,7 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
         listeners=gateway.listeners,
         limits=gateway.limits,
         retry=gateway.retry,
+        sharing=gateway.sharing,
         local=gateway.local,
         routes=gateway.routes,
         partners=partners,
@@ -197,13 +210,19 @@ def _read_partners(
             findings.add(file, ("base",), f"{shown(base)} is no base profile", expected)
         below = () if profile is None else (profile,)
         document = Document(layers=(*defaults, *below, Layer(file=file, table=held)), extra_keys=("base",))
-        files.append(PartnerFile(document=document, partner=document.read(Partner, findings)))
+        partner = document.read(Partner, findings)
+        if partner is not None:
+            transport = certificates.with_absolute_files(partner.transport, document, ("transport",))
+            partner = replace(partner, transport=transport)
+        files.append(PartnerFile(document=document, partner=partner))
     return tuple(files), all_read
 
 
-def _check_listeners(path: Path, table: Mapping[str, Any], findings: Findings) -> None:
+def _check_listeners(document: Document, findings: Findings) -> None:
+    path = document.own_file
     known: list[tuple[int, Listener]] = []
-    for place, listener in valid_items(Listener, table.get("listeners")):
+    for place, listener in valid_items(Listener, document.table.get("listeners")):
+        certificates.check(document, ("listeners", place), findings, shows_one=True)
         for earlier, other in known:
             if other.name == listener.name:
                 problem = f"listeners[{earlier}] has the name {shown(other.name)} too"
@@ -337,10 +356,8 @@ def _check_transport(document: Document, findings: Findings) -> None:
     table = document.table.get("transport")
     if not isinstance(table, dict):
         return
-    location: Location = ("transport", "tls")
-    if table.get("tls") is True:
-        problem = "this version of the gateway does not speak TLS yet, and would send in the clear"
-        findings.add(document.file_of(location), location, problem, "false, and a tunnel to the partner")
+    if table.get("kind") != "mail":
+        certificates.check(document, ("transport",), findings, shows_one=False)
 
 
 def _check_mail(

@@ -26,6 +26,7 @@ from config.settings import (
     Partner,
     RetryPolicy,
     Route,
+    Sharing,
     TcpTransport,
 )
 
@@ -74,6 +75,7 @@ def render() -> str:
         _table("### `[[routes]]`", Route),
         _table("### `[limits]`", Limits),
         _table("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
+        _table("### `[sharing]`", Sharing),
         _table("### `[logging]`", Logging),
         _table("### `[mail]`", Mail),
         _PARTNER_HEAD,

@@ -131,6 +131,17 @@ class MailTls(Enum):
     """It is TLS from the first octet on; the usual port is 465."""
 
 
+class Unclear(Enum):
+    """What becomes of an APDU that a partner may have or not; TCP has no receipt that would tell."""
+
+    RETRY = "retry"
+    """It is sent again with identical octets, which an ISO 10161 system takes for the duplicate they are."""
+    DELIVERED = "delivered"
+    """It counts as delivered; if it was lost on the way, nobody sends it again."""
+    HOLD = "hold"
+    """It is held back, and with it what follows it in its request, until an operator decides."""
+
+
 class LogLevel(Enum):
     """From which severity on something is logged."""
 
@@ -199,6 +210,14 @@ class Listener:
     """Address to listen on; `0.0.0.0` and `::` are all of this machine's."""
     port: ListeningPort
     """TCP port; 0 lets the system choose one, which is for tests."""
+    tls: Flag = False
+    """Whether connections are protected by TLS, 1.2 or later; then nothing is taken in the clear."""
+    certificate_file: PathText | None = None
+    """With TLS: the certificate that partners are shown, and those that lead to its CA, as a PEM file."""
+    key_file: PathText | None = None
+    """With TLS: the private key of the certificate, without a passphrase, as a PEM file."""
+    client_ca_file: PathText | None = None
+    """With TLS: CAs, as a PEM file; a peer has to show a certificate of theirs. Left out, it need not."""
 
 
 @with_config(extra="forbid")
@@ -220,6 +239,8 @@ class Limits:
     """Connections open at once from one address."""
     idle_timeout: Duration = timedelta(seconds=300)
     """How long a connection may say nothing."""
+    apdu_timeout: Duration = timedelta(seconds=60)
+    """How long one APDU may take to arrive, from its first octet to its last."""
     answer_timeout: Duration = timedelta(seconds=30)
     """How long a two-way connection stays open for its answers after the peer has ended its own side."""
 
@@ -238,11 +259,34 @@ class RetryPolicy:
     jitter: Share = 0.2
     """The share (0 to 1) of a wait by which it varies at random, so that partners are not tried in step."""
     lifetime: Duration = timedelta(days=14)
-    """After this an APDU is given up as not delivered."""
+    """After this, or at the end of its request if that is earlier, an APDU is given up as not delivered."""
+    warn_after: Duration = timedelta(hours=4)
+    """When an APDU has not been delivered for so long, an event says so."""
+    warn_before: Duration = timedelta(days=1)
+    """So long before an APDU is given up, an event says so."""
+    ambiguous: Unclear = Unclear.RETRY
+    """What follows when the connection broke while an APDU was sent, or nothing acknowledged it in time."""
+    unclosed: Unclear = Unclear.DELIVERED
+    """What follows when a one-way partner took an APDU whole, and did not end the connection in time."""
+    concurrency: Count = 4
+    """How many APDUs are on their way to one partner at once; only one while it fails."""
+    breaker_after: Count = 3
+    """After so many failures in a row only one APDU at a time is tried, and the others wait for its fate."""
+    resume_rate: Count = 60
+    """How many APDUs a minute go to a partner that was suspended, until what had waited is sent."""
     connect_timeout: Duration = timedelta(seconds=10)
     """How long a partner may take to accept a connection."""
     send_timeout: Duration = timedelta(seconds=30)
     """How long a partner may take to accept an APDU."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """What gateways that share one PostgreSQL database have to agree on."""
+
+    lease: Duration = timedelta(seconds=60)
+    """For how long a gateway that is not heard of keeps what it had in hand; then another takes it over."""
 
 
 @with_config(extra="forbid")
@@ -351,8 +395,28 @@ class TcpTransport:
     """TCP port of the partner."""
     mode: ListenerMode = ListenerMode.ONE_WAY
     """Whether the partner answers on the connections that we open."""
+    reuse: Flag | None = None
+    """Whether APDUs may follow each other on one connection; left out, on two-way connections only. The end
+    of a one-way connection is a receipt, and there is none for an APDU that is followed by others."""
+    idle_timeout: Duration = timedelta(seconds=60)
+    """How long a connection that is kept for the next APDU may be idle."""
+    max_age: Duration = timedelta(hours=1)
+    """How old a connection that we opened may be when an APDU is written on it."""
     tls: Flag = False
-    """Whether to use TLS; this version cannot."""
+    """Whether our connections are protected by TLS, 1.2 or later."""
+    server_name: Host | None = None
+    """With TLS: the name that the partner's certificate has to bear; left out, `host`."""
+    ca_file: PathText | None = None
+    """With TLS: the CAs that may vouch for the partner, as a PEM file; left out, those of this machine."""
+    certificate_file: PathText | None = None
+    """With TLS: the certificate that we show when the partner asks for one, as a PEM file."""
+    key_file: PathText | None = None
+    """With TLS: the private key of our certificate, without a passphrase, as a PEM file."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a connection is kept for the APDUs that follow."""
+        return self.mode is ListenerMode.TWO_WAY if self.reuse is None else self.reuse
 
 
 @with_config(extra="forbid")
@@ -465,8 +529,8 @@ class Settings:
         state_dir: where the gateway keeps what it has to remember.
         database_url: as SQLAlchemy writes it; it may hold a password, so it is left out of the repr.
         master_key_file: the key that encrypts patron data.
-        listeners, limits, retry, local, routes, partners, logging: see the types. Without routes, every local
-            symbol serves every partner.
+        listeners, limits, retry, sharing, local, routes, partners, logging: see the types. Without routes,
+            every local symbol serves every partner.
         mail: how APDUs travel by mail; None where they do not.
     """
 
@@ -477,6 +541,7 @@ class Settings:
     listeners: tuple[Listener, ...] = ()
     limits: Limits = field(default_factory=Limits)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    sharing: Sharing = field(default_factory=Sharing)
     local: tuple[LocalSymbol, ...] = ()
     routes: tuple[Route, ...] = ()
     partners: tuple[Partner, ...] = ()

@@ -7,34 +7,38 @@ task watches for commits of other processes, so that what the command queues goe
 """
 
 import asyncio
-import fcntl
-import os
 import random
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from adapters.envelope import Envelope
 from adapters.errors import DeliveryFailed, ListenError
+from adapters.tcp_connections import TcpConnections
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError
-from config.settings import Settings, TcpTransport
-from iso_gateway.errors import DeliveryError, GatewayError
+from config import certificates
+from config.settings import ListenerMode, Settings, TcpTransport
+from iso_gateway.errors import DeliveryError
+from iso_gateway.failure import Failure
 from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
-from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
+from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
+from iso_gateway.reception import Processed, Verdict
+from iso_gateway.recovery import Recovery
 from iso_gateway.services import Arrival, Gateway
-from iso_gateway.site import Site
-from iso_gateway.store.engine import data_version
-from iso_gateway.store.records import MessageId, Side, Transport
+from iso_gateway.site import Site, exclusive
+from iso_gateway.store.records import GatewayId, MessageId, Side, Transport
+from iso_gateway.store.unit_of_work import UnitOfWork
+from iso_gateway.store.watching import watch
 from iso_gateway.store.writer import Writer
 
 log = structlog.stdlib.get_logger(__name__)
@@ -43,30 +47,64 @@ READY: Final = "gateway.ready"
 STOPPING: Final = "gateway.stopping"
 STOPPED: Final = "gateway.stopped"
 RECOVERED: Final = "gateway.recovered"
-WATCH_FAILED: Final = "database.watch-failed"
+SENDING_HELD: Final = "gateway.sending-held"
+CERTIFICATE_EXPIRES: Final = "certificate.expires"
 PROCESSING_FAILED: Final = "apdu.processing-failed"
 
-#: How often other processes' commits are looked for: they are to be noticed within 300 ms.
-NOTICE: Final = timedelta(milliseconds=100)
-#: How long to leave a database alone that cannot be asked.
-PAUSE: Final = timedelta(seconds=1)
 #: How long what is in hand may take when the gateway stops.
 GRACE: Final = timedelta(seconds=10)
 
 
-class Intake:
-    """Takes what the adapters have read: stored first, then classified."""
+#: How a message is classified whose sender's connection is taken for the partner's.
+_ACCEPTED: Final = frozenset({Verdict.APPLIED, Verdict.REPEATED, Verdict.EXACT_DUPLICATE})
 
-    def __init__(self, gateway: Gateway, writer: Writer) -> None:
+
+class KnownConnections:
+    """Says whose the open connections are, by what came over them.
+
+    A partner is known by its `allowed_sources`: without them anybody may call himself by its name, so that
+    what comes under it is answered, but nothing else that the partner is owed follows.
+    """
+
+    def __init__(self, settings: Settings, connections: TcpConnections) -> None:
+        self._settings = settings
+        self._connections = connections
+
+    def heard(self, connection_id: str, processed: Processed) -> None:
+        """Take note of a message that was classified."""
+        name = processed.partner
+        partner = None if name is None else self._settings.partner(name)
+        certain = partner is not None and (
+            bool(partner.allowed_sources) or self._connections.is_ours(connection_id)
+        )
+        self._connections.heard_from(
+            connection_id, name if certain else None, accepted=processed.verdict in _ACCEPTED
+        )
+
+
+class Intake:
+    """Takes what the adapters have read: stored first, then classified.
+
+    Args:
+        gateway: the use cases.
+        writer: the one writer of the store.
+        connections: told whose messages come by which connection.
+    """
+
+    def __init__(self, gateway: Gateway, writer: Writer, connections: KnownConnections | None = None) -> None:
         self._gateway = gateway
         self._writer = writer
+        self._connections = connections
+        self._in_hand: set[MessageId] = set()
         self.dispatcher: Dispatcher | None = None
 
     async def element(self, octets: bytes, envelope: Envelope) -> None:
         """Store an element durably, then classify it. Raises StoreError when it could not be stored."""
         arrival = _arrival(envelope)
         message_id = await self._writer.run(lambda uow: self._gateway.receive(uow, octets, arrival))
-        await self.process(message_id)
+        processed = await self.process(message_id)
+        if processed is not None and self._connections is not None:
+            self._connections.heard(envelope.connection_id, processed)
 
     async def unreadable(self, octets: bytes, error: WireError, envelope: Envelope) -> None:
         """Keep octets that are no element, with the reason."""
@@ -79,14 +117,28 @@ class Intake:
         if self.dispatcher is not None:
             await self.dispatcher.settled(connection_id)
 
-    async def process(self, message_id: MessageId) -> None:
-        """Classify a stored message. A failure loses nothing: it is tried again when the gateway starts."""
+    async def process(self, message_id: MessageId) -> Processed | None:
+        """Classify a stored message, unless that is done by this gateway or another one; then gives None.
+
+        A failure loses nothing: it is tried again after a lease, and when the gateway starts. It gives None,
+            too.
+        """
+        if message_id in self._in_hand:
+            return None
+        self._in_hand.add(message_id)
+        processed: Processed | None = None
         try:
-            await self._writer.run(lambda uow: self._gateway.process(uow, message_id))
+            processed = await self._writer.run(lambda uow: self._process(uow, message_id))
         except Exception as error:  # noqa: BLE001 - the message is safe, and the others must be served
             # Only the kind of error: its text may repeat what the message says.
             log.error(PROCESSING_FAILED, message_id=message_id, error=type(error).__name__)  # noqa: TRY400
+        finally:
+            self._in_hand.discard(message_id)
         self._wake()
+        return processed
+
+    def _process(self, uow: UnitOfWork, message_id: MessageId) -> Processed | None:
+        return self._gateway.process(uow, message_id) if uow.messages.take_up(message_id) else None
 
     def _wake(self) -> None:
         if self.dispatcher is not None:
@@ -101,8 +153,11 @@ class TcpTransmitter:
         self._listeners = listeners
         self._sender = sender
 
-    async def transmit(self, octets: bytes, *, partner: str | None, connection_id: str | None) -> None:
+    async def transmit(
+        self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit = permitted
+    ) -> None:
         """See `outbox.dispatcher.Transmitter`."""
+        await permit()
         try:
             if connection_id is not None and self._listeners.is_live(connection_id):
                 await self._listeners.write(connection_id, octets)
@@ -111,24 +166,47 @@ class TcpTransmitter:
             else:
                 await self._send(octets, partner)
         except DeliveryFailed as error:
-            raise DeliveryError(error.reason, temporary=error.temporary) from error
+            raise DeliveryError(
+                error.reason,
+                temporary=error.temporary,
+                failure=Failure(error.failure.value),
+                ambiguous=error.ambiguous,
+            ) from error
 
     async def _send(self, octets: bytes, name: str | None) -> None:
         if name is None:
             raise DeliveryError(
-                "the connection to answer on is closed, and its sender is unknown", temporary=False
+                "the connection to answer on is closed, and its sender is unknown",
+                temporary=False,
+                failure=Failure.UNKNOWN_SENDER,
             )
         partner = self._settings.partner(name)
         if partner is None:
-            raise DeliveryError(f"partner {name} is not configured: put its file back", temporary=True)
+            raise DeliveryError(
+                f"partner {name} is not configured: put its file back",
+                temporary=True,
+                failure=Failure.NOT_CONFIGURED,
+            )
         if not isinstance(partner.transport, TcpTransport):
-            raise DeliveryError(f"partner {name} is not reached by TCP", temporary=False)
-        await self._sender.send(
+            raise DeliveryError(
+                f"partner {name} is not reached by TCP", temporary=False, failure=Failure.NOT_SUPPORTED
+            )
+        delivery = await self._sender.send(
             partner.transport,
             octets,
             connect_timeout=partner.retry.connect_timeout,
             send_timeout=partner.retry.send_timeout,
+            partner=name,
         )
+        is_receipt_due = partner.transport.mode is ListenerMode.ONE_WAY and not delivery.kept
+        if is_receipt_due and not delivery.closed_by_peer:
+            raise DeliveryError(
+                f"{delivery.peer_address} took the whole APDU and did not end the connection;"
+                " it may have it or not",
+                temporary=True,
+                failure=Failure.NO_CLOSE,
+                ambiguous=True,
+            )
 
 
 class Daemon:
@@ -145,6 +223,7 @@ class Daemon:
         self._settings = settings
         self._sockets = sockets
         self._stop = asyncio.Event()
+        self._replaced: ReplacedError | None = None
 
     def stop(self) -> None:
         """Ask the daemon to finish what is in hand and end."""
@@ -160,7 +239,7 @@ class Daemon:
             GatewayError: the state cannot be used, or another gateway uses it.
             ListenError: a listener's address cannot be had.
         """
-        with _exclusive(self._settings):
+        with exclusive(self._settings):
             site = Site.create_or_open(self._settings)
             writer = Writer(site.store)
             try:
@@ -176,11 +255,15 @@ class Daemon:
         writer: Writer,
         ready: Callable[[Mapping[str, tuple[str, int]]], None] | None,
     ) -> None:
-        intake = Intake(site.gateway, writer)
-        listeners = TcpListeners(
-            self._settings.listeners, self._settings.limits, intake, lambda: secrets.token_hex(8)
-        )
-        sender = TcpSender(intake, self._settings.limits, lambda: secrets.token_hex(8))
+        gateway = new_gateway_id()
+        shared = site.store.is_shared
+        lease = self._settings.sharing.lease
+        connections = TcpConnections()
+        intake = Intake(site.gateway, writer, KnownConnections(self._settings, connections))
+        name = partial(_connection_id, gateway)
+        limits = self._settings.limits
+        listeners = TcpListeners(self._settings.listeners, limits, intake, name, connections)
+        sender = TcpSender(intake, limits, name, connections)
         dispatcher = Dispatcher(
             self._settings,
             writer,
@@ -192,12 +275,25 @@ class Daemon:
                     listeners.is_live(connection_id) or sender.is_live(connection_id)
                 ),
             ),
-            owner=f"{socket.gethostname()}:{os.getpid()}",
+            gateway=gateway,
+            lease=lease,
+            fenced=shared,
             clock=site.clock,
             chance=random.random,
         )
         intake.dispatcher = dispatcher
-        await self._recover(site, writer, intake)
+        membership = Membership(
+            writer,
+            gateway=gateway,
+            state_id=state_id(self._settings.state_dir),
+            lease=lease,
+            clock=site.clock,
+            alone=not shared,
+        )
+        recovery = Recovery(writer, intake.process, lease=lease, clock=site.clock)
+        await _begin(membership, recovery, alone=not shared)
+        for one in certificates.expiries(self._settings, now=site.clock()):
+            log.warning(CERTIFICATE_EXPIRES, file=str(one.file), expires=one.at.isoformat())
         mail = MailEntrance(self._settings, MailIntake(intake, site.gateway, site, writer))
         await listeners.start(self._sockets)
         try:
@@ -206,11 +302,21 @@ class Daemon:
             await listeners.stop(timedelta(0))
             raise
         addresses = {**listeners.addresses, **mail.addresses}
+
+        async def beaten() -> None:
+            await recovery.run()
+            # Another gateway may have died: what only it could send is for all now.
+            dispatcher.wake()
+
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
-            watching = tasks.create_task(_watch(site, dispatcher), name="watch")
+            watching = tasks.create_task(watch(site.store.engine, dispatcher.wake), name="watch")
+            beating = tasks.create_task(
+                self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
+            )
             log.info(
                 READY,
+                gateway=gateway,
                 listeners={name: f"{host}:{port}" for name, (host, port) in addresses.items()},
                 partners=len(self._settings.partners),
             )
@@ -223,54 +329,34 @@ class Daemon:
             dispatcher.stop()
             await sending
             await sender.stop(GRACE)
+            # Last, because what takes long to be sent is leased until then.
+            beating.cancel()
+        if self._replaced is not None:
+            raise self._replaced
+        await membership.leave()
 
-    async def _recover(self, site: Site, writer: Writer, intake: Intake) -> None:
-        """Take up what a crash left: messages stored but not classified, rows that were being sent."""
-        now = site.clock()
-        abandoned = await writer.run(lambda uow: uow.outbox.end_leases(now))
-        waiting = await writer.run(lambda uow: uow.messages.unprocessed())
-        for message_id in waiting:
-            await intake.process(message_id)
-        if waiting or abandoned:
-            log.info(RECOVERED, unprocessed=len(waiting), in_flight=abandoned)
-
-
-async def _watch(site: Site, dispatcher: Dispatcher) -> None:
-    """Wake the dispatcher when another process, such as the command, has committed."""
-    engine = site.store.engine
-    while True:
+    async def _beat(self, heartbeat: Coroutine[None, None, None]) -> None:
+        """Say that this gateway is there, and stop it in good order once another runs in its stead."""
         try:
-            with engine.connect() as connection:
-                last = data_version(connection)
-                while True:
-                    await asyncio.sleep(NOTICE.total_seconds())
-                    version = data_version(connection)
-                    if version != last:
-                        last = version
-                        dispatcher.wake()
-        except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
-            log.warning(WATCH_FAILED, error=type(error).__name__)
-            await asyncio.sleep(PAUSE.total_seconds())
+            await heartbeat
+        except ReplacedError as error:
+            self._replaced = error
+            self.stop()
 
 
-@contextmanager
-def _exclusive(settings: Settings) -> Iterator[None]:
-    """Hold the lock that keeps a second daemon from the same state directory."""
-    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = settings.state_dir / "gateway.lock"
-    with path.open("a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise GatewayError(
-                f"another gateway (process {file.read(20).strip()!r}) uses the state in"
-                f" {str(settings.state_dir)!r}: stop it, or give this one a state_dir of its own"
-            ) from None
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
+async def _begin(membership: Membership, recovery: Recovery, *, alone: bool) -> None:
+    """Enter the gateway, and take up what a crash left: what was not classified, what was being sent."""
+    joined = await membership.join()
+    if joined.hold is not None:
+        log.warning(SENDING_HELD, reason=joined.hold.reason, since=joined.hold.since.isoformat())
+    unprocessed = await recovery.run(alone=alone)
+    if unprocessed or joined.abandoned:
+        log.info(RECOVERED, unprocessed=unprocessed, in_flight=joined.abandoned)
+
+
+def _connection_id(gateway: GatewayId) -> str:
+    """A name that no other connection has, and that begins with its gateway's (`store.gateways`)."""
+    return f"{gateway}.{secrets.token_hex(8)}"
 
 
 def _arrival(envelope: Envelope) -> Arrival:

@@ -4,6 +4,8 @@ Two families are defined where their packages may not import this one: `asn1.cod
 `config.errors.ConfigErrors` (what an operator wrote). Everything else is a `GatewayError`.
 """
 
+from iso_gateway.failure import Failure
+
 
 class GatewayError(Exception):
     """Something went wrong that the operator is told: what, where, what to do."""
@@ -11,6 +13,14 @@ class GatewayError(Exception):
 
 class StoreError(GatewayError):
     """The database or the key ring cannot be used as it is."""
+
+
+class ConflictError(StoreError):
+    """Another process changed the same thing at the same time; nothing was stored, and trying again helps."""
+
+
+class DisconnectedError(StoreError):
+    """The connection to the database broke; what was under way is not stored, unless it was the commit."""
 
 
 class NotFoundError(GatewayError):
@@ -31,9 +41,13 @@ class DeliveryError(GatewayError):
     Args:
         reason: for the operator, in the gateway's own words.
         temporary: whether trying again can help.
+        failure: what it was that went wrong.
+        ambiguous: whether the partner may have the APDU all the same.
     """
 
-    def __init__(self, reason: str, *, temporary: bool) -> None:
+    def __init__(self, reason: str, *, temporary: bool, failure: Failure, ambiguous: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.temporary = temporary
+        self.failure = failure
+        self.ambiguous = ambiguous

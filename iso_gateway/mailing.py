@@ -17,7 +17,8 @@ from typing import Final, Protocol
 
 from adapters import lmtp
 from adapters.envelope import Envelope
-from adapters.errors import DeliveryFailed, Failure
+from adapters.errors import DeliveryFailed
+from adapters.errors import Failure as Hindrance
 from adapters.lmtp import LmtpListener
 from adapters.mail_composer import compose
 from adapters.mail_inbox import MailInbox
@@ -29,7 +30,9 @@ from asn1.codec import decode_header
 from asn1.errors import WireError
 from config.settings import LocalSymbol, Mail, MailTransport, Partner, Settings
 from iso_gateway.errors import DeliveryError
+from iso_gateway.failure import Failure
 from iso_gateway.identity import symbol_of
+from iso_gateway.outbox.dispatcher import Permit, permitted
 from iso_gateway.returns import MailFate, MailNotice
 from iso_gateway.services import Arrival, Gateway
 from iso_gateway.site import Site
@@ -38,6 +41,11 @@ from iso_gateway.store.unit_of_work import Store
 from iso_gateway.store.writer import Writer
 
 _CONTEXT: Final = "mail.mark"
+
+_FAILURES: Final = {
+    Hindrance.MAIL_DEFERRED: Failure.MAIL_DEFERRED,
+    Hindrance.MAIL_REFUSED: Failure.MAIL_REFUSED,
+}
 
 #: Octets of the digest: 80 bits, for a forger who has to try each against a running gateway.
 _MARK_OCTETS: Final = 10
@@ -62,7 +70,9 @@ def row_marked(store: Store, marks: Sequence[str]) -> OutboxId | None:
 class ConnectionTransmitter(Protocol):
     """Hands octets over on connections; the daemon's `TcpTransmitter`."""
 
-    async def transmit(self, octets: bytes, *, partner: str | None, connection_id: str | None) -> None:
+    async def transmit(
+        self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit
+    ) -> None:
         """Write octets on the connection if it is still open, else on a new one to the partner's address.
 
         Raises:
@@ -94,15 +104,24 @@ class ByTransport:
         self._is_live = is_live
 
     async def transmit(
-        self, octets: bytes, *, outbox_id: OutboxId, partner: str | None, connection_id: str | None
+        self,
+        octets: bytes,
+        *,
+        outbox_id: OutboxId,
+        partner: str | None,
+        connection_id: str | None,
+        permit: Permit = permitted,
     ) -> None:
-        """Send octets. Raises DeliveryError."""
+        """Send octets. Raises DeliveryError, and whatever the permit raises."""
         known = None if partner is None else self._settings.partner(partner)
         answers = connection_id is not None and self._is_live(connection_id)
         if known is not None and isinstance(known.transport, MailTransport) and not answers:
+            await permit()
             await self._mail.send(known, known.transport, octets, outbox_id=outbox_id)
         else:
-            await self._connections.transmit(octets, partner=partner, connection_id=connection_id)
+            await self._connections.transmit(
+                octets, partner=partner, connection_id=connection_id, permit=permit
+            )
 
 
 class MailTransmitter:
@@ -125,7 +144,13 @@ class MailTransmitter:
         try:
             await self._send(partner, transport, octets, outbox_id)
         except DeliveryFailed as error:
-            raise DeliveryError(error.reason, temporary=error.temporary) from error
+            raise DeliveryError(
+                error.reason,
+                temporary=error.temporary,
+                # Whatever keeps our own mail server from taking it, is not the partner's.
+                failure=_FAILURES.get(error.failure, Failure.MAIL_SERVER),
+                ambiguous=error.ambiguous,
+            ) from error
 
     async def _send(
         self, partner: Partner, transport: MailTransport, octets: bytes, outbox_id: OutboxId
@@ -139,7 +164,7 @@ class MailTransmitter:
                 " set [mail] and mail_address",
                 temporary=True,
                 ambiguous=False,
-                failure=Failure.MAIL_SERVER,
+                failure=Hindrance.MAIL_SERVER,
             )
         composed = compose(
             octets,

@@ -6,6 +6,7 @@ from datetime import datetime
 from asn1.codec import encode
 from asn1.ill import ILLApdu
 from config.settings import ListenerMode, Partner, RetryPolicy, TcpTransport
+from iso_gateway.lifetime import lifetime_end, next_check
 from iso_gateway.store.records import Direction, HalfId, MessageId, Side, TransactionId, Transport
 from iso_gateway.store.unit_of_work import UnitOfWork
 
@@ -48,6 +49,7 @@ def enqueue(
     *,
     retry: RetryPolicy,
     at: datetime,
+    until: datetime | None = None,
 ) -> MessageId:
     """Store an APDU that we made and the outbox row that sends it.
 
@@ -58,6 +60,7 @@ def enqueue(
         context: the transaction and half that it belongs to.
         retry: whose `lifetime` says when it is given up.
         at: now, aware.
+        until: the end of the request, if it has one and the APDU is of no use after it.
 
     Returns:
         The message's id.
@@ -83,7 +86,7 @@ def enqueue(
         transaction_id=context.transaction_id,
         half_id=context.half_id,
     )
-    send_again(uow, message_id, destination, context, retry=retry, at=at)
+    send_again(uow, message_id, destination, context, retry=retry, at=at, until=until)
     return message_id
 
 
@@ -110,15 +113,18 @@ def send_again(
     *,
     retry: RetryPolicy,
     at: datetime,
+    until: datetime | None = None,
 ) -> None:
-    """Put a message that is already stored into the outbox: identical octets."""
+    """Put a message that is already stored into the outbox: identical octets. `until` as for `enqueue`."""
+    expires_at = lifetime_end(at, retry, until)
     uow.outbox.add(
         lane=lane_of(destination, context),
         message_id=message_id,
         partner=None if destination.partner is None else destination.partner.name,
         connection_id=destination.connection_id,
         at=at,
-        expires_at=at + retry.lifetime,
+        expires_at=expires_at,
+        check_at=next_check(created_at=at, expires_at=expires_at, policy=retry, now=at),
     )
 
 

@@ -1,5 +1,6 @@
 """One installation, for the daemon and the command alike: its configuration, its database, its keys."""
 
+import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ class Site:
             GatewayError: the state cannot be used as it is.
         """
         judgement.require_known_rules(settings)
-        _require_owner(settings)
+        require_owner(settings)
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not settings.master_key_file.exists() and not _has_database(settings):
             settings.master_key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,8 +67,8 @@ class Site:
             GatewayError: there is none yet, or its state cannot be used as it is.
         """
         judgement.require_known_rules(settings)
-        _require_owner(settings)
-        path = _sqlite_path(settings)
+        require_owner(settings)
+        path = sqlite_path(settings)
         if path is not None and not path.exists():
             raise NotInitializedError(
                 f"there is no database at {str(path)!r} yet: start the gateway once with 'iso-gateway serve'"
@@ -102,14 +103,39 @@ def opened(settings: Settings) -> Iterator[Site]:
         site.close()
 
 
-def _sqlite_path(settings: Settings) -> Path | None:
+@contextmanager
+def exclusive(settings: Settings) -> Iterator[None]:
+    """Hold the lock that keeps a second daemon from the same state directory, which is made if need be.
+
+    Raises:
+        GatewayError: another process holds it.
+    """
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = settings.state_dir / "gateway.lock"
+    with path.open("a+", encoding="ascii") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise GatewayError(
+                f"another gateway (process {file.read(20).strip()!r}) uses the state in"
+                f" {str(settings.state_dir)!r}: stop it, or give this one a state_dir of its own"
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def sqlite_path(settings: Settings) -> Path | None:
+    """The file of the database, if it is SQLite."""
     url = make_url(settings.database_url)
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def _has_database(settings: Settings) -> bool:
     """Whether there may be data that a new master key could not open."""
-    path = _sqlite_path(settings)
+    path = sqlite_path(settings)
     if path is not None:
         return path.exists() and path.stat().st_size > 0
     engine = open_engine(settings.database_url)
@@ -119,8 +145,9 @@ def _has_database(settings: Settings) -> bool:
         engine.dispose()
 
 
-def _require_owner(settings: Settings) -> None:
-    path = _sqlite_path(settings)
+def require_owner(settings: Settings) -> None:
+    """Raise WrongUserError unless the database is this user's, as far as it is a file."""
+    path = sqlite_path(settings)
     if path is None or not path.exists():
         return
     owner = path.stat().st_uid

@@ -18,7 +18,14 @@ from config.symbols import Symbol
 from iso_gateway.action import Acted
 from iso_gateway.cli.privacy import CLIENT_ID, names_patron, without_patron
 from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, RequestRecord, Step
-from iso_gateway.store.records import EventRecord, HalfListing, MessageRecord, OutboxRecord, ProcessingRecord
+from iso_gateway.store.records import (
+    EventRecord,
+    GatewayRecord,
+    HalfListing,
+    MessageRecord,
+    OutboxRecord,
+    ProcessingRecord,
+)
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -256,3 +263,23 @@ def event(record: EventRecord) -> dict[str, Json]:
         "detail": plain(record.detail),
         "disposed": record.disposed,
     }
+
+
+def gateway(record: GatewayRecord, alive_since: datetime) -> dict[str, Json]:
+    """A gateway that uses the database, or did."""
+    return {
+        "id": record.id,
+        "state": gateway_state(record, alive_since),
+        "host": record.host,
+        "pid": record.pid,
+        "started_at": plain(record.started_at),
+        "last_seen_at": plain(record.last_seen_at),
+        "stopped_at": plain(record.stopped_at),
+    }
+
+
+def gateway_state(record: GatewayRecord, alive_since: datetime) -> str:
+    """Whether a gateway is there: `running`, `stopped`, or `silent`, which others take for dead."""
+    if record.stopped_at is not None:
+        return "stopped"
+    return "running" if record.last_seen_at > alive_since else "silent"

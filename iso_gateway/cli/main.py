@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigErrors
-from iso_gateway.cli import apdu, events, messages, partners, requests, waiting
+from iso_gateway.cli import apdu, database, events, messages, partners, requests, waiting
 from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
 from iso_gateway.errors import GatewayError
 
@@ -55,6 +55,7 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(waiting.app, name="waiting")
 app.add_typer(partners.app, name="partners")
 app.add_typer(apdu.app, name="apdu")
+app.add_typer(database.app, name="db")
 
 
 @app.callback()

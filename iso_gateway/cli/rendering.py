@@ -19,6 +19,7 @@ from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, heads_of
 from iso_gateway.store.records import (
     Direction,
     EventRecord,
+    GatewayRecord,
     HalfListing,
     MessageRecord,
     OutboxRecord,
@@ -340,3 +341,27 @@ def event(record: EventRecord) -> Text:
         if value is not None:
             line.append(f"  {name}: {shown(value, 2 * CELL)}")
     return line
+
+
+def gateways(records: Iterable[GatewayRecord], alive_since: datetime) -> RenderableType:
+    """The gateways of the database, as a table."""
+    return _table(
+        "gateway",
+        "state",
+        "host",
+        "process",
+        "started",
+        "last seen",
+        rows=(
+            (
+                text(one.id),
+                text(state := data.gateway_state(one, alive_since), "yellow" if state == "silent" else ""),
+                text(one.host, limit=CELL),
+                text(one.pid),
+                text(_local(one.started_at)),
+                text(_local(one.last_seen_at)),
+            )
+            for one in records
+        ),
+        empty="no gateway has used the database yet",
+    )

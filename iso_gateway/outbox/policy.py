@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import assert_never
 
-from config.settings import RetryPolicy
+from config.settings import RetryPolicy, Unclear
+from iso_gateway.failure import Failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,9 +17,23 @@ class RetryAt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveUp:
-    """Do not try again, and why."""
+    """Do not try again: why, and by which word."""
 
     reason: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountDelivered:
+    """It may have arrived, and the partner's profile says that this is enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldBack:
+    """It may have arrived, and the partner's profile says that an operator decides."""
+
+
+Decision = RetryAt | GiveUp | CountDelivered | HoldBack
 
 
 def delay_after(attempts: int, policy: RetryPolicy, chance: float) -> timedelta:
@@ -41,9 +57,11 @@ def after_failure(
     now: datetime,
     expires_at: datetime,
     temporary: bool,
+    ambiguous: bool,
+    failure: Failure,
     reason: str,
     chance: float,
-) -> RetryAt | GiveUp:
+) -> Decision:
     """What follows a failed attempt.
 
     Args:
@@ -52,12 +70,24 @@ def after_failure(
         now: the moment of the failure.
         expires_at: when the message's lifetime ends.
         temporary: whether trying again can help.
-        reason: what went wrong.
+        ambiguous: whether the partner may have it all the same.
+        failure: what went wrong, by its word.
+        reason: what went wrong, in words.
         chance: a random number in [0, 1).
     """
     if not temporary:
-        return GiveUp(reason=reason)
+        return GiveUp(reason=reason, failure=failure)
+    if ambiguous:
+        match policy.unclosed if failure is Failure.NO_CLOSE else policy.ambiguous:
+            case Unclear.DELIVERED:
+                return CountDelivered()
+            case Unclear.HOLD:
+                return HoldBack()
+            case Unclear.RETRY:
+                pass
+            case unknown:
+                assert_never(unknown)
     again = now + delay_after(attempts, policy, chance)
     if again >= expires_at:
-        return GiveUp(reason=f"not delivered within its lifetime; last: {reason}")
+        return GiveUp(reason=f"not delivered within its lifetime; last: {reason}", failure=Failure.LIFETIME)
     return RetryAt(at=again)

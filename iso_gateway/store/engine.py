@@ -21,13 +21,21 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from iso_gateway.errors import StoreError
+from iso_gateway.errors import ConflictError, DisconnectedError, StoreError
 
 #: How long a statement waits for another process before it fails, in milliseconds.
 BUSY_TIMEOUT_MS = 5_000
 #: `Connection.execution_options` key: how SQLite begins a transaction on it.
 BEGIN_OPTION = "iso_gateway_begin"
 Begin = Literal["IMMEDIATE", "DEFERRED"]
+
+#: How long PostgreSQL may take to be reached, in seconds, and for how long it may leave what we sent without
+#: an answer, in milliseconds: without a limit, a server that vanishes holds up the gateway for a quarter of
+#: an hour. What the URL says goes before.
+_PATIENCE = {"connect_timeout": 10, "tcp_user_timeout": 30_000, "keepalives_idle": 30}
+#: SQLSTATEs of what only happens because of another process: serialization_failure, deadlock_detected,
+#: unique_violation (PostgreSQL 15, appendix A).
+_CONFLICTS = frozenset({"40001", "40P01", "23505"})
 
 _UPGRADE_LOCK = 0x49534F31  # any number that only this program uses: "ISO1"
 _BASE = "base"
@@ -51,6 +59,11 @@ def open_engine(url: str) -> Engine:
             return _open_postgresql(parsed)
         case other:
             raise StoreError(f"database {other!r} is not supported; use sqlite:///PATH or postgresql://...")
+
+
+def open_sqlite_file(path: Path) -> Engine:
+    """Open an SQLite database by its path, whatever characters that has."""
+    return _open_sqlite(URL.create("sqlite", database=str(path.absolute())))
 
 
 def _open_sqlite(url: URL) -> Engine:
@@ -122,7 +135,8 @@ def _open_postgresql(url: URL) -> Engine:
     if url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     try:
-        engine = create_engine(url, hide_parameters=True)
+        patience = {name: limit for name, limit in _PATIENCE.items() if name not in url.query}
+        engine = create_engine(url, hide_parameters=True, connect_args=patience)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise StoreError(
             "the PostgreSQL driver is not installed; install iso-gateway with its extra 'postgresql'"
@@ -226,7 +240,13 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
     # psycopg's messages quote values ("Key (a)=(b) already exists"): only the kind of error, and its
     # SQLSTATE.
     state = getattr(original, "sqlstate", None)
-    return StoreError(
+    if error.connection_invalidated:
+        return DisconnectedError(
+            f"the connection to database {where!r} broke: {type(original).__name__} (SQLSTATE {state});"
+            " see whether the server runs"
+        )
+    kind = ConflictError if state in _CONFLICTS else StoreError
+    return kind(
         f"database {where!r} refused a statement: {type(original).__name__} (SQLSTATE {state});"
         " nothing of it was stored"
     )

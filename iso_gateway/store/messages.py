@@ -3,9 +3,10 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, func, insert, or_, select, update
 
 from iso_gateway.errors import StoreError
+from iso_gateway.store.gateways import is_nobodys
 from iso_gateway.store.keys import HeldKey, Vault, inserted_id
 from iso_gateway.store.records import (
     Direction,
@@ -59,14 +60,30 @@ _REWRAP = (
 _PROCESSINGS = (
     select(processings).where(processings.c.message_id == bindparam("message_id")).order_by(processings.c.id)
 )
+_WITHOUT_VERDICT = ~exists().where(processings.c.message_id == messages.c.id)
 _UNPROCESSED = (
     select(messages.c.id)
-    .where(
-        messages.c.direction == Direction.RECEIVED,
-        ~exists().where(processings.c.message_id == messages.c.id),
-    )
+    .where(messages.c.direction == Direction.RECEIVED, _WITHOUT_VERDICT)
     .order_by(messages.c.id)
 )
+_LEFT_BEHIND = _UNPROCESSED.where(
+    messages.c.id > bindparam("after"),
+    or_(
+        messages.c.stored_at <= bindparam("until"),
+        and_(
+            messages.c.connection_id.is_not(None), is_nobodys(messages.c.connection_id, alive_since="alive")
+        ),
+    ),
+)
+_LAST_STORED = select(func.max(messages.c.id)).where(
+    messages.c.id > bindparam("after"), messages.c.stored_at <= bindparam("until")
+)
+_EQUAL_OCTETS = 0x49534F33  # any number that only this program uses: "ISO3"
+#: Until the end of the transaction, and by the octets: those of one message, and of its exact copies.
+_LOCK = select(
+    func.pg_advisory_xact_lock(_EQUAL_OCTETS, func.hashtext(func.encode(messages.c.digest, "hex")))
+).where(messages.c.id == bindparam("message_id"))
+_IS_UNPROCESSED = select(_WITHOUT_VERDICT).where(messages.c.id == bindparam("message_id"))
 
 
 class Messages:
@@ -212,6 +229,32 @@ class Messages:
     def unprocessed(self) -> tuple[MessageId, ...]:
         """Received messages that were stored but never classified (we stopped in between), oldest first."""
         return tuple(MessageId(row.id) for row in self._connection.execute(_UNPROCESSED))
+
+    def left_behind(
+        self, *, after: int, until: datetime, alive_since: datetime
+    ) -> tuple[tuple[MessageId, ...], int]:
+        """Received messages that nobody classifies any more, oldest first, and up to where that is settled.
+
+        They were stored up to `until`, or by a gateway that has ended or was not heard of since
+        `alive_since`. Asking again, give the number, beyond which all are looked at, as `after`.
+        """
+        parameters = {"after": after, "until": until, "alive": alive_since}
+        rows = self._connection.execute(_LEFT_BEHIND, parameters)
+        found = tuple(MessageId(row.id) for row in rows)
+        settled = self._connection.execute(_LAST_STORED, {"after": after, "until": until}).scalar()
+        return found, after if settled is None else int(settled)
+
+    def take_up(self, message_id: MessageId) -> bool:
+        """Take a received message to classify it. False if another gateway has done that.
+
+        Until the unit of work ends, no other gateway can take it or an exact copy of it, which therefore
+        finds what became of this one. SQLite has one gateway only.
+        """
+        if self._connection.dialect.name == "sqlite":
+            return True
+        # Two statements: what the lock had to wait for is seen by the second.
+        self._connection.execute(_LOCK, {"message_id": message_id})
+        return bool(self._connection.execute(_IS_UNPROCESSED, {"message_id": message_id}).scalar())
 
     def find_exact(
         self,

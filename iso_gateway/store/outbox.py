@@ -7,12 +7,17 @@ each claim. A sender that was thought dead and comes back finds its fence outdat
 row. What it sent meanwhile may go out twice, with identical octets: at least once, as promised.
 """
 
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     bindparam,
     case,
@@ -25,17 +30,20 @@ from sqlalchemy import (
     update,
 )
 
+from iso_gateway.failure import Failure
 from iso_gateway.store.keys import inserted_id
+from iso_gateway.store.leases import Claimant, claimed_by, may_be_claimed
 from iso_gateway.store.records import (
     AttemptOutcome,
     AttemptRecord,
+    Backlog,
     MessageId,
     OutboxId,
     OutboxKind,
     OutboxRecord,
     OutboxStatus,
 )
-from iso_gateway.store.tables import attempts, outbox
+from iso_gateway.store.tables import attempts, outbox, partner_states
 
 _earlier = outbox.alias("earlier")
 #: Nothing older of the same lane is unfinished.
@@ -59,6 +67,7 @@ _CAN_BE_SENT = outbox.c.status.in_((OutboxStatus.WAITING, OutboxStatus.SENDING))
 def _is_due(now: str) -> ColumnElement[bool]:
     return and_(
         _IS_HEAD,
+        may_be_claimed(),
         or_(
             and_(outbox.c.status == OutboxStatus.WAITING, outbox.c.next_attempt_at <= bindparam(now)),
             and_(outbox.c.status == OutboxStatus.SENDING, outbox.c.lease_until <= bindparam(now)),
@@ -67,8 +76,63 @@ def _is_due(now: str) -> ColumnElement[bool]:
 
 
 _INSERT = insert(outbox).returning(outbox.c.id)
-_DUE = select(outbox).where(_is_due("now")).order_by(_DUE_AT, outbox.c.id).limit(bindparam("at_most"))
-_NEXT_DUE = select(func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type)).where(_IS_HEAD, _CAN_BE_SENT)
+_DUE = select(outbox).where(_is_due("now")).limit(bindparam("at_most"))
+_OLDEST_FIRST = (_DUE_AT, outbox.c.id)
+_FRESHEST_FIRST = (outbox.c.attempts, *_OLDEST_FIRST)
+_NEXT_DUE = select(func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type)).where(
+    _IS_HEAD, _CAN_BE_SENT, may_be_claimed()
+)
+_FRESH_ANSWERS = _DUE.where(outbox.c.connection_id.is_not(None), outbox.c.attempts == 0).order_by(
+    *_OLDEST_FIRST
+)
+#: The partners that something waits for, one after the other by the index: however much waits for each.
+_first = select(func.min(outbox.c.partner).label("partner")).where(outbox.c.finished_at.is_(None))
+_waited_for = _first.cte("waited_for", recursive=True)
+_waited_for = _waited_for.union_all(
+    select(
+        select(func.min(outbox.c.partner))
+        .where(outbox.c.finished_at.is_(None), outbox.c.partner > _waited_for.c.partner)
+        .scalar_subquery()
+    ).where(_waited_for.c.partner.is_not(None))
+)
+_PARTNERS = select(_waited_for.c.partner).where(_waited_for.c.partner.is_not(None))
+_STRANGERS = select(exists().where(outbox.c.finished_at.is_(None), outbox.c.partner.is_(None)))
+_BACKLOGS = (
+    select(outbox.c.partner, func.count().label("count"), func.min(outbox.c.created_at).label("oldest"))
+    .where(outbox.c.finished_at.is_(None))
+    .group_by(outbox.c.partner)
+    .order_by(outbox.c.partner)
+)
+_NEWEST_OF = select(func.max(outbox.c.id)).where(
+    outbox.c.finished_at.is_(None), outbox.c.partner == bindparam("name")
+)
+_HAS_OLDER = select(
+    exists().where(
+        outbox.c.finished_at.is_(None),
+        outbox.c.partner == bindparam("name"),
+        outbox.c.id <= bindparam("newest"),
+    )
+)
+_BEHIND = select(func.count()).where(
+    outbox.c.lane == bindparam("of_lane"),
+    outbox.c.id > bindparam("outbox_id"),
+    outbox.c.finished_at.is_(None),
+)
+_HEADS = select(outbox.c.id).where(_IS_HEAD, outbox.c.id.in_(bindparam("ids", expanding=True)))
+_TO_CHECK = (
+    select(outbox)
+    .where(
+        outbox.c.finished_at.is_(None),
+        outbox.c.status == OutboxStatus.WAITING,
+        outbox.c.check_at <= bindparam("now"),
+    )
+    .order_by(outbox.c.check_at, outbox.c.id)
+    .limit(bindparam("at_most"))
+)
+_NEXT_CHECK = select(func.min(outbox.c.check_at)).where(
+    outbox.c.finished_at.is_(None), outbox.c.status == OutboxStatus.WAITING
+)
+_CHECKED = update(outbox).where(outbox.c.id == bindparam("outbox_id")).values(check_at=bindparam("again_at"))
 _GET = select(outbox).where(outbox.c.id == bindparam("outbox_id"))
 _CLAIM = (
     update(outbox)
@@ -96,17 +160,19 @@ _FINISH = (
         lease_until=None,
         finished_at=bindparam("ended_at"),
         last_error=bindparam("error"),
+        failure=bindparam("word"),
     )
 )
 _RETRY = (
     update(outbox)
     .where(_HELD_BY_FENCE)
     .values(
-        status=OutboxStatus.WAITING,
+        status=bindparam("new_status"),
         lease_owner=None,
         lease_until=None,
         next_attempt_at=bindparam("again_at"),
         last_error=bindparam("error"),
+        failure=bindparam("word"),
     )
 )
 _RETURNED = (
@@ -121,24 +187,78 @@ _RETURNED = (
         lease_until=None,
         finished_at=bindparam("ended_at"),
         last_error=bindparam("error"),
+        failure=Failure.RETURNED,
     )
+)
+_IS_WAITING = and_(outbox.c.id == bindparam("outbox_id"), outbox.c.status == OutboxStatus.WAITING)
+_IS_HELD = and_(outbox.c.id == bindparam("outbox_id"), outbox.c.status == OutboxStatus.HELD)
+_END_WAITING = (
+    update(outbox)
+    .where(_IS_WAITING)
+    .values(
+        status=OutboxStatus.NOT_DELIVERED,
+        finished_at=bindparam("ended_at"),
+        last_error=bindparam("error"),
+        failure=bindparam("word"),
+    )
+)
+_TRY_NOW = update(outbox).where(_IS_WAITING).values(next_attempt_at=bindparam("at"))
+_HOLD = update(outbox).where(_IS_WAITING).values(status=OutboxStatus.HELD, held_by=bindparam("by"))
+_RELEASE = (
+    update(outbox)
+    .where(_IS_HELD)
+    .values(status=OutboxStatus.WAITING, held_by=None, next_attempt_at=bindparam("at"))
+)
+_TAKE_AS_DELIVERED = (
+    update(outbox)
+    .where(_IS_HELD)
+    .values(status=OutboxStatus.DELIVERED, held_by=None, finished_at=bindparam("at"))
+)
+_touched_later = or_(
+    outbox.c.created_at > bindparam("now"),
+    exists().where(attempts.c.outbox_id == outbox.c.id, attempts.c.finished_at > bindparam("now")),
+)
+_NO_LATER_THAN = (
+    update(outbox)
+    .where(
+        outbox.c.finished_at.is_(None),
+        outbox.c.status == OutboxStatus.WAITING,
+        outbox.c.next_attempt_at > bindparam("now"),
+        _touched_later,
+    )
+    .values(next_attempt_at=bindparam("now"))
 )
 _END_LEASES = (
     update(outbox).where(outbox.c.status == OutboxStatus.SENDING).values(lease_until=bindparam("ended_at"))
 )
 _WAITS_FOR = select(
-    exists().where(outbox.c.connection_id == bindparam("connection"), outbox.c.finished_at.is_(None))
+    exists().where(
+        outbox.c.connection_id == bindparam("connection"),
+        outbox.c.finished_at.is_(None),
+        outbox.c.status != OutboxStatus.HELD,
+        not_(
+            exists().where(
+                partner_states.c.partner == outbox.c.partner, partner_states.c.suspended_at.is_not(None)
+            )
+        ),
+    )
 )
 _INSERT_ATTEMPT = insert(attempts)
 _ABANDON_ATTEMPTS = (
     update(attempts)
     .where(attempts.c.outbox_id == bindparam("abandoned"), attempts.c.finished_at.is_(None))
-    .values(finished_at=bindparam("ended_at"), outcome=AttemptOutcome.ABANDONED)
+    .values(finished_at=bindparam("ended_at"), outcome=AttemptOutcome.ABANDONED, ambiguous=True)
 )
 _FINISH_ATTEMPT = (
     update(attempts)
     .where(attempts.c.outbox_id == bindparam("ended"), attempts.c.fence == bindparam("held_fence"))
-    .values(finished_at=bindparam("ended_at"), outcome=bindparam("how"), error=bindparam("why"))
+    .values(
+        finished_at=bindparam("ended_at"),
+        outcome=bindparam("how"),
+        error=bindparam("why"),
+        failure=bindparam("word"),
+        ambiguous=bindparam("unclear"),
+    )
 )
 _ACCEPTED = (
     update(attempts)
@@ -148,13 +268,46 @@ _ACCEPTED = (
 _ATTEMPTS = select(attempts).where(attempts.c.outbox_id == bindparam("outbox_id")).order_by(attempts.c.fence)
 
 
+class Everyone(enum.Enum):
+    """Whoever it is for; None already means a sender that we do not know."""
+
+    EVERYONE = enum.auto()
+
+
+EVERYONE: Final = Everyone.EVERYONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What went wrong with an attempt, if anything did.
+
+    Args:
+        error: in words; stays in plain.
+        failure: by its word.
+        ambiguous: whether it may have arrived all the same.
+    """
+
+    error: str | None = None
+    failure: Failure | None = None
+    ambiguous: bool = False
+
+
 class Outbox:
     """The outbox of one unit of work."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_by", "_connection")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, by: Claimant | None = None) -> None:
         self._connection = connection
+        self._by = by
+
+    def of(self, claimant: Claimant) -> "Outbox":
+        """The same outbox as one of several gateways has it.
+
+        What can be claimed is then only what that gateway may have, and what another is just claiming is
+        passed over. What becomes claimable by another's death is not foreseen by `next_due`.
+        """
+        return Outbox(self._connection, by=claimant)
 
     def add(
         self,
@@ -165,9 +318,11 @@ class Outbox:
         connection_id: str | None,
         at: datetime,
         expires_at: datetime,
+        check_at: datetime | None = None,
     ) -> OutboxId:
         """Queue the octets of a message, to be sent from now on and until `expires_at`.
 
+        `check_at`: when it is looked at first for being late.
         `connection_id`: answer on that connection if it is still open. `partner` None (an unknown sender)
         means on that connection or not at all.
         """
@@ -183,24 +338,104 @@ class Outbox:
             "fence": 0,
             "created_at": at,
             "expires_at": expires_at,
+            "check_at": check_at,
         }
         return OutboxId(inserted_id(self._connection, _INSERT, row))
 
-    def due(self, now: datetime, limit: int = 100) -> tuple[OutboxRecord, ...]:
-        """What can be claimed now, longest due first: heads of lanes whose time came or whose lease ended."""
-        return tuple(_record(row) for row in self._connection.execute(_DUE, {"now": now, "at_most": limit}))
+    def due(
+        self,
+        now: datetime,
+        limit: int = 100,
+        *,
+        partner: str | Everyone | None = EVERYONE,
+        freshest_first: bool = False,
+    ) -> tuple[OutboxRecord, ...]:
+        """What can be claimed now, longest due first: heads of lanes whose time came or whose lease ended.
 
-    def next_due(self, now: datetime) -> datetime | None:
+        Args:
+            now: the moment.
+            limit: the most that is given.
+            partner: only what is for this partner; None for senders that we do not know.
+            freshest_first: what was tried the fewest times first.
+        """
+        order = _FRESHEST_FIRST if freshest_first else _OLDEST_FIRST
+        query = self._unlocked(_of(_DUE, partner).order_by(*order))
+        parameters = {"now": now, "at_most": limit, **claimed_by(self._by, now)}
+        return tuple(_record(row) for row in self._connection.execute(query, parameters))
+
+    def fresh_answers(self, now: datetime, limit: int = 100) -> tuple[OutboxRecord, ...]:
+        """As `due`: what is to be written on an open connection first, and was not tried yet."""
+        parameters = {"now": now, "at_most": limit, **claimed_by(self._by, now)}
+        rows = self._connection.execute(self._unlocked(_FRESH_ANSWERS), parameters)
+        return tuple(_record(row) for row in rows)
+
+    def next_due(self, now: datetime, *, partner: str | Everyone | None = EVERYONE) -> datetime | None:
         """When something can be claimed next: `now` if something can be already, None if nothing waits."""
-        earliest: datetime | None = self._connection.execute(_NEXT_DUE).scalar()
+        parameters = claimed_by(self._by, now)
+        earliest: datetime | None = self._connection.execute(_of(_NEXT_DUE, partner), parameters).scalar()
         return None if earliest is None else max(earliest, now)
+
+    def waited_for(self) -> tuple[str | None, ...]:
+        """The partners that something unfinished is for, by name; None for senders that we do not know."""
+        partners: list[str | None] = list(self._connection.execute(_PARTNERS).scalars())
+        if self._connection.execute(_STRANGERS).scalar_one():
+            partners.append(None)
+        return tuple(partners)
+
+    def backlogs(self) -> tuple[Backlog, ...]:
+        """How much waits for each partner that something waits for."""
+        return tuple(
+            Backlog(partner=row.partner, count=int(row[1]), oldest=row.oldest)
+            for row in self._connection.execute(_BACKLOGS)
+        )
+
+    def newest_for(self, partner: str) -> OutboxId | None:
+        """The newest unfinished row that is for a partner."""
+        newest = self._connection.execute(_NEWEST_OF, {"name": partner}).scalar()
+        return None if newest is None else OutboxId(newest)
+
+    def has_backlog(self, partner: str, newest: OutboxId) -> bool:
+        """Whether anything up to a row is unfinished for a partner."""
+        parameters = {"name": partner, "newest": newest}
+        return bool(self._connection.execute(_HAS_OLDER, parameters).scalar_one())
+
+    def behind(self, row: OutboxRecord) -> int:
+        """How many later rows of the same lane are unfinished."""
+        parameters = {"of_lane": row.lane, "outbox_id": row.id}
+        return int(self._connection.execute(_BEHIND, parameters).scalar_one())
+
+    def heads_among(self, ids: Iterable[OutboxId]) -> frozenset[OutboxId]:
+        """Those of some rows that nothing of their lane stands in front of."""
+        rows = self._connection.execute(_HEADS, {"ids": list(ids)}).scalars()
+        return frozenset(OutboxId(row) for row in rows)
+
+    def to_check(self, now: datetime, limit: int = 100) -> tuple[OutboxRecord, ...]:
+        """What waits, and is to be looked at now for being late."""
+        parameters = {"now": now, "at_most": limit}
+        rows = self._connection.execute(self._unlocked(_TO_CHECK), parameters)
+        return tuple(_record(row) for row in rows)
+
+    def next_check(self) -> datetime | None:
+        """When something is to be looked at next for being late."""
+        earliest: datetime | None = self._connection.execute(_NEXT_CHECK).scalar()
+        return earliest
+
+    def checked(self, outbox_id: OutboxId, again_at: datetime | None) -> None:
+        """It was looked at; do so again at that moment."""
+        self._connection.execute(_CHECKED, {"outbox_id": outbox_id, "again_at": again_at})
 
     def claim(self, outbox_id: OutboxId, owner: str, now: datetime, until: datetime) -> int | None:
         """Take a row to send it, by a lease until `until`; gives the fence, or None if not claimable.
 
         An attempt is begun; one that its sender never finished is marked abandoned.
         """
-        parameters = {"outbox_id": outbox_id, "claimed_at": now, "owner": owner, "until": until}
+        parameters = {
+            "outbox_id": outbox_id,
+            "claimed_at": now,
+            "owner": owner,
+            "until": until,
+            **claimed_by(self._by, now),
+        }
         row = self._connection.execute(_CLAIM, parameters).one_or_none()
         if row is None:
             return None
@@ -216,13 +451,25 @@ class Outbox:
         self._connection.execute(_INSERT_ATTEMPT, attempt)
         return fence
 
-    def delivered(self, outbox_id: OutboxId, fence: int, at: datetime) -> bool:
-        """It was accepted by the other end. False if another sender holds the row by now: nothing changes."""
+    def delivered(
+        self, outbox_id: OutboxId, fence: int, at: datetime, *, doubt: Trouble | None = None
+    ) -> bool:
+        """It was accepted by the other end. False if another sender holds the row by now: nothing changes.
+
+        `doubt`: why it may not have arrived, though the partner's profile takes it for delivered.
+        """
         return self._finish(
-            outbox_id, fence, at, status=OutboxStatus.DELIVERED, outcome=AttemptOutcome.DELIVERED, error=None
+            outbox_id,
+            fence,
+            at,
+            status=OutboxStatus.DELIVERED,
+            outcome=AttemptOutcome.DELIVERED,
+            trouble=doubt or Trouble(),
         )
 
-    def gave_up(self, outbox_id: OutboxId, fence: int, at: datetime, error: str) -> bool:
+    def gave_up(
+        self, outbox_id: OutboxId, fence: int, at: datetime, error: str, failure: Failure | None = None
+    ) -> bool:
         """It will not be sent any more; the lane goes on. False as in `delivered`. `error` stays in plain."""
         return self._finish(
             outbox_id,
@@ -230,23 +477,65 @@ class Outbox:
             at,
             status=OutboxStatus.NOT_DELIVERED,
             outcome=AttemptOutcome.GAVE_UP,
-            error=error,
+            trouble=Trouble(error=error, failure=failure),
         )
 
     def failed(
-        self, outbox_id: OutboxId, fence: int, at: datetime, next_attempt_at: datetime, error: str
+        self,
+        outbox_id: OutboxId,
+        fence: int,
+        at: datetime,
+        next_attempt_at: datetime,
+        error: str,
+        failure: Failure | None = None,
+        *,
+        ambiguous: bool = False,
     ) -> bool:
         """It did not go out this time; try again at `next_attempt_at`. False as in `delivered`."""
-        parameters = {
-            "outbox_id": outbox_id,
-            "held_fence": fence,
-            "again_at": next_attempt_at,
-            "error": error,
-        }
-        if self._connection.execute(_RETRY, parameters).rowcount != 1:
-            return False
-        self._end_attempt(outbox_id, fence, at, AttemptOutcome.FAILED, error)
-        return True
+        trouble = Trouble(error=error, failure=failure, ambiguous=ambiguous)
+        return self._put_back(
+            outbox_id, fence, at, next_attempt_at, OutboxStatus.WAITING, AttemptOutcome.FAILED, trouble
+        )
+
+    def hold_back(self, outbox_id: OutboxId, fence: int, at: datetime, trouble: Trouble) -> bool:
+        """It may have arrived; hold it until an operator decides. False as in `delivered`."""
+        return self._put_back(outbox_id, fence, at, at, OutboxStatus.HELD, AttemptOutcome.FAILED, trouble)
+
+    def interrupted(self, outbox_id: OutboxId, fence: int, at: datetime, error: str) -> bool:
+        """The gateway stopped while it was sent, so it may have arrived; it is due at once."""
+        trouble = Trouble(error=error, failure=Failure.INTERRUPTED, ambiguous=True)
+        return self._put_back(
+            outbox_id, fence, at, at, OutboxStatus.WAITING, AttemptOutcome.ABANDONED, trouble
+        )
+
+    def end_waiting(self, outbox_id: OutboxId, at: datetime, error: str, failure: Failure) -> bool:
+        """Give up a row that waits, without another attempt; the lane goes on. False if it does not wait."""
+        parameters = {"outbox_id": outbox_id, "ended_at": at, "error": error, "word": failure}
+        return self._connection.execute(_END_WAITING, parameters).rowcount == 1
+
+    def try_now(self, outbox_id: OutboxId, at: datetime) -> bool:
+        """Make a row that waits due now. False if it does not wait."""
+        return self._connection.execute(_TRY_NOW, {"outbox_id": outbox_id, "at": at}).rowcount == 1
+
+    def hold(self, outbox_id: OutboxId, by: str) -> bool:
+        """Hold a row that waits, and with it its lane. False if it does not wait."""
+        return self._connection.execute(_HOLD, {"outbox_id": outbox_id, "by": by}).rowcount == 1
+
+    def release(self, outbox_id: OutboxId, at: datetime) -> bool:
+        """Let a row go that was held; it is due now. False if it is not held."""
+        return self._connection.execute(_RELEASE, {"outbox_id": outbox_id, "at": at}).rowcount == 1
+
+    def take_as_delivered(self, outbox_id: OutboxId, at: datetime) -> bool:
+        """Finish a row that is held, because an operator knows that it arrived. False if it is not held."""
+        parameters = {"outbox_id": outbox_id, "at": at}
+        return self._connection.execute(_TAKE_AS_DELIVERED, parameters).rowcount == 1
+
+    def no_later_than(self, now: datetime) -> int:
+        """Make due what waits for a moment that a clock set back has moved away; gives how many there were.
+
+        Told by what happened to a row later than now: it was queued or tried then.
+        """
+        return self._connection.execute(_NO_LATER_THAN, {"now": now}).rowcount
 
     def returned(self, outbox_id: OutboxId, at: datetime, error: str) -> bool:
         """What the other end had accepted came back, so it was not delivered. False: nothing changes.
@@ -283,6 +572,8 @@ class Outbox:
         finished: bool = False,
         message_id: MessageId | None = None,
         partner: str | None = None,
+        created_before: datetime | None = None,
+        status: OutboxStatus | None = None,
     ) -> tuple[OutboxRecord, ...]:
         """Rows, oldest first; those that are finished only when asked for."""
         query = select(outbox).order_by(outbox.c.id).limit(limit)
@@ -292,6 +583,10 @@ class Outbox:
             query = query.where(outbox.c.message_id == message_id)
         if partner is not None:
             query = query.where(outbox.c.partner == partner)
+        if created_before is not None:
+            query = query.where(outbox.c.created_at < created_before)
+        if status is not None:
+            query = query.where(outbox.c.status == status)
         return tuple(_record(row) for row in self._connection.execute(query))
 
     def attempts(self, outbox_id: OutboxId) -> tuple[AttemptRecord, ...]:
@@ -306,9 +601,15 @@ class Outbox:
                 finished_at=row.finished_at,
                 outcome=row.outcome,
                 error=row.error,
+                failure=row.failure,
+                ambiguous=row.ambiguous,
             )
             for row in rows
         )
+
+    def _unlocked(self, query: Select[Any]) -> Select[Any]:
+        """Only rows that no other gateway has in hand now, and that none gets until this one is done."""
+        return query if self._by is None else query.with_for_update(skip_locked=True, of=outbox)
 
     def _finish(
         self,
@@ -318,25 +619,67 @@ class Outbox:
         *,
         status: OutboxStatus,
         outcome: AttemptOutcome,
-        error: str | None,
+        trouble: Trouble,
     ) -> bool:
         parameters = {
             "outbox_id": outbox_id,
             "held_fence": fence,
             "new_status": status,
             "ended_at": at,
-            "error": error,
+            "error": trouble.error,
+            "word": trouble.failure,
         }
         if self._connection.execute(_FINISH, parameters).rowcount != 1:
             return False
-        self._end_attempt(outbox_id, fence, at, outcome, error)
+        self._end_attempt(outbox_id, fence, at, outcome, trouble)
+        return True
+
+    def _put_back(
+        self,
+        outbox_id: OutboxId,
+        fence: int,
+        at: datetime,
+        next_attempt_at: datetime,
+        status: OutboxStatus,
+        outcome: AttemptOutcome,
+        trouble: Trouble,
+    ) -> bool:
+        parameters = {
+            "outbox_id": outbox_id,
+            "held_fence": fence,
+            "new_status": status,
+            "again_at": next_attempt_at,
+            "error": trouble.error,
+            "word": trouble.failure,
+        }
+        if self._connection.execute(_RETRY, parameters).rowcount != 1:
+            return False
+        self._end_attempt(outbox_id, fence, at, outcome, trouble)
         return True
 
     def _end_attempt(
-        self, outbox_id: OutboxId, fence: int, at: datetime, outcome: AttemptOutcome, error: str | None
+        self, outbox_id: OutboxId, fence: int, at: datetime, outcome: AttemptOutcome, trouble: Trouble
     ) -> None:
-        parameters = {"ended": outbox_id, "held_fence": fence, "ended_at": at, "how": outcome, "why": error}
+        parameters = {
+            "ended": outbox_id,
+            "held_fence": fence,
+            "ended_at": at,
+            "how": outcome,
+            "why": trouble.error,
+            "word": trouble.failure,
+            "unclear": trouble.ambiguous,
+        }
         self._connection.execute(_FINISH_ATTEMPT, parameters)
+
+
+def _of(query: Select[Any], partner: str | Everyone | None) -> Select[Any]:
+    match partner:
+        case Everyone():
+            return query
+        case None:
+            return query.where(outbox.c.partner.is_(None))
+        case _:
+            return query.where(outbox.c.partner == partner)
 
 
 def _record(row: Row[*tuple[object, ...]]) -> OutboxRecord:
@@ -357,4 +700,7 @@ def _record(row: Row[*tuple[object, ...]]) -> OutboxRecord:
         expires_at=row.expires_at,
         finished_at=row.finished_at,
         last_error=row.last_error,
+        failure=row.failure,
+        check_at=row.check_at,
+        held_by=row.held_by,
     )

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType
 
+from iso_gateway.failure import Failure
+
 MessageId = NewType("MessageId", int)
 ProcessingId = NewType("ProcessingId", int)
 TransactionId = NewType("TransactionId", int)
 HalfId = NewType("HalfId", int)
 OutboxId = NewType("OutboxId", int)
+GatewayId = NewType("GatewayId", str)
 AuditId = NewType("AuditId", int)
 KeyId = NewType("KeyId", int)
 
@@ -85,6 +88,14 @@ class AttemptOutcome(enum.StrEnum):
     FAILED = "failed"
     GAVE_UP = "gave-up"
     ABANDONED = "abandoned"
+
+
+class BreakerState(enum.StrEnum):
+    """Whether anything is sent to a partner: everything, nothing, or one message that tells if it is back."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
 
 
 class KeyPurpose(enum.StrEnum):
@@ -226,7 +237,11 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRecord:
-    """One thing to send. `fence` counts the claims: only the holder of the latest may say how it ended."""
+    """One thing to send. `fence` counts the claims: only the holder of the latest may say how it ended.
+
+    `failure` is what went wrong last, by its word. `check_at` is when it is looked at next for being late.
+    `held_by` is the operator who held it back; None when the gateway did, because it may have arrived.
+    """
 
     id: OutboxId
     lane: str
@@ -244,11 +259,55 @@ class OutboxRecord:
     expires_at: datetime
     finished_at: datetime | None
     last_error: str | None
+    failure: Failure | None
+    check_at: datetime | None
+    held_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits for one partner (or for senders that we do not know): how much, and since when."""
+
+    partner: str | None
+    count: int
+    oldest: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerStateRecord:
+    """What stands between us and one partner.
+
+    Args:
+        partner: its name.
+        suspended_at, suspended_by, audit_id: when and by whom it was suspended, and where the reason stands.
+        paced_until, backlog_id: after it was resumed, when the next message may go, and the newest row of
+            what had waited.
+        breaker, failures, retry_at: see `outbox.breaker`.
+        failing_since, failure, last_error: since when it has failed without a break, and how it failed last.
+    """
+
+    partner: str
+    suspended_at: datetime | None = None
+    suspended_by: str | None = None
+    audit_id: AuditId | None = None
+    paced_until: datetime | None = None
+    backlog_id: OutboxId | None = None
+    breaker: BreakerState = BreakerState.CLOSED
+    failures: int = 0
+    retry_at: datetime | None = None
+    failing_since: datetime | None = None
+    failure: Failure | None = None
+    last_error: str | None = None
+
+    @property
+    def suspended(self) -> bool:
+        """Whether an operator suspended it."""
+        return self.suspended_at is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRecord:
-    """One sending of an outbox row; unfinished while it is under way."""
+    """One sending of an outbox row; unfinished while it is under way. `ambiguous`: it may have arrived."""
 
     outbox_id: OutboxId
     message_id: MessageId | None
@@ -257,6 +316,29 @@ class AttemptRecord:
     finished_at: datetime | None
     outcome: AttemptOutcome | None
     error: str | None
+    failure: Failure | None
+    ambiguous: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRecord:
+    """A gateway process that uses the database, or did: one run of `iso-gateway serve`."""
+
+    id: GatewayId
+    state_id: str
+    host: str
+    pid: int
+    started_at: datetime
+    last_seen_at: datetime
+    stopped_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingHold:
+    """Why nothing is sent from this database, and since when."""
+
+    reason: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

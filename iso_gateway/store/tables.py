@@ -22,12 +22,15 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    false,
     text,
 )
 
+from iso_gateway.failure import Failure
 from iso_gateway.store.records import (
     AttemptOutcome,
     Basis,
+    BreakerState,
     Direction,
     InputKind,
     KeyPurpose,
@@ -264,6 +267,9 @@ outbox = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Column("last_error", Text),
+    Column("failure", EnumText(Failure), comment="what went wrong last, by its word"),
+    Column("check_at", UtcDateTime, comment="when it is looked at next for being late"),
+    Column("held_by", String(128), comment="the operator who held it back"),
     _one_of("kind", OutboxKind),
     _one_of("status", OutboxStatus),
     CheckConstraint("lane <> ''", name="lane"),
@@ -288,6 +294,26 @@ outbox = Table(
         sqlite_where=text("finished_at IS NULL"),
         postgresql_where=text("finished_at IS NULL"),
     ),
+    Index(
+        "ix_outbox_partner_next_attempt_at",
+        "partner",
+        "next_attempt_at",
+        "id",
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+    Index(
+        "ix_outbox_check_at",
+        "check_at",
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+    Index(
+        "ix_outbox_connection_id",
+        "connection_id",
+        sqlite_where=text("finished_at IS NULL AND connection_id IS NOT NULL"),
+        postgresql_where=text("finished_at IS NULL AND connection_id IS NOT NULL"),
+    ),
     Index("ix_outbox_message_id", "message_id"),
     comment="everything that is to be sent; nothing is sent from anywhere else",
     sqlite_autoincrement=True,
@@ -304,6 +330,8 @@ attempts = Table(
     Column("finished_at", UtcDateTime),
     Column("outcome", EnumText(AttemptOutcome)),
     Column("error", Text),
+    Column("failure", EnumText(Failure)),
+    Column("ambiguous", Boolean, nullable=False, server_default=false(), comment="it may have arrived"),
     UniqueConstraint("outbox_id", "fence"),
     _one_of("outcome", AttemptOutcome),
     _both_or_neither("outcome", "finished_at", "finished"),
@@ -329,6 +357,72 @@ audit = Table(
     sqlite_autoincrement=True,
 )
 
+partner_states = Table(
+    "partner_states",
+    metadata,
+    Column("partner", String(255), primary_key=True),
+    Column("suspended_at", UtcDateTime),
+    Column("suspended_by", String(128)),
+    Column("audit_id", ROW_ID, ForeignKey("audit.id"), comment="says why it was suspended"),
+    Column("paced_until", UtcDateTime, comment="when the next message of a backlog may go"),
+    Column("backlog_id", ROW_ID, comment="the newest outbox row of the backlog when it was resumed"),
+    Column("breaker", EnumText(BreakerState), nullable=False),
+    Column("failures", Integer, nullable=False, comment="attempts that failed in a row"),
+    Column("retry_at", UtcDateTime, comment="when the next probe goes, or is taken for lost"),
+    Column("failing_since", UtcDateTime),
+    Column("failure", EnumText(Failure)),
+    Column("last_error", Text),
+    _one_of("breaker", BreakerState),
+    _both_or_neither("suspended_at", "suspended_by", "suspended"),
+    _both_or_neither("paced_until", "backlog_id", "paced"),
+    CheckConstraint("failures >= 0", name="failures"),
+    CheckConstraint("partner <> ''", name="partner"),
+    comment="what stands between us and a partner; a partner without a row has nothing in the way",
+)
+
+gateways = Table(
+    "gateways",
+    metadata,
+    Column("id", String(16), primary_key=True, comment="of one run; its connections' ids begin with it"),
+    Column("state_id", String(32), nullable=False, comment="of the state directory that it ran on"),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("stopped_at", UtcDateTime, comment="it ended, or its successor found that it had"),
+    CheckConstraint("length(id) = 16 AND state_id <> ''", name="identified"),
+    comment="the gateway processes that use this database, and when each was last heard of",
+)
+
+site_state = Table(
+    "site_state",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("detail", Text, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    CheckConstraint("name IN ('sending-held')", name="name"),
+    comment="what holds for the whole database; as sending-held: nothing is sent until it is resumed",
+)
+
+#: The channel on which PostgreSQL tells every gateway of a database that there may be something to do.
+CHANNEL = "iso_gateway"
+#: Which changes it tells of: table, trigger and the rows concerned.
+ANNOUNCED = (
+    ("outbox", "AFTER INSERT OR UPDATE ON outbox FOR EACH ROW WHEN (NEW.status = 'waiting')"),
+    ("partner_states", "AFTER INSERT OR UPDATE ON partner_states FOR EACH STATEMENT"),
+    ("site_state", "AFTER INSERT OR UPDATE OR DELETE ON site_state FOR EACH STATEMENT"),
+)
+
+
+def announcements() -> tuple[str, ...]:
+    """The statements that make PostgreSQL tell of changes, once per transaction and table."""
+    body = f"BEGIN PERFORM pg_notify('{CHANNEL}', TG_TABLE_NAME); RETURN NULL; END"
+    return (
+        f"CREATE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$",
+        *(f"CREATE TRIGGER {table}_announce {when} EXECUTE FUNCTION announce()" for table, when in ANNOUNCED),
+    )
+
+
 #: Tables whose rows the database itself refuses to change: the evidence.
 IMMUTABLE = (messages, inputs)
 
@@ -352,3 +446,7 @@ for _table in IMMUTABLE:
         for _statement in _statements:
             _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
             event.listen(_table, "after_create", _ddl.execute_if(dialect=_dialect))
+
+for _statement in announcements():
+    _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
+    event.listen(metadata, "after_create", _ddl.execute_if(dialect="postgresql"))

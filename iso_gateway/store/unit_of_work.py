@@ -12,12 +12,15 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
+from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
 from iso_gateway.store.history import Audit, Events, Inputs
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
+from iso_gateway.store.leases import Leases
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
+from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.transactions import Transactions
 
 
@@ -28,7 +31,20 @@ def _now() -> datetime:
 class UnitOfWork:
     """The repositories over one database transaction. Valid inside the `with` that gave it, on its thread."""
 
-    __slots__ = ("_connection", "audit", "events", "halves", "inputs", "messages", "outbox", "transactions")
+    __slots__ = (
+        "_connection",
+        "audit",
+        "events",
+        "gateways",
+        "halves",
+        "inputs",
+        "leases",
+        "messages",
+        "outbox",
+        "partners",
+        "sending",
+        "transactions",
+    )
 
     def __init__(self, connection: Connection, vault: Vault, *, writing: bool) -> None:
         self._connection = connection
@@ -38,7 +54,11 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
+        self.gateways = Gateways(connection)
+        self.leases = Leases(connection)
+        self.sending = Sending(connection)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -66,6 +86,11 @@ class Store:
     def engine(self) -> Engine:
         """The engine, for `engine.data_version` and for closing."""
         return self._engine
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several gateways can use it at once: SQLite has one, which holds its state directory."""
+        return self._engine.dialect.name != "sqlite"
 
     def keyed_digest(self, data: bytes, *, context: str) -> bytes:
         """What proves that data was marked by this installation: nobody without its keys can make it.

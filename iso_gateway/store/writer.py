@@ -3,6 +3,11 @@
 SQLite has one writer at a time; a thread of its own keeps its fsyncs off the event loop and makes the order
 of writes the order of submission. A result is delivered only after its commit has returned: whoever has it
 may acknowledge.
+
+On PostgreSQL other gateways write too. A callable that loses to one of them (both began the same transaction
+in the same moment, or each waited for the other) is undone and done again on what the other has left; so is
+one whose connection broke before its commit. Callables therefore have to be ready to run twice: what they do
+besides the unit of work must not matter.
 """
 
 import asyncio
@@ -10,12 +15,18 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from iso_gateway.errors import StoreError
+from sqlalchemy.exc import DBAPIError
+
+from iso_gateway.errors import ConflictError, DisconnectedError, StoreError
+from iso_gateway.store.engine import failure
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 
 T = TypeVar("T")
+
+#: How often a callable is done again that lost to another process.
+REPETITIONS: Final = 3
 
 
 class _Job(Generic[T]):
@@ -29,13 +40,27 @@ class _Job(Generic[T]):
         self._result: list[T] = []
         self._error: BaseException | None = None
 
-    def run(self, uow: UnitOfWork) -> None:
-        """Do it; its own failure undoes its own savepoint and nothing else."""
+    def run(self, uow: UnitOfWork, store: Store) -> None:
+        """Do it; its own failure undoes its own savepoint and nothing else.
+
+        Raises:
+            DisconnectedError: there is no database any more to do anything in.
+        """
+        self._error = None
         try:
             with uow.savepoint():
                 self._result = [self.function(uow)]
+        except DBAPIError as error:
+            self._error = failure(store.engine, error)
+            if isinstance(self._error, DisconnectedError):
+                raise self._error from error
         except BaseException as error:  # noqa: BLE001  (given to the caller, whatever it is)
             self._error = error
+
+    @property
+    def lost(self) -> bool:
+        """Whether it failed only because another process was faster."""
+        return isinstance(self._error, ConflictError)
 
     def deliver(self) -> None:
         """Give the result, or the exception, to whoever waits for it."""
@@ -107,15 +132,32 @@ class Writer:
         return taken
 
     def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
+        for job in self._attempt(jobs):
+            tries = 1
+            while self._attempt([job], last=tries == REPETITIONS):
+                tries += 1
+
+    def _attempt(self, jobs: Sequence[_Job[Any]], *, last: bool = False) -> Sequence[_Job[Any]]:
+        """Do callables in one commit, and deliver what came of them; gives those to be done again."""
         if not jobs:
-            return
+            return ()
+        committing = False
         try:
             with self._store.unit_of_work() as uow:
                 for job in jobs:
-                    job.run(uow)
+                    job.run(uow, self._store)
+                committing = True
         except BaseException as error:  # noqa: BLE001  (the commit failed: nobody's result is on disk)
+            # A connection that breaks during the commit leaves open whether it was done: not twice, then.
+            undone = isinstance(error, ConflictError) or (
+                isinstance(error, DisconnectedError) and not committing
+            )
+            if undone and not last:
+                return jobs
             for job in jobs:
                 job.future.set_exception(error)
-            return
+            return ()
         for job in jobs:
-            job.deliver()
+            if last or not job.lost:
+                job.deliver()
+        return () if last else [job for job in jobs if job.lost]

@@ -17,12 +17,19 @@ from config.settings import LocalSymbol, Mail, MailTransport, Partner, Settings
 from config.symbols import Symbol
 from iso_gateway.daemon import Intake
 from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
-from iso_gateway.outbox.dispatcher import APDU_DEFERRED, APDU_DELIVERED, APDU_NOT_DELIVERED, Dispatcher
+from iso_gateway.outbox.dispatcher import (
+    APDU_DEFERRED,
+    APDU_DELIVERED,
+    APDU_NOT_DELIVERED,
+    Dispatcher,
+    Permit,
+)
 from iso_gateway.primitives import Answer, CheckIn, Ship
 from iso_gateway.sending import Context, Destination, enqueue
 from iso_gateway.services import APDU_PROCESSED
 from iso_gateway.store.records import (
     Direction,
+    GatewayId,
     HalfId,
     MessageId,
     OutboxId,
@@ -181,7 +188,9 @@ async def library(
             settings,
             writer,
             ByTransport(settings, _NoConnections(), transmitter, is_live=lambda _: False),
-            owner=domain,
+            gateway=GatewayId(domain),
+            lease=timedelta(minutes=5),
+            fenced=False,
             clock=desk.clock,
             chance=lambda: 0.5,
         )
@@ -201,7 +210,10 @@ async def library(
 class _NoConnections:
     """Nothing here goes by TCP."""
 
-    async def transmit(self, octets: bytes, *, partner: str | None, connection_id: str | None) -> None:
+    async def transmit(
+        self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit
+    ) -> None:
+        await permit()
         raise AssertionError((len(octets), partner, connection_id))
 
 

@@ -119,6 +119,26 @@ class Installation:
         assert content.count(old) == 1, f"{old!r} stands {content.count(old)} times in {file}"
         path.write_text(content.replace(old, new), encoding="utf-8")
 
+    def share(self, database_url: str, *, lease: str, key_of: "Installation | None" = None) -> None:
+        """Have it use a PostgreSQL database, beside other installations.
+
+        Args:
+            database_url: the database.
+            lease: for how long a gateway counts as alive, as the configuration has it.
+            key_of: whose master key it has; that one has to have run already. None: its own.
+        """
+        self.edit(
+            starter.GATEWAY_FILE,
+            '# database_url = "sqlite:///state/gateway.db"',
+            f'database_url = "{database_url}"',
+        )
+        self.edit(starter.GATEWAY_FILE, 'lease = "60s"', f'lease = "{lease}"')
+        if key_of is not None:
+            path = self.settings.master_key_file
+            path.parent.mkdir(mode=0o700)
+            path.touch(mode=0o600)
+            path.write_bytes(key_of.settings.master_key_file.read_bytes())
+
     def add_partner(self, name: str, *, port: int = DOWN, mode: str = ONE_WAY, keys: str = "") -> None:
         """Add a partner whose symbol is `ILLUME:` and its name.
 

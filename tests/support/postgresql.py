@@ -30,19 +30,36 @@ class Cluster:
 
     socket_directory: Path
 
+    def start(self) -> None:
+        """Start the server."""
+        top = self.socket_directory
+        options = f"-c listen_addresses= -k {top} -c fsync=off -c full_page_writes=off"
+        control = (BINARIES / "pg_ctl", "-D", top / "data", "-l", top / "log", "-w", "-o", options, "start")
+        _run(_as_server_user(*control))
+
+    def stop(self) -> None:
+        """Stop the server at once; connections break."""
+        _run(
+            _as_server_user(
+                BINARIES / "pg_ctl", "-D", self.socket_directory / "data", "-w", "-m", "fast", "stop"
+            )
+        )
+
     @contextmanager
     def database(self, name: str) -> Iterator[str]:
         """Give the URL of a new, empty database, dropped at the end."""
-        with psycopg.connect(self._conninfo("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
-            try:
-                host = quote(str(self.socket_directory), safe="")
-                yield f"postgresql://{_SUPERUSER}@/{name}?host={host}"
-            finally:
-                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+        self._execute(f'CREATE DATABASE "{name}"')
+        try:
+            host = quote(str(self.socket_directory), safe="")
+            yield f"postgresql://{_SUPERUSER}@/{name}?host={host}"
+        finally:
+            self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
-    def _conninfo(self, database: str) -> str:
-        return f"host={self.socket_directory} user={_SUPERUSER} dbname={database}"
+    def _execute(self, statement: str) -> None:
+        # A connection each time: the server may have been stopped meanwhile.
+        server = f"host={self.socket_directory} user={_SUPERUSER} dbname=postgres"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(statement.encode())
 
 
 def _as_server_user(*command: str | Path) -> list[str]:
@@ -58,13 +75,13 @@ def running_cluster() -> Iterator[Cluster]:
     try:
         if os.geteuid() == 0:
             shutil.chown(top, "postgres")
-        data, log = top / "data", top / "log"
-        options = f"-c listen_addresses= -k {top} -c fsync=off -c full_page_writes=off"
+        data = top / "data"
         trusting = ("-U", _SUPERUSER, "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
         _run(_as_server_user(BINARIES / "initdb", "-D", data, *trusting))
-        _run(_as_server_user(BINARIES / "pg_ctl", "-D", data, "-l", log, "-w", "-o", options, "start"))
+        cluster = Cluster(socket_directory=top)
+        cluster.start()
         try:
-            yield Cluster(socket_directory=top)
+            yield cluster
         finally:
             _run(_as_server_user(BINARIES / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop"))
     finally:

@@ -142,12 +142,6 @@ class TestConnecting:
         assert (failed.temporary, failed.ambiguous) == (True, False)
         assert "broke the connection at once" in failed.reason
 
-    async def test_nothing_goes_out_unprotected_where_tls_is_asked_for(self) -> None:
-        async with partner(never) as transport:
-            failed = await failure(replace(transport, tls=True))
-        assert (failed.temporary, failed.ambiguous) == (False, False)
-        assert "TLS" in failed.reason
-
 
 class TestOneWay:
     async def test_the_close_of_a_listener_of_ours_is_the_receipt(self) -> None:

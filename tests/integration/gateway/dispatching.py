@@ -5,17 +5,19 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
-from iso_gateway.outbox.dispatcher import Dispatcher
-from iso_gateway.store.records import OutboxId
+from iso_gateway.outbox.dispatcher import Dispatcher, Permit
+from iso_gateway.store.records import GatewayId, OutboxId
 from iso_gateway.store.writer import Writer
 from tests.support.gateway import Desk
 
 #: Nothing here takes long; what does, hangs.
 PATIENCE = 10
+LEASE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +33,26 @@ class Transmission:
 class Wire:
     """A transmitter that keeps what it is given, fails when told to, and waits where told to.
 
+    `sent` is what it was given, `written` what it was permitted to write after that.
     `failing` holds, by partner, the exceptions that its next transmissions end in. `held` makes every
     transmission wait until `release`.
     """
 
     sent: list[Transmission] = field(default_factory=list)
+    written: list[bytes] = field(default_factory=list)
     failing: dict[str | None, list[Exception]] = field(default_factory=lambda: defaultdict(list))
     held: bool = False
     _begun: asyncio.Queue[Transmission] = field(default_factory=asyncio.Queue)
     _gates: list[asyncio.Event] = field(default_factory=list)
 
     async def transmit(
-        self, octets: bytes, *, outbox_id: OutboxId, partner: str | None, connection_id: str | None
+        self,
+        octets: bytes,
+        *,
+        outbox_id: OutboxId,
+        partner: str | None,
+        connection_id: str | None,
+        permit: Permit,
     ) -> None:
         assert outbox_id
         transmission = Transmission(octets=octets, partner=partner, connection_id=connection_id)
@@ -52,6 +62,8 @@ class Wire:
         self._begun.put_nowait(transmission)
         if self.held:
             await gate.wait()
+        await permit()
+        self.written.append(octets)
         if self.failing[partner]:
             raise self.failing[partner].pop(0)
 
@@ -92,11 +104,27 @@ class LogLines:
 
 
 @asynccontextmanager
-async def dispatching(desk: Desk, wire: Wire, *, owner: str = "one") -> AsyncIterator[Dispatcher]:
-    """Run a dispatcher on the desk's database; at the end it finishes what it has in hand."""
+async def dispatching(
+    desk: Desk, wire: Wire, *, owner: str = "one", fenced: bool = False
+) -> AsyncIterator[Dispatcher]:
+    """Run a dispatcher on the desk's database; at the end it finishes what it has in hand.
+
+    Args:
+        desk: whose database.
+        wire: where it sends to.
+        owner: the id of its gateway.
+        fenced: whether it looks for others before it sends.
+    """
     writer = Writer(desk.site.store)
     dispatcher = Dispatcher(
-        desk.site.settings, writer, wire, owner=owner, clock=desk.clock, chance=lambda: 0.5
+        desk.site.settings,
+        writer,
+        wire,
+        gateway=GatewayId(owner),
+        lease=LEASE,
+        fenced=fenced,
+        clock=desk.clock,
+        chance=lambda: 0.5,
     )
     running = asyncio.create_task(dispatcher.run())
     try:

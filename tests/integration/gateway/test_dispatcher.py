@@ -13,18 +13,19 @@ from sqlalchemy import insert, select
 
 from config.settings import RetryPolicy, Settings
 from iso_gateway import primitives
-from iso_gateway.daemon import _watch
 from iso_gateway.errors import DeliveryError
+from iso_gateway.failure import Failure, advice
 from iso_gateway.outbox import dispatcher as module
 from iso_gateway.store import engine
 from iso_gateway.store.records import AttemptOutcome, HalfId, OutboxRecord, OutboxStatus
 from iso_gateway.store.tables import keys, outbox
+from iso_gateway.store.watching import watch
 from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
 from tests.support import apdus, gateway
 from tests.support.gateway import AT_SFU, ELSEWHERE, Desk
 
-REFUSED = DeliveryError("connection refused", temporary=True)
-GONE = DeliveryError("no such host", temporary=False)
+REFUSED = DeliveryError("connection refused", temporary=True, failure=Failure.REFUSED)
+GONE = DeliveryError("no such host", temporary=False, failure=Failure.NO_SUCH_HOST)
 
 
 @pytest.fixture
@@ -97,7 +98,8 @@ class TestOrder:
     async def test_no_more_are_on_their_way_at_once_than_allowed(
         self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "CONCURRENCY", 2)
+        # Half of the places are kept for partners that have nothing on their way.
+        monkeypatch.setattr(module, "CONCURRENCY", 4)
         halves = [begun(desk, number) for number in range(4)]
         for number, half in enumerate(halves):
             say(desk, half, str(number))
@@ -128,7 +130,7 @@ class TestOrder:
     ) -> None:
         half = begun(desk)
         async with dispatching(desk, wire) as dispatcher:
-            watching = asyncio.create_task(_watch(desk.site, dispatcher))
+            watching = asyncio.create_task(watch(desk.site.store.engine, dispatcher.wake))
             sending = asyncio.create_task(wire.begun())
             try:
                 with desk.under(desk.site.settings) as command:
@@ -199,7 +201,14 @@ class TestFailure:
             half,
             first.message_id,
         )
-        assert event.detail == {"reason": "no such host"}
+        assert event.detail == {
+            "reason": "no such host",
+            "failure": "no-such-host",
+            "advice": advice(Failure.NO_SUCH_HOST),
+            "following": 1,
+            "attention": "1 later of this request go out without it, and the partner may refuse them:"
+            " look at the request",
+        }
 
     async def test_a_message_is_given_up_when_its_lifetime_ends(
         self, desk: Desk, wire: Wire, lines: LogLines
@@ -230,7 +239,9 @@ class TestFailure:
         self, desk: Desk, wire: Wire, lines: LogLines
     ) -> None:
         say(desk, begun(desk), "x")
-        wire.failing["SFU"] = [DeliveryError("partner SFU is not configured", temporary=True)]
+        wire.failing["SFU"] = [
+            DeliveryError("partner SFU is not configured", temporary=True, failure=Failure.NOT_CONFIGURED)
+        ]
         without = replace(desk.site.settings, partners=(gateway.YAZ,))
         with desk.under(without) as today:
             async with dispatching(today, wire):

@@ -12,16 +12,19 @@ from adapters.envelope import Envelope, Transport
 from adapters.errors import DeliveryFailed
 from adapters.errors import Failure as AdapterFailure
 from adapters.tcp_listener import TcpListeners
-from adapters.tcp_sender import TcpSender
+from adapters.tcp_sender import Delivery, TcpSender
 from asn1.codec import WireError, encode
-from config.settings import MailTransport, RetryPolicy, Settings, TcpTransport
+from config.settings import ListenerMode, MailTransport, RetryPolicy, Settings, TcpTransport
 from iso_gateway import daemon
-from iso_gateway.daemon import Daemon, Intake, TcpTransmitter
+from iso_gateway.daemon import Intake, TcpTransmitter, _begin
 from iso_gateway.errors import DeliveryError, StoreError
+from iso_gateway.failure import Failure
+from iso_gateway.membership import Membership, new_gateway_id
 from iso_gateway.reception import Processed, Reception, Verdict
+from iso_gateway.recovery import Recovery
 from iso_gateway.store.records import MessageId
 from iso_gateway.store.writer import Writer
-from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
+from tests.integration.gateway.dispatching import LEASE, LogLines, Wire, dispatching
 from tests.support import apdus, gateway
 from tests.support.gateway import Desk, with_partner
 
@@ -55,6 +58,16 @@ def lines() -> Iterator[LogLines]:
 def unprocessed(desk: Desk) -> tuple[MessageId, ...]:
     with desk.reading() as uow:
         return uow.messages.unprocessed()
+
+
+async def begin(desk: Desk, writer: Writer, intake: Intake) -> None:
+    """Do what a daemon does before it listens."""
+    clock = desk.clock
+    membership = Membership(
+        writer, gateway=new_gateway_id(), state_id="s", lease=LEASE, clock=clock, alone=True
+    )
+    recovery = Recovery(writer, intake.process, lease=LEASE, clock=clock)
+    await _begin(membership, recovery, alone=True)
 
 
 class TestIntake:
@@ -105,7 +118,7 @@ class TestIntake:
         assert (line["message_id"], line["error"]) == (left, "LookupError")
         assert "Doe" not in str(lines.lines)
 
-        await Daemon(desk.site.settings)._recover(desk.site, writer, intake)
+        await begin(desk, writer, intake)
         assert unprocessed(desk) == ()
         assert [event.kind for event in desk.events()] == ["ill-request.indication"]
         assert (await lines.until(daemon.RECOVERED))["unprocessed"] == 1
@@ -115,8 +128,8 @@ class TestIntake:
     ) -> None:
         desk.receive(REQUEST)
         before = desk.counts()
-        await Daemon(desk.site.settings)._recover(desk.site, writer, Intake(desk.site.gateway, writer))
-        assert desk.counts() == before
+        await begin(desk, writer, Intake(desk.site.gateway, writer))
+        assert desk.counts() == before | {"gateways": 1}
         assert daemon.RECOVERED not in [line["event"] for line in lines.lines]
 
     async def test_a_start_after_a_crash_sends_at_once_what_was_in_flight(
@@ -126,7 +139,7 @@ class TestIntake:
         [waiting] = desk.outgoing()
         with desk.site.store.unit_of_work() as uow:
             uow.outbox.claim(waiting.row.id, "dead", desk.clock.now, desk.clock.now.replace(hour=23))
-        await Daemon(desk.site.settings)._recover(desk.site, writer, Intake(desk.site.gateway, writer))
+        await begin(desk, writer, Intake(desk.site.gateway, writer))
         assert (await lines.until(daemon.RECOVERED))["in_flight"] == 1
         wire = Wire()
         async with dispatching(desk, wire):
@@ -157,6 +170,7 @@ class Connections:
     broken: set[str] = field(default_factory=set)
     written: list[tuple[str, bytes]] = field(default_factory=list)
     sent: list[tuple[TcpTransport, bytes]] = field(default_factory=list)
+    closing: bool = True
 
     def is_live(self, connection_id: str) -> bool:
         return connection_id in self.live | self.broken
@@ -168,10 +182,15 @@ class Connections:
             )
         self.written.append((connection_id, octets))
 
-    async def send(self, to: TcpTransport, octets: bytes, **timeouts: object) -> None:
+    async def send(self, to: TcpTransport, octets: bytes, **timeouts: object) -> Delivery:
         policy = RetryPolicy()
-        assert timeouts == {"connect_timeout": policy.connect_timeout, "send_timeout": policy.send_timeout}
+        assert timeouts == {
+            "connect_timeout": policy.connect_timeout,
+            "send_timeout": policy.send_timeout,
+            "partner": "SFU",
+        }
         self.sent.append((to, octets))
+        return Delivery(peer_address="192.0.2.7:1611", closed_by_peer=self.closing)
 
 
 class TestTransmitter:
@@ -225,3 +244,24 @@ class TestTransmitter:
                 b"1", partner="SFU", connection_id="in"
             )
         assert (caught.value.reason, caught.value.temporary) == ("the connection broke", True)
+        assert (caught.value.failure, caught.value.ambiguous) == (Failure.RESET, True)
+
+    async def test_a_partner_that_takes_it_and_does_not_close_may_have_it(self, settings: Settings) -> None:
+        own = Connections(closing=False)
+        with pytest.raises(DeliveryError, match="did not end the connection") as caught:
+            await self.transmitter(settings, Connections(), own).transmit(
+                b"1", partner="SFU", connection_id=None
+            )
+        assert (caught.value.failure, caught.value.ambiguous) == (Failure.NO_CLOSE, True)
+
+    async def test_on_a_two_way_connection_no_close_is_waited_for(self, settings: Settings) -> None:
+        transport = TcpTransport(host="sfu.example", port=499, mode=ListenerMode.TWO_WAY)
+        two_way = replace(gateway.SFU, transport=transport)
+        own = Connections(closing=False)
+        await self.transmitter(with_partner(settings, two_way), Connections(), own).transmit(
+            b"1", partner="SFU", connection_id=None
+        )
+        assert own.sent == [(transport, b"1")]
+
+    def test_the_gateway_has_a_word_for_each_failure_of_an_adapter(self) -> None:
+        assert {failure.value for failure in AdapterFailure} <= {failure.value for failure in Failure}

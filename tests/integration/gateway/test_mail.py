@@ -24,6 +24,7 @@ from iso_gateway.daemon import Daemon, Intake
 from iso_gateway.errors import DeliveryError
 from iso_gateway.mailing import ByTransport, MailIntake, MailTransmitter, mark_of, row_marked
 from iso_gateway.outbox import dispatcher
+from iso_gateway.outbox.dispatcher import Permit
 from iso_gateway.primitives import Answer, SendMessage
 from iso_gateway.reception import Processed, Verdict
 from iso_gateway.returns import MailFate, MailNotice
@@ -345,7 +346,10 @@ class Connections:
     def __init__(self) -> None:
         self.sent: list[tuple[str | None, str | None]] = []
 
-    async def transmit(self, octets: bytes, *, partner: str | None, connection_id: str | None) -> None:
+    async def transmit(
+        self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit
+    ) -> None:
+        await permit()
         assert octets
         self.sent.append((partner, connection_id))
 

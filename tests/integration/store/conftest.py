@@ -78,3 +78,12 @@ def postgresql_url(postgresql_cluster: Cluster) -> Iterator[str]:
     """An empty PostgreSQL database, for what only PostgreSQL has."""
     with postgresql_cluster.database(f"only_{next(_numbers)}") as url:
         yield url
+
+
+@pytest.fixture
+def postgresql_engine(postgresql_url: str) -> Iterator[Engine]:
+    """A PostgreSQL database with its tables."""
+    engine = open_engine(postgresql_url)
+    upgrade(engine)
+    yield engine
+    engine.dispose()

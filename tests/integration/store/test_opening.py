@@ -1,5 +1,6 @@
 """Opening a store: URLs, master keys, migrations."""
 
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,8 @@ _CONSTRAINTS = {
         " WHERE pronamespace = 'public'::regnamespace"
     ),
 }
+#: Where one part of a table's definition ends and the next begins.
+_PARTS = re.compile(r"\n|, (?=[a-z_]+ [A-Z])")
 
 
 def objects(engine: Engine) -> dict[tuple[str, str], str]:
@@ -38,7 +41,8 @@ def objects(engine: Engine) -> dict[tuple[str, str], str]:
     for kind, name, definition in rows:
         if "alembic_version" in name:
             continue
-        parts = [part.strip().rstrip(",") for part in str(definition).replace("\t", " ").splitlines()]
+        # A column that was added later stands on the line of the one before it.
+        parts = [part.strip().rstrip(",") for part in _PARTS.split(str(definition).replace("\t", " "))]
         found[str(kind), str(name)] = "\n".join(sorted(part for part in parts if part))
     return found
 
@@ -52,7 +56,7 @@ class TestMigrations:
         with engine.begin() as connection:
             metadata.drop_all(connection)
             if engine.dialect.name == "postgresql":
-                for function in ("messages_immutable", "inputs_immutable"):
+                for function in ("messages_immutable", "inputs_immutable", "announce"):
                     connection.execute(text(f"DROP FUNCTION {function}"))
             metadata.create_all(connection)
         assert migrated == objects(engine)

@@ -4,16 +4,20 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import NoReturn
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event, text
 
-from iso_gateway.errors import StoreError
-from iso_gateway.store.records import MessageId
+from iso_gateway.errors import ConflictError, StoreError
+from iso_gateway.store.engine import open_engine, upgrade
+from iso_gateway.store.keyring import KeyRing
+from iso_gateway.store.records import MessageId, TransactionId
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
-from iso_gateway.store.writer import Writer
+from iso_gateway.store.writer import REPETITIONS, Writer
 from tests.integration.store import samples
+from tests.support.postgresql import Cluster
 
 DEADLINE_SECONDS = 30
 
@@ -169,3 +173,178 @@ class TestSharedCommit:
         assert len({good.result(), also_good.result(), beyond.result()}) == 3
         assert count(store) == 4
         assert len(commits) == 3, "the gate alone, three together, one more"
+
+
+@pytest.mark.postgresql
+class TestBesideOthers:
+    """Gateways that write to one PostgreSQL database at the same time."""
+
+    @pytest.fixture
+    def writers(self, postgresql_engine: Engine, ring: KeyRing) -> Iterator[tuple[Writer, Writer]]:
+        """Those of two gateways."""
+        one, two = (Writer(Store(postgresql_engine, ring), batch=8) for _ in range(2))
+        yield one, two
+        one.close()
+        two.close()
+
+    def test_two_that_begin_one_transaction_at_the_same_moment_both_get_through(
+        self, writers: tuple[Writer, Writer]
+    ) -> None:
+        together = threading.Barrier(2)
+        tries: list[bool] = []
+
+        def begin(uow: UnitOfWork) -> TransactionId:
+            known = uow.transactions.find(b"t-1")
+            tries.append(known is not None)
+            if known is not None:
+                return known.id
+            together.wait(DEADLINE_SECONDS)
+            return samples.add_transaction(uow)
+
+        one, two = writers[0].submit(begin), writers[1].submit(begin)
+        assert one.result(DEADLINE_SECONDS) == two.result(DEADLINE_SECONDS)
+        assert sorted(tries) == [False, False, True]
+
+    def test_two_that_wait_for_each_other_both_get_through(
+        self, writers: tuple[Writer, Writer], postgresql_engine: Engine, ring: KeyRing
+    ) -> None:
+        with Store(postgresql_engine, ring).unit_of_work() as uow:
+            transaction = samples.add_transaction(uow)
+            halves = [samples.add_half(uow, transaction, local=name) for name in ("A", "B")]
+        together = threading.Barrier(2)
+        tries: list[int] = []
+
+        def lock(number: int, uow: UnitOfWork) -> int:
+            tries.append(number)
+            uow.halves.get(halves[number])
+            if len(tries) <= 2:
+                together.wait(DEADLINE_SECONDS)
+            uow.halves.get(halves[1 - number])
+            return number
+
+        futures = [writer.submit(partial(lock, number)) for number, writer in enumerate(writers)]
+        assert [future.result(DEADLINE_SECONDS) for future in futures] == [0, 1]
+        assert len(tries) == 3
+
+    def test_one_that_loses_leaves_the_others_of_its_commit_alone(
+        self, writers: tuple[Writer, Writer]
+    ) -> None:
+        writer, other = writers
+        gate = Gate()
+        first = writer.submit(gate)
+        assert gate.entered.wait(DEADLINE_SECONDS)
+        tries: list[None] = []
+
+        def begin(uow: UnitOfWork) -> bool:
+            tries.append(None)
+            if uow.transactions.find(b"t-1") is not None:
+                return False
+            other.submit(samples.add_transaction).result(DEADLINE_SECONDS)
+            samples.add_transaction(uow)
+            return True
+
+        before, losing, after = (
+            writer.submit(store_message),
+            writer.submit(begin),
+            writer.submit(store_message),
+        )
+        gate.opened.set()
+        ids = {future.result(DEADLINE_SECONDS) for future in (first, before, after)}
+        assert len(ids) == 3
+        assert losing.result(DEADLINE_SECONDS) is False
+        assert len(tries) == 2
+
+    def test_what_clashes_whatever_others_do_is_given_up(self, writers: tuple[Writer, Writer]) -> None:
+        tries: list[None] = []
+
+        def clash(uow: UnitOfWork) -> None:
+            tries.append(None)
+            transaction = samples.add_transaction(uow)
+            samples.add_half(uow, transaction, local="Secretive")
+            samples.add_half(uow, transaction, local="Secretive")
+
+        with pytest.raises(ConflictError, match="UniqueViolation") as caught:
+            writers[0].submit(clash).result(DEADLINE_SECONDS)
+        assert "Secretive" not in str(caught.value)
+        assert len(tries) == 1 + REPETITIONS
+        assert writers[0].submit(store_message).result(DEADLINE_SECONDS) > 0
+
+    def test_a_connection_that_broke_meanwhile_costs_nothing(
+        self, writers: tuple[Writer, Writer], postgresql_engine: Engine
+    ) -> None:
+        first = writers[0].submit(store_message).result(DEADLINE_SECONDS)
+        break_connections(postgresql_engine)
+        assert writers[0].submit(store_message).result(DEADLINE_SECONDS) == first + 1
+
+    def test_a_connection_that_breaks_before_the_commit_costs_nothing(
+        self, writers: tuple[Writer, Writer], postgresql_engine: Engine, ring: KeyRing
+    ) -> None:
+        tries: list[None] = []
+
+        def store_and_break(uow: UnitOfWork) -> MessageId:
+            tries.append(None)
+            stored = samples.add_message(uow)
+            if len(tries) == 1:
+                break_connections(postgresql_engine)
+                samples.add_message(uow)
+            return stored
+
+        stored = writers[0].submit(store_and_break).result(DEADLINE_SECONDS)
+        assert len(tries) == 2
+        with Store(postgresql_engine, ring).reading() as uow:
+            assert [one.message.id for one in uow.messages.list()] == [stored]
+
+    def test_a_connection_that_breaks_at_the_commit_is_told(
+        self, writers: tuple[Writer, Writer], postgresql_engine: Engine
+    ) -> None:
+        tries: list[None] = []
+
+        def store_and_break(uow: UnitOfWork) -> None:
+            tries.append(None)
+            samples.add_message(uow)
+
+        broken: list[None] = []
+
+        def at_commit(_connection: object) -> None:
+            if not broken:
+                broken.append(None)
+                break_connections(postgresql_engine)
+
+        event.listen(postgresql_engine, "commit", at_commit)
+        # Whether it was stored nobody can say, so it is not done a second time.
+        with pytest.raises(StoreError, match="broke"):
+            writers[0].submit(store_and_break).result(DEADLINE_SECONDS)
+        assert len(tries) == 1
+        assert writers[0].submit(store_message).result(DEADLINE_SECONDS) > 0
+
+    def test_a_server_that_is_away_is_told_and_used_again_when_it_is_back(
+        self, postgresql_cluster: Cluster, ring: KeyRing
+    ) -> None:
+        with postgresql_cluster.database("away") as url:
+            engine = open_engine(url)
+            upgrade(engine)
+            writer = Writer(Store(engine, ring))
+            try:
+                writer.submit(store_message).result(DEADLINE_SECONDS)
+                postgresql_cluster.stop()
+                try:
+                    with pytest.raises(StoreError, match="OperationalError"):
+                        writer.submit(store_message).result(DEADLINE_SECONDS)
+                finally:
+                    postgresql_cluster.start()
+                assert writer.submit(store_message).result(DEADLINE_SECONDS) > 0
+            finally:
+                writer.close()
+                engine.dispose()
+
+
+def break_connections(engine: Engine) -> None:
+    """End every connection to a database but the one that asks for it."""
+    query = (
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    another = open_engine(engine.url.render_as_string(hide_password=False))
+    with another.connect() as connection:
+        assert all(connection.execute(text(query)).scalars())
+    another.dispose()

@@ -93,7 +93,14 @@ class TestPartners:
             "host": "127.0.0.1",
             "port": 1612,
             "mode": "one-way",
+            "reuse": None,
+            "idle_timeout": 60.0,
+            "max_age": 3600.0,
             "tls": False,
+            "server_name": None,
+            "ca_file": None,
+            "certificate_file": None,
+            "key_file": None,
         }
         assert "tcp 127.0.0.1:1612 one-way" in command.text("partners", "list")
 

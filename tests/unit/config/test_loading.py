@@ -247,10 +247,6 @@ def wrong(key: str, value: str) -> str:
             "transport: a table cannot stand here; ex",
         ),
         (
-            {"partners/aaa.toml": PARTNER + "tls = true"},
-            "transport.tls: this version of the gateway does not s",
-        ),
-        (
             {"partners/aaa.toml": "transport = 5"},
             "transport: 5 cannot stand here; expected a table with kind 't",
         ),
