@@ -21,7 +21,7 @@ import asyncio
 import contextlib
 import ssl
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -137,18 +137,17 @@ class TcpConnection:
         return self._active_at
 
     @property
-    def reusable(self) -> bool:
-        """Whether an APDU that belongs to nothing on this connection can be written on it now.
+    def healthy(self) -> bool:
+        """Whether an APDU that belongs to nothing on this connection may be written on it.
 
         Not once the peer has ended its side, though it still reads: whoever does that is about to go.
         """
-        return (
-            self.live
-            and not self._ended
-            and not self._stopping.is_set()
-            and not self._writing.locked()
-            and is_established(self._writer)
-        )
+        return self.live and not self._ended and not self._stopping.is_set() and is_established(self._writer)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being written now."""
+        return not self._writing.locked()
 
     async def run(self) -> Ending:
         """Hands every element to the receiver to the end, then closes; what the receiver raises stays here.
@@ -192,19 +191,22 @@ class TcpConnection:
         if self._timer is not None and not self._timer.expired():
             self._timer.reschedule(self._clock())
 
-    async def write(self, octets: bytes, *, within: timedelta) -> None:
+    async def write(
+        self, octets: bytes, *, within: timedelta, still: Callable[[], bool] | None = None
+    ) -> None:
         """Writes one APDU whole, and returns when the peer's system has acknowledged all of it.
 
         Args:
             octets: the encoded APDU.
             within: how long the peer may take to make room for it. After that the connection is reset,
                 because nothing else can follow a part of an APDU.
+            still: asked immediately before: whether it is still to be written on this connection.
 
         Raises DeliveryFailed when the connection is gone, breaks, or the time is over; with the failure
         CONNECTION_GONE when nothing of it was written.
         """
         async with self._writing:
-            if not self.live:
+            if not self.live or (still is not None and not still()):
                 raise gone(self.envelope.connection_id)
             self._active_at = self._clock()
             timer = asyncio.timeout(within.total_seconds())

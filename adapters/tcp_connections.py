@@ -47,6 +47,11 @@ class TcpConnections:
         entry = self._entries.get(connection_id)
         return entry is not None and entry.connection.live
 
+    def is_partners(self, connection: TcpConnection, partner: str) -> bool:
+        """Tells whether an open connection is this partner's, and may be written on."""
+        entry = self._entries.get(connection.envelope.connection_id)
+        return entry is not None and entry.partner == partner and connection.healthy
+
     def is_ours(self, connection_id: str) -> bool:
         """Tells whether the connection is open, and the gateway has opened it."""
         entry = self._entries.get(connection_id)
@@ -96,5 +101,5 @@ class TcpConnections:
         for connection in own:
             if connection.ours and connection.opened_at < opened_after:
                 connection.finish()
-        usable = [connection for connection in own if connection.reusable]
+        usable = [connection for connection in own if connection.healthy and connection.idle]
         return max(usable, key=lambda connection: connection.active_at, default=None)

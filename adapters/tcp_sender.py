@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -167,11 +168,18 @@ class TcpSender:
     ) -> Delivery | None:
         """Writes the APDU on a connection of the partner's; gives None when there is none to write on."""
         opened_after = asyncio.get_running_loop().time() - transport.max_age.total_seconds()
-        connection = self._connections.free(partner, opened_after=opened_after)
-        if connection is None:
-            return None
-        await connection.write(octets, within=within)
-        return Delivery(peer_address=connection.envelope.peer_address, closed_by_peer=False, kept=True)
+        while (connection := self._connections.free(partner, opened_after=opened_after)) is not None:
+            still = partial(self._connections.is_partners, connection, partner)
+            try:
+                await connection.write(octets, within=within, still=still)
+            except DeliveryFailed as error:
+                if error.failure is not Failure.CONNECTION_GONE:
+                    raise
+            else:
+                return Delivery(
+                    peer_address=connection.envelope.peer_address, closed_by_peer=False, kept=True
+                )
+        return None
 
     async def _send_on_new(
         self,

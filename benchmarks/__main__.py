@@ -1,4 +1,4 @@
-"""`python -m benchmarks [codec] [machine] [store] [daemon] [--quick]`: measure, and print a table."""
+"""`python -m benchmarks [PART ...] [--quick]`: measure, and print a table."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import codec, daemon, machine, measure, store
+from benchmarks import codec, connections, daemon, machine, measure, store
 from benchmarks.measure import Extent, Row
 
 _PARTS: Final[Mapping[str, Callable[[Extent, Path], list[Row]]]] = {
@@ -19,6 +19,7 @@ _PARTS: Final[Mapping[str, Callable[[Extent, Path], list[Row]]]] = {
     "machine": lambda extent, _directory: machine.measure(extent),
     "store": store.measure,
     "daemon": daemon.measure,
+    "connections": connections.measure,
 }
 
 

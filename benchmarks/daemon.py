@@ -51,6 +51,12 @@ class Served:
         fields = status.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def resident_megabytes(self) -> float:
+        """Give the memory that the daemon has, in MB of 1,000,000 octets (Linux: proc(5), VmRSS)."""
+        lines = Path(f"/proc/{self.process}/status").read_text("ascii").splitlines()
+        [resident] = [line.split()[1] for line in lines if line.startswith("VmRSS:")]
+        return int(resident) * 1024 / 1e6
+
 
 def measure(extent: Extent, directory: Path) -> list[Row]:
     """Measure the daemon, with a fresh database under `directory`."""
@@ -131,7 +137,7 @@ async def _converse(port: int, waiting: Iterator[bytes]) -> None:
     answer = b""
     for octets in waiting:
         writer.write(octets)
-        answer = await _read_answer(reader)
+        answer = await read_answer(reader)
     writer.close()
     await writer.wait_closed()
     # One answer a connection is read: this process shall not become what limits the figure.
@@ -140,7 +146,7 @@ async def _converse(port: int, waiting: Iterator[bytes]) -> None:
         raise RuntimeError(f"a request was answered by {report.asn1_name}, and not by a status report")
 
 
-async def _read_answer(reader: asyncio.StreamReader) -> bytes:
+async def read_answer(reader: asyncio.StreamReader) -> bytes:
     """Read one element; the gateway writes definite lengths and a tag of one octet."""
     head = await reader.readexactly(2)
     length = head[1]

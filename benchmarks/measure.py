@@ -23,6 +23,8 @@ class Unit(Enum):
     """CPU time of one APDU: less is better."""
     PER_SECOND = "per second"
     """How many in a second of wall time: more is better."""
+    MEGABYTES = "MB"
+    """Memory: less is better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +36,18 @@ class Extent:
         codec_passes: how often the APDUs of a codec measurement are gone through in a round.
         requests: requests that the store and the daemon each take in a round.
         commits: bare commits in a round.
+        connections: connections that are held open.
     """
 
     rounds: int
     codec_passes: int
     requests: int
     commits: int
+    connections: int
 
 
-FULL = Extent(rounds=7, codec_passes=3, requests=512, commits=1000)
-QUICK = Extent(rounds=1, codec_passes=1, requests=64, commits=100)
+FULL = Extent(rounds=7, codec_passes=3, requests=512, commits=1000, connections=1000)
+QUICK = Extent(rounds=1, codec_passes=1, requests=64, commits=100, connections=200)
 """Enough to see that everything runs, and for no figure."""
 
 
@@ -93,7 +97,7 @@ class Row:
     def ratios(self) -> list[float]:
         """The gateway's speed in terms of the baseline's, round by round."""
         match self.unit:
-            case Unit.MICROSECONDS_PER_APDU:
+            case Unit.MICROSECONDS_PER_APDU | Unit.MEGABYTES:
                 return [one.baseline / one.ours for one in self.rounds]
             case Unit.PER_SECOND:
                 return [one.ours / one.baseline for one in self.rounds]

@@ -61,7 +61,7 @@ Besides the keys below a partner's file may have `base`: the name of a base prof
 its file without `.toml`. `relais` and `alma` come with the gateway, `profile_dirs` can add others. A
 base profile has the keys of a partner except `base`, and may leave out any of them.
 
-This version of the gateway refuses what it cannot do yet: TLS, and routes that relay.
+This version of the gateway refuses what it cannot do yet: routes that relay.
 """
 
 

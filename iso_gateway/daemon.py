@@ -27,7 +27,7 @@ from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError
 from config import certificates
 from config.settings import ListenerMode, Settings, TcpTransport
-from iso_gateway.errors import DeliveryError
+from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
 from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
@@ -118,10 +118,21 @@ class Intake:
             await self.dispatcher.settled(connection_id)
 
     async def process(self, message_id: MessageId) -> Processed | None:
-        """Classify a stored message, unless that is done by this gateway or another one; then gives None.
+        """Classify a stored message; gives None where that is left to another gateway, or to later.
 
-        A failure loses nothing: it is tried again after a lease, and when the gateway starts. It gives None,
-            too.
+        A failure loses nothing: it is tried again after a lease, and when the gateway starts.
+        """
+        try:
+            return await self.take_up(message_id)
+        except UnavailableError as error:
+            log.error(PROCESSING_FAILED, message_id=message_id, error=type(error).__name__)  # noqa: TRY400
+            return None
+
+    async def take_up(self, message_id: MessageId) -> Processed | None:
+        """Do what `process` does, for those who know what to do about a database that can take nothing.
+
+        Raises:
+            UnavailableError: the database can take nothing now.
         """
         if message_id in self._in_hand:
             return None
@@ -129,6 +140,8 @@ class Intake:
         processed: Processed | None = None
         try:
             processed = await self._writer.run(lambda uow: self._process(uow, message_id))
+        except UnavailableError:
+            raise
         except Exception as error:  # noqa: BLE001 - the message is safe, and the others must be served
             # Only the kind of error: its text may repeat what the message says.
             log.error(PROCESSING_FAILED, message_id=message_id, error=type(error).__name__)  # noqa: TRY400
@@ -290,7 +303,7 @@ class Daemon:
             clock=site.clock,
             alone=not shared,
         )
-        recovery = Recovery(writer, intake.process, lease=lease, clock=site.clock)
+        recovery = Recovery(writer, intake.take_up, lease=lease, clock=site.clock)
         await _begin(membership, recovery, alone=not shared)
         for one in certificates.expiries(self._settings, now=site.clock()):
             log.warning(CERTIFICATE_EXPIRES, file=str(one.file), expires=one.at.isoformat())

@@ -19,7 +19,11 @@ class ConflictError(StoreError):
     """Another process changed the same thing at the same time; nothing was stored, and trying again helps."""
 
 
-class DisconnectedError(StoreError):
+class UnavailableError(StoreError):
+    """The database can take nothing now: its disk is full or broken, or another process holds it."""
+
+
+class DisconnectedError(UnavailableError):
     """The connection to the database broke; what was under way is not stored, unless it was the commit."""
 
 

@@ -29,7 +29,8 @@ class Recovery:
 
     Args:
         writer: the one writer of the store.
-        process: classifies a message; does nothing if another gateway has, or if it is in hand.
+        process: classifies a message; does nothing if another gateway has, or if it is in hand. It raises
+            UnavailableError when the database can take nothing.
         lease: after how long a message that another gateway stored counts as left behind.
         clock: gives the moment, aware.
     """
@@ -56,7 +57,7 @@ class Recovery:
             alone: nobody else can be classifying anything at this moment.
 
         Raises:
-            StoreError: the database cannot be asked.
+            StoreError: the database cannot be asked, or can take nothing now.
         """
         now = self._clock()
         since = now - self._lease
@@ -67,10 +68,11 @@ class Recovery:
         )
         again = [message_id for message_id in found if self._tries[message_id] < TRIES]
         for message_id in again:
+            # Only what fails by itself counts: an outage, however long, may have nothing to do with it.
+            await self._process(message_id)
             self._tries[message_id] += 1
             if self._tries[message_id] == TRIES:
                 log.error(LEFT_UNPROCESSED, message_id=message_id, tries=TRIES)
-            await self._process(message_id)
         # Not beyond what may have to be tried once more.
         self._settled = min([settled, *(message_id - 1 for message_id in again)])
         return len(again)

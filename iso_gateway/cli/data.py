@@ -16,9 +16,20 @@ from asn1.json import to_json
 from config.settings import Partner, Settings
 from config.symbols import Symbol
 from iso_gateway.action import Acted
+from iso_gateway.cli import words
 from iso_gateway.cli.privacy import CLIENT_ID, names_patron, without_patron
-from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, RequestRecord, Step
+from iso_gateway.cli.reading import (
+    Contents,
+    Delivery,
+    ListedMessage,
+    PartnerDelivery,
+    RequestRecord,
+    Step,
+    Waiting,
+)
+from iso_gateway.failure import advice
 from iso_gateway.store.records import (
+    BreakerState,
     EventRecord,
     GatewayRecord,
     HalfListing,
@@ -150,9 +161,42 @@ def outbox_row(row: OutboxRecord) -> dict[str, Json]:
         "attempts": row.attempts,
         "next_attempt_at": plain(row.next_attempt_at),
         "last_error": row.last_error,
+        "failure": plain(row.failure),
+        "advice": None if row.failure is None else advice(row.failure),
+        "held_by": row.held_by,
         "created_at": plain(row.created_at),
         "expires_at": plain(row.expires_at),
         "finished_at": plain(row.finished_at),
+    }
+
+
+def waiting_row(one: Waiting) -> dict[str, Json]:
+    """What waits to be sent: why, and when it is tried next (None where no clock decides)."""
+    return {
+        **outbox_row(one.row),
+        "next_attempt_at": plain(one.next_attempt_at),
+        "why": words.why_waiting(one),
+        "partner_suspended": one.state.suspended,
+        "breaker": one.state.breaker.value,
+    }
+
+
+def partner_delivery(one: PartnerDelivery) -> dict[str, Json]:
+    """How delivery to a partner stands."""
+    state = one.state
+    return {
+        "suspended_at": plain(state.suspended_at),
+        "suspended_by": state.suspended_by,
+        "reason": one.reason,
+        "breaker": state.breaker.value,
+        "failures": state.failures,
+        "failing_since": plain(state.failing_since),
+        "failure": plain(state.failure),
+        "last_error": state.last_error,
+        "advice": None if state.failure is None else advice(state.failure),
+        "next_probe_at": plain(None if state.breaker is BreakerState.CLOSED else state.retry_at),
+        "waiting": 0 if one.backlog is None else one.backlog.count,
+        "oldest": None if one.backlog is None else plain(one.backlog.oldest),
     }
 
 
@@ -164,6 +208,8 @@ def delivery(one: Delivery) -> dict[str, Json]:
             "finished_at": plain(attempt.finished_at),
             "outcome": plain(attempt.outcome),
             "error": attempt.error,
+            "failure": plain(attempt.failure),
+            "ambiguous": attempt.ambiguous,
         }
         for attempt in one.attempts
     ]

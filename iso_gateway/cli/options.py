@@ -4,6 +4,7 @@ Light on purpose, as is every module that holds commands: `iso-gateway --help` m
 library. What is heavy is imported in the commands.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -50,6 +51,42 @@ RequestId = Annotated[
 MessageId = Annotated[
     int, typer.Argument(metavar="ID", min=1, max=LARGEST, help="The message, as messages list numbers it.")
 ]
+
+
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", metavar="TEXT", help="Why, for the audit; asked for if it is not given."),
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before it is done.")]
+
+
+def duration(text: str) -> timedelta:
+    """Read a duration as the configuration writes it: `30m`, `12h`, `3d`.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    from config.fields import Duration
+
+    try:
+        length: timedelta = TypeAdapter(Duration).validate_python(text)
+    except ValidationError:
+        raise typer.BadParameter(f"{text!r} is no duration; write 30m, 12h or 3d") from None
+    return length
+
+
+def reason_given(reason: str | None) -> str:
+    """Give the reason for the audit: the one on the command line, else what the operator says when asked.
+
+    Raises:
+        typer.BadParameter: it is blank.
+    """
+    said: str = typer.prompt("Why", err=True) if reason is None else reason
+    if not said.strip():
+        raise typer.BadParameter("a reason is needed, for the audit", param_hint="--reason")
+    return said
 
 
 def settings_from(context: typer.Context, config: Path | None) -> "Settings":

@@ -1,11 +1,17 @@
 """`iso-gateway partners`: the libraries that the configuration knows."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from iso_gateway.cli.options import Config, Json, settings_from
+from iso_gateway.cli.options import Config, Json, Reason, Yes, reason_given, settings_from
 from iso_gateway.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from config.settings import Partner, Settings
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The partner's name, in any case of letters.")]
 
 app = typer.Typer(no_args_is_help=True, help="The libraries that the configuration knows.")
 
@@ -26,20 +32,104 @@ def list_(context: typer.Context, *, config: Config = None, json: Json = False) 
 @app.command()
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The partner's name, in any case of letters.")],
+    name: Name,
     *,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show one partner with every setting, those of its base profile included."""
-    from iso_gateway.cli import data, rendering
+    """Show one partner with every setting, its base profile's included, and how delivery to it stands."""
+    from iso_gateway.cli import data, opening, reading, rendering
     from iso_gateway.cli.output import write_json, write_lines
+    from iso_gateway.site import NotInitializedError
 
     settings = settings_from(context, config)
+    partner = _named(settings, name)
+    try:
+        with opening.reading(settings) as uow:
+            delivery = reading.partner_delivery(uow, partner.name)
+    except NotInitializedError:
+        delivery = None
+    if json:
+        told = None if delivery is None else data.partner_delivery(delivery)
+        write_json({**data.partner(partner, settings), "delivery": told})
+    else:
+        write_lines(*rendering.partner(partner, settings, delivery))
+
+
+@app.command()
+def suspend(
+    context: typer.Context,
+    name: Name,
+    *,
+    config: Config = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Send nothing to a partner until it is resumed; what is for it is kept, however long that takes.
+
+    What is on its way is finished. What the partner sends is received as always.
+    """
+    from iso_gateway.outbox import operating
+
+    settings = settings_from(context, config)
+    partner = _named(settings, name).name
+    _change(settings, partner, operating.suspend, "suspended", reason, yes=yes, json=json)
+
+
+@app.command()
+def resume(
+    context: typer.Context,
+    name: Name,
+    *,
+    config: Config = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Send again to a partner that was suspended; what has waited goes out at its retry.resume_rate."""
+    from iso_gateway.outbox import operating
+
+    settings = settings_from(context, config)
+    partner = _named(settings, name).name
+    _change(settings, partner, operating.resume, "resumed", reason, yes=yes, json=json)
+
+
+def _named(settings: "Settings", name: str) -> "Partner":
     partner = next((one for one in settings.partners if one.name.casefold() == name.casefold()), None)
     if partner is None:
         raise NotFoundError(f"there is no partner {name!r}; partners list shows those there are")
+    return partner
+
+
+def _change(
+    settings: "Settings",
+    partner: str,
+    change: Callable[..., bool],
+    said: str,
+    reason: str | None,
+    *,
+    yes: bool,
+    json: bool,
+) -> None:
+    from iso_gateway.cli import acting, data, opening, reading
+    from iso_gateway.cli.output import shown, write_json, write_lines
+
+    with opening.installation(settings) as site:
+        with site.store.reading() as uow:
+            before = reading.partner_delivery(uow, partner)
+        waiting = 0 if before.backlog is None else before.backlog.count
+        why = reason_given(reason)
+        if not yes:
+            question = f"{shown(partner)} will be {said}, for which {waiting} wait; go on?"
+            typer.confirm(question, abort=True, err=True)
+        with site.store.unit_of_work() as uow:
+            changed = change(uow, partner, actor=acting.actor(), reason=why, at=site.clock())
+        with site.store.reading() as uow:
+            after = reading.partner_delivery(uow, partner)
     if json:
-        write_json(data.partner(partner, settings))
+        write_json({"partner": partner, "changed": changed, "delivery": data.partner_delivery(after)})
+    elif changed:
+        write_lines(f"{shown(partner)} is {said}; waiting: {waiting}")
     else:
-        write_lines(*rendering.partner(partner, settings))
+        write_lines(f"nothing to do: {shown(partner)} is {said if said == 'suspended' else 'not suspended'}")

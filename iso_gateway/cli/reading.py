@@ -1,6 +1,6 @@
 """What the command reads of the store, as values that can be shown or written as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
@@ -8,13 +8,16 @@ from asn1.codec import WireError
 from asn1.ill import ILLApdu
 from config.settings import Settings
 from iso_gateway import action, interpretation, reading
-from iso_gateway.cli import words
+from iso_gateway.outbox import operating
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, TableProfile
+from iso_gateway.reception import Verdict
 from iso_gateway.record import half_state
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import (
     AttemptRecord,
+    Backlog,
+    BreakerState,
     Direction,
     HalfId,
     HalfListing,
@@ -26,6 +29,8 @@ from iso_gateway.store.records import (
     MessageRecord,
     OutboxId,
     OutboxRecord,
+    OutboxStatus,
+    PartnerStateRecord,
     ProcessingRecord,
 )
 from iso_gateway.store.unit_of_work import UnitOfWork
@@ -234,13 +239,81 @@ def _timer_step(record: InputRecord) -> Step:
     )
 
 
+def kind_in_words(apdu_type: str | None, verdict: str | None) -> str:
+    """What a message is: the name of its APDU, or what it is instead."""
+    if apdu_type is not None:
+        return apdu_type
+    return {Verdict.NO_APDU.value: "mail", Verdict.MAIL_NOTICE.value: "notice about a mail"}.get(
+        verdict or "", "unreadable"
+    )
+
+
 def _name_of(contents: Contents, processing: ProcessingRecord | None) -> str:
     service = None if contents.apdu is None else interpretation.service_of(contents.apdu)
     if service is not None:
         return service.phrase
     if processing is not None and processing.apdu_type is not None:
         return processing.apdu_type.upper()
-    return words.kind_in_words(None, None if processing is None else processing.verdict)
+    return kind_in_words(None, None if processing is None else processing.verdict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Something that waits to be sent.
+
+    Args:
+        row: what waits.
+        first: whether nothing of its lane stands in front of it.
+        state: what stands between us and its partner.
+    """
+
+    row: OutboxRecord
+    first: bool
+    state: PartnerStateRecord
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        """When it is tried next, as far as a clock can tell; None where something else decides."""
+        if not self.first or self.row.status is OutboxStatus.HELD or self.state.suspended:
+            return None
+        if self.state.breaker is BreakerState.CLOSED or self.state.retry_at is None:
+            return self.row.next_attempt_at
+        return max(self.row.next_attempt_at, self.state.retry_at)
+
+
+def waiting(rows: Sequence[OutboxRecord], states: Mapping[str, PartnerStateRecord]) -> tuple[Waiting, ...]:
+    """What waits to be sent, with what it waits for; `rows` are oldest first."""
+    heads = heads_of(rows)
+    return tuple(
+        Waiting(
+            row=row,
+            first=row.id in heads,
+            state=states.get(row.partner or "", PartnerStateRecord(partner=row.partner or "")),
+        )
+        for row in rows
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerDelivery:
+    """How delivery to a partner stands.
+
+    Args:
+        state: what stands in between.
+        reason: why it was suspended, if it is.
+        backlog: what waits for it, if anything does.
+    """
+
+    state: PartnerStateRecord
+    reason: str | None
+    backlog: Backlog | None
+
+
+def partner_delivery(uow: UnitOfWork, name: str) -> PartnerDelivery:
+    """How delivery to a partner stands."""
+    state = uow.partners.get(name)
+    backlog = next((one for one in uow.outbox.backlogs() if one.partner == name), None)
+    return PartnerDelivery(state=state, reason=operating.why_suspended(uow, state), backlog=backlog)
 
 
 def heads_of(rows: Sequence[OutboxRecord]) -> frozenset[OutboxId]:

@@ -15,7 +15,15 @@ from config.settings import MailTransport, Partner, Settings, TcpTransport
 from iso_gateway.cli import data, trees, words
 from iso_gateway.cli.output import shown, text
 from iso_gateway.cli.privacy import names_patron, without_client_id
-from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, heads_of
+from iso_gateway.cli.reading import (
+    Contents,
+    Delivery,
+    ListedMessage,
+    PartnerDelivery,
+    Waiting,
+    kind_in_words,
+)
+from iso_gateway.failure import advice
 from iso_gateway.store.records import (
     Direction,
     EventRecord,
@@ -119,7 +127,7 @@ def message(
 ) -> Iterator[Text]:
     """One message with everything that is known of it, as lines."""
     apdu_type = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), None)
-    kind = words.kind_in_words(apdu_type, processings[-1].verdict if processings else None)
+    kind = kind_in_words(apdu_type, processings[-1].verdict if processings else None)
     yield text(f"Message {record.id}: {kind}, {record.direction.value}", "bold")
     yield from _pairs(
         ("stored", _local(record.stored_at)),
@@ -164,10 +172,14 @@ def _delivery(delivery: Delivery) -> Iterator[Text]:
         ("next attempt", _local(row.next_attempt_at) if waiting else None),
         ("given up after", _local(row.expires_at) if waiting else None),
         ("finished", None if row.finished_at is None else _local(row.finished_at)),
+        ("held back by", row.held_by),
+        ("what can be done", None if row.failure is None else advice(row.failure)),
     )
     for attempt in delivery.attempts:
         outcome = "under way" if attempt.outcome is None else attempt.outcome.value
         why = "" if attempt.error is None else f": {attempt.error}"
+        if attempt.failure is not None:
+            why += f" ({attempt.failure.value})"
         yield text(f"  attempt {_local(attempt.started_at)}: {outcome}{why}")
 
 
@@ -223,39 +235,38 @@ def _request_row(listing: HalfListing) -> tuple[Text, ...]:
     )
 
 
-def waiting(rows: Sequence[OutboxRecord]) -> RenderableType:
+def waiting(listed: Sequence[Waiting]) -> RenderableType:
     """What waits to be sent."""
-    heads = heads_of(rows)
     return _table(
+        "number",
         "message",
         "partner",
-        "fate",
+        "queued",
         "why",
-        "attempts",
+        "tries",
         "next attempt",
-        rows=(_waiting_row(row, first=row.id in heads) for row in rows),
+        rows=(_waiting_row(one) for one in listed),
         empty="nothing waits to be sent",
     )
 
 
-def _waiting_row(row: OutboxRecord, *, first: bool) -> tuple[Text, ...]:
+def _waiting_row(one: Waiting) -> tuple[Text, ...]:
+    row = one.row
     return (
+        text(row.id),
         text(row.message_id),
         text(row.partner or "(the connection it answers)"),
-        text(words.fate_in_words(row.status), "bold"),
-        text(why_waiting(row, first=first), limit=2 * CELL),
+        text(_local(row.created_at)),
+        text(words.why_waiting(one), "bold" if row.status is OutboxStatus.HELD else "", limit=4 * CELL),
         text(row.attempts),
-        text(_local(row.next_attempt_at) if first else "after the one before it"),
+        text(_next_attempt(one)),
     )
 
 
-def why_waiting(row: OutboxRecord, *, first: bool) -> str:
-    """Why something has not been sent yet, in the gateway's words."""
-    if not first:
-        return "an earlier message of the same request has to be delivered first"
-    if row.last_error is not None:
-        return row.last_error
-    return "it is its turn: is the gateway running?" if row.attempts == 0 else "it is being tried"
+def _next_attempt(one: Waiting) -> str:
+    if not one.first:
+        return "after the one before it"
+    return "when it is let go" if one.next_attempt_at is None else _local(one.next_attempt_at)
 
 
 def partners(listed: Sequence[Partner]) -> RenderableType:
@@ -289,9 +300,14 @@ def reached_by(partner: Partner) -> str:
             return f"mail {address}"
 
 
-def partner(one: Partner, settings: Settings) -> Iterator[Text]:
-    """One partner with every setting, as lines."""
+def partner(one: Partner, settings: Settings, delivery: PartnerDelivery | None) -> Iterator[Text]:
+    """One partner with every setting, and how delivery to it stands where that is known, as lines."""
     yield text(f"{one.name}: {one.display_name or 'no display name'}", "bold")
+    if delivery is not None:
+        yield Text("  delivery:", style="cyan")
+        for name, value in data.partner_delivery(delivery).items():
+            if value is not None:
+                yield from _setting(name, value, 2)
     for name, value in data.partner(one, settings).items():
         if name not in ("name", "display_name"):
             yield from _setting(name, value, 1)
@@ -324,7 +340,18 @@ def _setting_value(value: data.Json) -> str:
 
 
 #: What of an event's detail a list shows; anything else may be patron data.
-_SHOWN_DETAIL = ("service", "state", "verdict", "reason", "actor")
+_SHOWN_DETAIL = (
+    "service",
+    "state",
+    "verdict",
+    "notice",
+    "partner",
+    "reason",
+    "failure",
+    "advice",
+    "attention",
+    "actor",
+)
 
 
 def event(record: EventRecord) -> Text:

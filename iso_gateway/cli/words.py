@@ -6,9 +6,10 @@ words for what became of a message are never mixed up: stored, waiting to send, 
 
 from typing import Final, assert_never
 
+from iso_gateway.cli.reading import Waiting
+from iso_gateway.failure import Failure, advice
 from iso_gateway.protocol.states import Role, State
-from iso_gateway.reception import Verdict
-from iso_gateway.store.records import OutboxStatus
+from iso_gateway.store.records import BreakerState, OutboxStatus
 
 _STATES: Final = {
     State.IDLE: "Not begun",
@@ -51,15 +52,6 @@ def role_in_words(role: str) -> str:
     return _ROLES[Role(role)]
 
 
-def kind_in_words(apdu_type: str | None, verdict: str | None) -> str:
-    """What a message is: the name of its APDU, or what it is instead."""
-    if apdu_type is not None:
-        return apdu_type
-    return {Verdict.NO_APDU.value: "mail", Verdict.MAIL_NOTICE.value: "notice about a mail"}.get(
-        verdict or "", "unreadable"
-    )
-
-
 def fate_in_words(status: OutboxStatus) -> str:
     """What became of a message that is to be sent."""
     match status:
@@ -75,3 +67,30 @@ def fate_in_words(status: OutboxStatus) -> str:
             return "not delivered"
         case _:
             assert_never(status)
+
+
+def why_waiting(one: Waiting) -> str:
+    """Why something has not been sent yet, and what can be done, in the gateway's words."""
+    row, state = one.row, one.state
+    if row.status is OutboxStatus.HELD:
+        if row.held_by is not None:
+            return f"{row.held_by} holds it back: waiting release lets it go"
+        return f"{row.last_error}: find out, then waiting release, or waiting release --as-delivered"
+    if not one.first:
+        return "an earlier message of the same request has to be delivered first"
+    if state.suspended:
+        return f"{state.suspended_by} suspended its partner: partners resume {state.partner} goes on"
+    if row.status is OutboxStatus.SENDING:
+        return "it is being tried"
+    if state.breaker is not BreakerState.CLOSED and state.last_error is not None:
+        error = _with_advice(state.last_error, state.failure)
+        return f"{state.partner} takes nothing now, and one is tried for all: {error}"
+    if row.last_error is not None:
+        return _with_advice(row.last_error, row.failure)
+    if state.paced_until is not None:
+        return "what has waited goes out slowly, because its partner was suspended"
+    return "it is its turn: is the gateway running?"
+
+
+def _with_advice(error: str, failure: Failure | None) -> str:
+    return error if failure is None else f"{error}; {advice(failure)}"

@@ -407,11 +407,11 @@ class Dispatcher:
                 await asyncio.wait_for(self._stopping.wait(), PAUSE)
 
     def _record(self, uow: UnitOfWork, batch: Sequence[_Ended]) -> list[_Line]:
-        lines = []
+        lines: list[_Line] = []
         for ended in batch:
             try:
                 with uow.savepoint():
-                    lines.append(self._end(uow, ended))
+                    lines += self._end(uow, ended)
             except _DATABASE_ERRORS:
                 raise
             except Exception as error:  # noqa: BLE001 - one row must not keep the others from being stored
@@ -419,22 +419,21 @@ class Dispatcher:
                 log.error(SENDING_BROKE, outbox_id=ended.claimed.row.id, error=type(error).__name__)  # noqa: TRY400
         return lines
 
-    def _end(self, uow: UnitOfWork, ended: _Ended) -> _Line:
-        """Store how one sending ended, and what follows for its partner."""
+    def _end(self, uow: UnitOfWork, ended: _Ended) -> list[_Line]:
+        """Store how one sending ended, and what follows for its partner; gives what the log is to say."""
         row, fence, at, error = ended.claimed.row, ended.claimed.fence, ended.at, ended.error
         line = partial(_Line, row=row, attempt=row.attempts + 1)
-        lost = line(event=LEASE_LOST)
+        lost = [line(event=LEASE_LOST)]
         if ended.broken_off:
             reason = "the gateway stopped while it was sent; it may have arrived"
             if not uow.outbox.interrupted(row.id, fence, at, reason):
                 return lost
-            self._learn(uow, ended)
-            return line(event=APDU_INTERRUPTED, reason=reason, failure=Failure.INTERRUPTED)
+            interrupted = line(event=APDU_INTERRUPTED, reason=reason, failure=Failure.INTERRUPTED)
+            return [interrupted, *self._learn(uow, ended)]
         if error is None:
             if not uow.outbox.delivered(row.id, fence, at):
                 return lost
-            self._learn(uow, ended)
-            return line(event=APDU_DELIVERED)
+            return [line(event=APDU_DELIVERED), *self._learn(uow, ended)]
         line = partial(line, reason=error.reason, failure=error.failure)
         trouble = Trouble(error=error.reason, failure=error.failure, ambiguous=error.ambiguous)
         decision = after_failure(
@@ -470,14 +469,13 @@ class Dispatcher:
                 assert_never(decision)
         if not stored:
             return lost
-        self._learn(uow, ended)
-        return line(event=event)
+        return [line(event=event), *self._learn(uow, ended)]
 
-    def _learn(self, uow: UnitOfWork, ended: _Ended) -> None:
+    def _learn(self, uow: UnitOfWork, ended: _Ended) -> list[_Line]:
         """Move the partner's breaker by how a sending ended."""
         row, error = ended.claimed.row, ended.error
         if row.partner is None:
-            return
+            return []
         state = uow.partners.get(row.partner, to_change=True)
         before = _breaker(state)
         if ended.broken_off:
@@ -490,7 +488,7 @@ class Dispatcher:
         else:
             after = before
         if after == before:
-            return
+            return []
         failing = after.failures > 0
         moved = replace(
             state,
@@ -507,14 +505,23 @@ class Dispatcher:
             uow.events.append(
                 kind=PARTNER_UNREACHABLE, half_id=None, message_id=None, detail=detail, at=ended.at
             )
-            log.warning(PARTNER_UNREACHABLE, partner=row.partner, reason=error.reason)
+            return [
+                _Line(
+                    event=PARTNER_UNREACHABLE,
+                    row=row,
+                    attempt=row.attempts + 1,
+                    reason=error.reason,
+                    failure=error.failure,
+                )
+            ]
         if before.state is not BreakerState.CLOSED and after.state is BreakerState.CLOSED:
             since = None if state.failing_since is None else state.failing_since.isoformat()
             detail = {"partner": row.partner, "since": since}
             uow.events.append(
                 kind=PARTNER_REACHABLE, half_id=None, message_id=None, detail=detail, at=ended.at
             )
-            log.info(PARTNER_REACHABLE, partner=row.partner)
+            return [_Line(event=PARTNER_REACHABLE, row=row, attempt=row.attempts + 1)]
+        return []
 
     def policy(self, name: str | None) -> RetryPolicy:
         """The retry policy of a partner; the general one for whoever is not configured."""

@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from iso_gateway.errors import ConflictError, DisconnectedError, StoreError
+from iso_gateway.errors import ConflictError, DisconnectedError, StoreError, UnavailableError
 
 #: How long a statement waits for another process before it fails, in milliseconds.
 BUSY_TIMEOUT_MS = 5_000
@@ -36,6 +36,18 @@ _PATIENCE = {"connect_timeout": 10, "tcp_user_timeout": 30_000, "keepalives_idle
 #: SQLSTATEs of what only happens because of another process: serialization_failure, deadlock_detected,
 #: unique_violation (PostgreSQL 15, appendix A).
 _CONFLICTS = frozenset({"40001", "40P01", "23505"})
+
+#: Classes of SQLSTATEs that are no mistake of the gateway's: insufficient resources, as a full disk; operator
+#: intervention; system error.
+_UNAVAILABLE = frozenset({"53", "57", "58"})
+#: The same for SQLite, by its primary result code, with what to do.
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "make room on its disk",
+    sqlite3.SQLITE_IOERR: "see whether its disk is full or broken (dmesg)",
+    sqlite3.SQLITE_READONLY: "see whether its disk is mounted read-only, and whose its files are",
+    sqlite3.SQLITE_CANTOPEN: "see whether its directory is there, and whose its files are",
+    sqlite3.SQLITE_NOMEM: "this machine is out of memory",
+}
 
 _UPGRADE_LOCK = 0x49534F31  # any number that only this program uses: "ISO1"
 _BASE = "base"
@@ -230,10 +242,12 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
     where = describe(engine)
     original = error.orig
     if isinstance(original, sqlite3.OperationalError) and "locked" in str(original):
-        return StoreError(
+        return UnavailableError(
             f"database {where!r} was kept locked for {BUSY_TIMEOUT_MS} ms;"
             " find the process that holds it, and try again"
         )
+    if isinstance(original, sqlite3.Error) and (advice := _ADVICE.get(_primary_code(original))):
+        return UnavailableError(f"database {where!r} can take nothing now: {original}; {advice}")
     if isinstance(original, sqlite3.Error):
         # SQLite names tables, columns and constraints in its messages, never values.
         return StoreError(f"database {where!r} refused a statement: {original}; nothing of it was stored")
@@ -245,11 +259,21 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
             f"the connection to database {where!r} broke: {type(original).__name__} (SQLSTATE {state});"
             " see whether the server runs"
         )
+    if state is not None and state[:2] in _UNAVAILABLE:
+        return UnavailableError(
+            f"database {where!r} can take nothing now: {type(original).__name__} (SQLSTATE {state});"
+            " see the server's log, and whether its disk is full"
+        )
     kind = ConflictError if state in _CONFLICTS else StoreError
     return kind(
         f"database {where!r} refused a statement: {type(original).__name__} (SQLSTATE {state});"
         " nothing of it was stored"
     )
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    """SQLite's result code without what it says in detail (sqlite.org/rescode.html)."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 
 def _config() -> Config:

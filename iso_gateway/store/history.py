@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.keys import Vault, inserted_id
@@ -35,6 +35,7 @@ _EVENTS_AFTER = (
 _EVENTS_LOCK = 0x49534F32  # any number that only this program uses: "ISO2"
 
 _INSERT_AUDIT = insert(audit).returning(audit.c.id)
+_AUDIT_GET = select(audit).where(audit.c.id == bindparam("audit_id"))
 _AUDIT_NEWEST = select(audit).order_by(audit.c.id.desc()).limit(bindparam("at_most"))
 
 
@@ -226,23 +227,27 @@ class Audit:
 
     def list(self, limit: int = 100) -> tuple[AuditRecord, ...]:
         """What operators did, newest first."""
-        found = []
-        for row in self._connection.execute(_AUDIT_NEWEST, {"at_most": limit}).all():
-            place = _audit_place(row.action, row.half_id)
-            sealed, disposed = _open_or_disposed(self._vault, row.key_id, row.reason, place)
-            found.append(
-                AuditRecord(
-                    id=row.id,
-                    at=row.at,
-                    actor=row.actor,
-                    action=row.action,
-                    half_id=row.half_id,
-                    message_id=row.message_id,
-                    reason=None if sealed is None else str(sealed["reason"]),
-                    disposed=disposed,
-                )
-            )
-        return tuple(found)
+        rows = self._connection.execute(_AUDIT_NEWEST, {"at_most": limit}).all()
+        return tuple(self._record(row) for row in rows)
+
+    def get(self, audit_id: AuditId) -> AuditRecord | None:
+        """One of the things that operators did."""
+        row = self._connection.execute(_AUDIT_GET, {"audit_id": audit_id}).one_or_none()
+        return None if row is None else self._record(row)
+
+    def _record(self, row: Row[*tuple[object, ...]]) -> AuditRecord:
+        place = _audit_place(row.action, row.half_id)
+        sealed, disposed = _open_or_disposed(self._vault, row.key_id, row.reason, place)
+        return AuditRecord(
+            id=row.id,
+            at=row.at,
+            actor=row.actor,
+            action=row.action,
+            half_id=row.half_id,
+            message_id=row.message_id,
+            reason=None if sealed is None else str(sealed["reason"]),
+            disposed=disposed,
+        )
 
 
 def _open_or_disposed(

@@ -13,6 +13,7 @@ besides the unit of work must not matter.
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, Generic, TypeVar
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 #: How often a callable is done again that lost to another process.
 REPETITIONS: Final = 3
+#: How long it waits before that, in seconds.
+HEAD_START: Final = 0.02
 
 
 class _Job(Generic[T]):
@@ -134,7 +137,10 @@ class Writer:
     def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
         for job in self._attempt(jobs):
             tries = 1
+            # The other gets ahead meanwhile: at once, the same may happen again.
+            time.sleep(HEAD_START)
             while self._attempt([job], last=tries == REPETITIONS):
+                time.sleep(HEAD_START * tries)
                 tries += 1
 
     def _attempt(self, jobs: Sequence[_Job[Any]], *, last: bool = False) -> Sequence[_Job[Any]]:

@@ -23,7 +23,7 @@ EXAMPLE: Final = ROOT / "examples" / "yaz-illclient.conf"
 
 ROW: Final = (
     r"(.+?)  +([\d,]+) +\([\d,]+-[\d,]+\) +([\d,]+) +\([\d,]+-[\d,]+\)"
-    r" +(?:µs/APDU|per second) +(\d+\.\d{3}) .*"
+    r" +(?:µs/APDU|per second|MB) +(\d+\.\d{3}) .*"
 )
 
 #: What stands at the beginning of the rows, in order.
@@ -37,6 +37,7 @@ ROWS: Final = (
     "store: receive to queued answer, 64 submitters",
     "store: receive to queued answer, 64 submitters, up to 16 in a commit",
     "daemon: request to answer over TCP, 64 connections",
+    "daemon: 200 idle two-way connections add",
 )
 
 

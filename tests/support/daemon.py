@@ -273,6 +273,11 @@ class RunningDaemon:
         return self._process.poll() is None
 
     @property
+    def process_id(self) -> int:
+        """Which process it is."""
+        return self._process.pid
+
+    @property
     def output(self) -> bytes:
         """All that it has printed so far, as it came."""
         with self._changed:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Collection, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -96,10 +96,14 @@ class LogLines:
 
     async def until(self, event: str) -> dict[str, Any]:
         """Wait for the next line of a kind, passing over others."""
+        return await self.until_any({event})
+
+    async def until_any(self, events: Collection[str]) -> dict[str, Any]:
+        """Wait for the next line of some kinds, passing over others."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 line = await self._queue.get()
-                if line["event"] == event:
+                if line["event"] in events:
                     return line
 
 

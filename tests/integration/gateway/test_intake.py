@@ -66,7 +66,7 @@ async def begin(desk: Desk, writer: Writer, intake: Intake) -> None:
     membership = Membership(
         writer, gateway=new_gateway_id(), state_id="s", lease=LEASE, clock=clock, alone=True
     )
-    recovery = Recovery(writer, intake.process, lease=LEASE, clock=clock)
+    recovery = Recovery(writer, intake.take_up, lease=LEASE, clock=clock)
     await _begin(membership, recovery, alone=True)
 
 

@@ -224,7 +224,7 @@ class TestBesideOthers:
 
         futures = [writer.submit(partial(lock, number)) for number, writer in enumerate(writers)]
         assert [future.result(DEADLINE_SECONDS) for future in futures] == [0, 1]
-        assert len(tries) == 3
+        assert 3 <= len(tries) <= 2 + REPETITIONS
 
     def test_one_that_loses_leaves_the_others_of_its_commit_alone(
         self, writers: tuple[Writer, Writer]

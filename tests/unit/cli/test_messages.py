@@ -218,6 +218,7 @@ class TestWaiting:
         self, place: Installation, command: Command
     ) -> None:
         place.receive(apdus.ill_request(requester="ILLUME:NOBODY"), two_way=True)
+        command.columns = 200
         assert "(the connection it answers)" in command.text("waiting", "list")
 
 

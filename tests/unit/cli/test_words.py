@@ -9,7 +9,7 @@ from config.settings import MailTransport, Partner
 from config.symbols import Symbol
 from iso_gateway.cli import data, ladder, rendering, words
 from iso_gateway.cli.output import console, shown
-from iso_gateway.cli.reading import Contents, RequestRecord, Step
+from iso_gateway.cli.reading import Contents, RequestRecord, Step, kind_in_words
 from iso_gateway.protocol.states import State
 from iso_gateway.store.records import (
     Basis,
@@ -130,4 +130,4 @@ def _rendered(record: RequestRecord, width: int) -> list[str]:
     ],
 )
 def test_a_message_is_called_what_it_is(apdu_type: str | None, verdict: str | None, called: str) -> None:
-    assert words.kind_in_words(apdu_type, verdict) == called
+    assert kind_in_words(apdu_type, verdict) == called

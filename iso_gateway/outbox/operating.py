@@ -1,0 +1,157 @@
+"""What an operator does to what waits to be sent: try now, hold, release, suspend a partner and resume it.
+
+Each is carried out in the unit of work of the caller, and leaves its trace in the audit: who, what, why. A
+running gateway finds it by itself: it reads the outbox, and nothing else.
+"""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from iso_gateway.outbox.dispatcher import half_of
+from iso_gateway.store.keyring import KeyDisposedError
+from iso_gateway.store.records import AuditId, OutboxId, OutboxRecord, OutboxStatus, PartnerStateRecord
+from iso_gateway.store.unit_of_work import UnitOfWork
+
+SUSPENDED = "partner.suspend"
+RESUMED = "partner.resume"
+
+
+class Operation(enum.Enum):
+    """What can be done to a row of the outbox; the value is the audit's word."""
+
+    RETRY = "waiting.retry"
+    """Try it now, whatever its back-off says."""
+    HOLD = "waiting.hold"
+    """Send it not before it is released; what follows it in its lane waits, too."""
+    RELEASE = "waiting.release"
+    """Send it after all."""
+    TAKE_AS_DELIVERED = "waiting.take-as-delivered"
+    """The operator knows that it arrived."""
+
+    @property
+    def acts_on(self) -> OutboxStatus:
+        """The status that a row has to have."""
+        match self:
+            case Operation.RETRY | Operation.HOLD:
+                return OutboxStatus.WAITING
+            case Operation.RELEASE | Operation.TAKE_AS_DELIVERED:
+                return OutboxStatus.HELD
+            case _:
+                assert_never(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which rows are meant; everything that is given has to fit.
+
+    Args:
+        numbers: these, as `waiting list` numbers them; none means all.
+        partner: what is for this partner.
+        created_before: what was queued before this moment.
+    """
+
+    numbers: frozenset[OutboxId] = frozenset()
+    partner: str | None = None
+    created_before: datetime | None = None
+
+
+def select(uow: UnitOfWork, selection: Selection, operation: Operation) -> tuple[OutboxRecord, ...]:
+    """The rows of a selection to which an operation can be done, oldest first."""
+    rows = uow.outbox.list(
+        limit=1_000_000,
+        partner=selection.partner,
+        created_before=selection.created_before,
+        status=operation.acts_on,
+    )
+    return tuple(row for row in rows if not selection.numbers or row.id in selection.numbers)
+
+
+def carry_out(
+    uow: UnitOfWork,
+    operation: Operation,
+    rows: Iterable[OutboxRecord],
+    *,
+    actor: str,
+    reason: str,
+    at: datetime,
+) -> tuple[OutboxRecord, ...]:
+    """Do something to rows; gives those to which it was done: the gateway may have been faster.
+
+    Args:
+        uow: the transaction in which all of it is done.
+        operation: what.
+        rows: to which.
+        actor: who does it, for the audit.
+        reason: why, for the audit.
+        at: now, aware.
+    """
+    done = tuple(row for row in rows if _do(uow, operation, row, actor=actor, at=at))
+    for row in done:
+        _audit(uow, operation, row, actor=actor, reason=reason, at=at)
+    if operation is Operation.RETRY:
+        for partner in sorted({row.partner for row in done if row.partner is not None}):
+            uow.partners.probe_now(partner, at)
+    return done
+
+
+def suspend(uow: UnitOfWork, partner: str, *, actor: str, reason: str, at: datetime) -> bool:
+    """Send nothing to a partner until it is resumed; what is for it is kept. False if it is suspended."""
+    if uow.partners.get(partner).suspended:
+        return False
+    audit_id = uow.audit.append(at=at, actor=actor, action=SUSPENDED, reason=f"{partner}: {reason}")
+    uow.partners.suspend(partner, at=at, by=actor, audit_id=audit_id)
+    return True
+
+
+def resume(uow: UnitOfWork, partner: str, *, actor: str, reason: str, at: datetime) -> bool:
+    """Send to a partner again, what has waited at its `resume_rate`. False if it is not suspended."""
+    if not uow.partners.get(partner).suspended:
+        return False
+    uow.audit.append(at=at, actor=actor, action=RESUMED, reason=f"{partner}: {reason}")
+    uow.partners.resume(partner, at=at, backlog_id=uow.outbox.newest_for(partner))
+    uow.partners.probe_now(partner, at)
+    return True
+
+
+def why_suspended(uow: UnitOfWork, state: PartnerStateRecord) -> str | None:
+    """The reason that was given when a partner was suspended."""
+    record = None if state.audit_id is None else uow.audit.get(state.audit_id)
+    if record is None or record.reason is None:
+        return None
+    return record.reason.removeprefix(f"{state.partner}: ")
+
+
+def _do(uow: UnitOfWork, operation: Operation, row: OutboxRecord, *, actor: str, at: datetime) -> bool:
+    match operation:
+        case Operation.RETRY:
+            return uow.outbox.try_now(row.id, at)
+        case Operation.HOLD:
+            return uow.outbox.hold(row.id, actor)
+        case Operation.RELEASE:
+            return uow.outbox.release(row.id, at)
+        case Operation.TAKE_AS_DELIVERED:
+            return uow.outbox.take_as_delivered(row.id, at)
+        case _:
+            assert_never(operation)
+
+
+def _audit(
+    uow: UnitOfWork, operation: Operation, row: OutboxRecord, *, actor: str, reason: str, at: datetime
+) -> AuditId:
+    half_id = half_of(uow, row)
+    try:
+        return uow.audit.append(
+            at=at,
+            actor=actor,
+            action=operation.value,
+            reason=reason,
+            half_id=half_id,
+            message_id=row.message_id,
+        )
+    except KeyDisposedError:
+        return uow.audit.append(
+            at=at, actor=actor, action=operation.value, reason=reason, message_id=row.message_id
+        )

@@ -1,0 +1,491 @@
+"""Partners that are down, slow, suspended or unclear: what is sent, and what is told. The clock is ours."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import structlog
+
+from config.settings import RetryPolicy, Settings, Unclear
+from iso_gateway import primitives
+from iso_gateway.errors import DeliveryError
+from iso_gateway.failure import Failure
+from iso_gateway.outbox import dispatcher as module
+from iso_gateway.outbox import operating
+from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.store.records import (
+    AttemptOutcome,
+    BreakerState,
+    HalfId,
+    OutboxRecord,
+    OutboxStatus,
+    PartnerStateRecord,
+)
+from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
+from tests.support import apdus, gateway
+from tests.support.gateway import AT_SFU, AT_UBC, Desk
+
+REFUSED = DeliveryError("connection refused", temporary=True, failure=Failure.REFUSED)
+BROKE = DeliveryError("it broke", temporary=True, failure=Failure.RESET, ambiguous=True)
+
+
+@pytest.fixture
+def wire() -> Wire:
+    """What takes the octets."""
+    return Wire()
+
+
+@pytest.fixture
+def lines() -> Iterator[LogLines]:
+    """The log, to wait for."""
+    lines = LogLines()
+    structlog.configure(processors=[lines])
+    yield lines
+    structlog.reset_defaults()
+
+
+def begun(desk: Desk, number: int = 1, partner: str = "SFU") -> HalfId:
+    request = apdus.ill_request(requester=f"ILLUME:{partner}", transaction=f"{partner}{number}")
+    processed = desk.receive(request, peer={"SFU": AT_SFU, "UBC": AT_UBC}[partner])
+    assert processed.half_id is not None
+    return HalfId(processed.half_id)
+
+
+def say(desk: Desk, half: HalfId, text: str) -> None:
+    desk.act(half, primitives.SendMessage(note=text))
+
+
+def said(wire: Wire) -> list[str]:
+    return [one.octets[-1:].decode() for one in wire.sent]
+
+
+def rows(desk: Desk) -> list[OutboxRecord]:
+    with desk.reading() as uow:
+        return list(uow.outbox.list(finished=True))
+
+
+def state(desk: Desk, partner: str = "SFU") -> PartnerStateRecord:
+    with desk.reading() as uow:
+        return uow.partners.get(partner)
+
+
+def kinds(desk: Desk) -> list[str]:
+    told = {
+        module.NOT_DELIVERED,
+        module.DELIVERY_DELAYED,
+        module.DELIVERY_HELD,
+        module.PARTNER_UNREACHABLE,
+        module.PARTNER_REACHABLE,
+    }
+    return [event.kind for event in desk.events() if event.kind in told]
+
+
+def with_retry(settings: Settings, **retry: object) -> Settings:
+    policy = replace(RetryPolicy(), **retry)  # type: ignore[arg-type] # the tests below know what they give
+    return gateway.with_partner(settings, replace(gateway.SFU, retry=policy))
+
+
+async def fail_until_open(desk: Desk, wire: Wire, lines: LogLines, dispatcher: Dispatcher) -> None:
+    """Have what is for SFU fail until its breaker opens."""
+    wire.failing["SFU"] = [REFUSED] * 1000
+    dispatcher.wake()
+    for _ in range(20):
+        await lines.until(module.APDU_DEFERRED)
+        if state(desk).breaker is BreakerState.OPEN:
+            return
+        desk.clock.advance(minutes=1)
+        dispatcher.wake()
+    pytest.fail("its breaker did not open")
+
+
+class TestBreaker:
+    async def test_while_it_is_open_the_others_spend_no_attempt(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk, 1), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+            for number, text in enumerate("bcdef", 2):
+                say(desk, begun(desk, number), text)
+            say(desk, begun(desk, 1, "UBC"), "u")
+            dispatcher.wake()
+            await lines.until(module.APDU_DELIVERED)
+            assert said(wire) == ["a", "a", "a", "u"]
+            assert state(desk).last_error == "connection refused"
+            # It is back: one goes first, which was not tried yet, and then all.
+            wire.failing["SFU"] = []
+            desk.clock.advance(minutes=1)
+            dispatcher.wake()
+            await lines.until(module.PARTNER_REACHABLE)
+            assert said(wire)[4] == "b"
+            for _ in range(5):
+                await lines.until(module.APDU_DELIVERED)
+        assert sorted(said(wire)[4:]) == ["a", "b", "c", "d", "e", "f"]
+        assert state(desk) == PartnerStateRecord(partner="SFU")
+        assert kinds(desk) == [module.PARTNER_UNREACHABLE, module.PARTNER_REACHABLE]
+        [unreachable] = [event for event in desk.events() if event.kind == module.PARTNER_UNREACHABLE]
+        assert unreachable.detail is not None
+        assert (unreachable.detail["partner"], unreachable.detail["failure"]) == ("SFU", "refused")
+
+    async def test_an_answer_goes_out_on_its_connection_all_the_same(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk, 1), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+            wire.failing["SFU"] = []
+            cancel = apdus.cancel(apdus.ill_request(requester="ILLUME:SFU", transaction="unheard of"))
+            desk.receive(cancel, peer=AT_SFU, connection="c-1")
+            dispatcher.wake()
+            await lines.until(module.APDU_DELIVERED)
+        assert wire.sent[-1].connection_id == "c-1"
+        # It tells nothing about the address that we connect to.
+        assert state(desk).breaker is BreakerState.OPEN
+
+    async def test_down_from_friday_to_monday_nothing_is_lost_and_nobody_is_hammered(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        halves = [begun(desk, number) for number in range(5)]
+        friday = desk.clock.now
+        async with dispatching(desk, wire) as dispatcher:
+            wire.failing["SFU"] = [REFUSED] * 10_000
+            while desk.clock.now < friday + timedelta(hours=66):
+                if len(wire.sent) % 10 == 0:
+                    for half in halves:
+                        say(desk, half, "x")
+                with desk.site.store.reading() as uow:
+                    due = uow.outbox.next_due(desk.clock.now)
+                    probe = uow.partners.get("SFU").retry_at
+                assert due is not None
+                desk.clock.now = max(due, probe or due, desk.clock.now + timedelta(minutes=5))
+                dispatcher.wake()
+                await lines.until(module.APDU_DEFERRED)
+            attempts = len(wire.sent)
+            assert attempts < 120, "not much more than one an hour, whatever waits"
+            assert len(rows(desk)) >= 25
+            wire.failing["SFU"] = []
+            while any(row.finished_at is None for row in rows(desk)):
+                desk.clock.advance(hours=1)
+                dispatcher.wake()
+                await lines.until(module.APDU_DELIVERED)
+        arrived = wire.sent[attempts:]
+        assert {row.status for row in rows(desk)} == {OutboxStatus.DELIVERED}
+        # In the order of each request, each once.
+        order = [one.octets for one in arrived]
+        with desk.reading() as uow:
+            for half in halves:
+                lane = [
+                    uow.messages.raw(row.message_id)
+                    for row in uow.outbox.list(finished=True)
+                    if row.message_id is not None
+                    and uow.messages.processings(row.message_id)[-1].half_id == half
+                ]
+                assert [octets for octets in order if octets in lane] == lane
+        assert module.DELIVERY_DELAYED in kinds(desk)
+        assert module.NOT_DELIVERED not in kinds(desk)
+
+
+class TestFairness:
+    async def test_a_partner_that_never_answers_takes_no_more_than_its_share(
+        self, settings: Settings, wire: Wire, lines: LogLines
+    ) -> None:
+        with Desk.open(with_retry(settings, concurrency=2)) as desk:
+            for number, text in enumerate("abcdef"):
+                say(desk, begun(desk, number), text)
+            wire.held = True
+            async with dispatching(desk, wire) as dispatcher:
+                await wire.begun()
+                await wire.begun()
+                wire.held = False
+                say(desk, begun(desk, 1, "UBC"), "u")
+                dispatcher.wake()
+                await lines.until(module.APDU_DELIVERED)
+                assert said(wire) == ["a", "b", "u"]
+                wire.release()
+                for _ in range(6):
+                    await lines.until(module.APDU_DELIVERED)
+            assert {row.status for row in rows(desk)} == {OutboxStatus.DELIVERED}
+
+    async def test_what_ends_at_once_is_stored_in_few_commits(
+        self, settings: Settings, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        jobs: list[int] = []
+        record = Dispatcher._record
+
+        def counting(self: Dispatcher, uow: object, batch: object) -> object:
+            jobs.append(len(batch))  # type: ignore[arg-type] # a sequence, whatever of
+            return record(self, uow, batch)  # type: ignore[arg-type] # as it came
+
+        monkeypatch.setattr(Dispatcher, "_record", counting)
+        with Desk.open(with_retry(settings, concurrency=30)) as desk:
+            for number in range(20):
+                say(desk, begun(desk, number), "x")
+            wire.held = True
+            async with dispatching(desk, wire):
+                for _ in range(20):
+                    await wire.begun()
+                wire.release()
+                for _ in range(20):
+                    await lines.until(module.APDU_DELIVERED)
+        assert sum(jobs) == 20
+        assert len(jobs) <= 4
+
+    async def test_one_row_that_cannot_be_stored_costs_the_others_nothing(
+        self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        end = Dispatcher._end
+
+        def ending(self: Dispatcher, uow: object, ended: object) -> object:
+            if ended.claimed.row.id == 1:  # type: ignore[attr-defined] # it is one of the dispatcher's own
+                raise ValueError("for J. Doe")
+            return end(self, uow, ended)  # type: ignore[arg-type] # as it came
+
+        monkeypatch.setattr(Dispatcher, "_end", ending)
+        say(desk, begun(desk, 1), "a")
+        say(desk, begun(desk, 2), "b")
+        async with dispatching(desk, wire):
+            await lines.until(module.APDU_DELIVERED)
+        assert [row.status for row in rows(desk)] == [OutboxStatus.SENDING, OutboxStatus.DELIVERED]
+        assert not [line for line in lines.lines if "Doe" in str(line)]
+
+    async def test_what_goes_wrong_in_looking_is_looked_past(
+        self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "PAUSE", 0.01)
+        say(desk, begun(desk, 1), "a")
+        wrong = [ValueError("for J. Doe")]
+        policy = Dispatcher.policy
+
+        def sometimes(self: Dispatcher, name: str | None) -> RetryPolicy:
+            if wrong:
+                raise wrong.pop()
+            return policy(self, name)
+
+        monkeypatch.setattr(Dispatcher, "policy", sometimes)
+        async with dispatching(desk, wire):
+            line = await lines.until(module.OUTBOX_UNAVAILABLE)
+            assert line["error"] == "ValueError"
+            await lines.until(module.APDU_DELIVERED)
+
+
+class TestLate:
+    async def test_the_local_side_is_told_early_and_before_the_end(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        half = begun(desk)
+        say(desk, half, "a")
+        wire.failing["SFU"] = [REFUSED] * 1000
+        async with dispatching(desk, wire) as dispatcher:
+            await lines.until(module.APDU_DEFERRED)
+            desk.clock.advance(hours=3, minutes=59)
+            dispatcher.wake()
+            await lines.until(module.APDU_DEFERRED)
+            assert module.DELIVERY_DELAYED not in kinds(desk)
+            for days, told in ((0, "delayed"), (13, "ends-soon")):
+                desk.clock.advance(days=days, minutes=1)
+                dispatcher.wake()
+                line = await lines.until(module.APDU_LATE)
+                assert (line["reason"], line["failure"]) == ("connection refused", "refused")
+                event = [one for one in desk.events() if one.kind == module.DELIVERY_DELAYED][-1]
+                assert (event.half_id, event.detail and event.detail["notice"]) == (half, told)
+                assert event.detail is not None
+                assert "ask the partner" in str(event.detail["advice"])
+            desk.clock.advance(hours=1)
+            dispatcher.wake()
+            await lines.until(module.APDU_DEFERRED)
+        assert kinds(desk).count(module.DELIVERY_DELAYED) == 2
+
+    async def test_behind_an_open_breaker_the_lifetime_ends_without_another_attempt(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk, 1), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+            other = begun(desk, 2)
+            say(desk, other, "b")
+            say(desk, other, "c")
+            with desk.site.store.unit_of_work() as uow:
+                opened = uow.partners.get("SFU")
+                uow.partners.set_breaker(
+                    replace(opened, retry_at=desk.clock.now + timedelta(days=30), last_error="refused")
+                )
+            attempts = len(wire.sent)
+            desk.clock.advance(days=15)
+            dispatcher.wake()
+            for _ in range(3):
+                line = await lines.until(module.APDU_NOT_DELIVERED)
+                assert line["failure"] == "lifetime"
+                desk.clock.advance(hours=1)
+                dispatcher.wake()
+        assert len(wire.sent) == attempts
+        assert {row.status for row in rows(desk)} == {OutboxStatus.NOT_DELIVERED}
+        given_up = [event for event in desk.events() if event.kind == module.NOT_DELIVERED]
+        assert [event.detail and event.detail.get("following") for event in given_up] == [None, 1, None]
+
+    async def test_a_clock_set_back_an_hour_delays_nothing(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk, 1), "a")
+        say(desk, begun(desk, 2), "b")
+        wire.failing["SFU"] = [REFUSED, REFUSED]
+        async with dispatching(desk, wire) as dispatcher:
+            await lines.until(module.APDU_DEFERRED)
+            await lines.until(module.APDU_DEFERRED)
+            desk.clock.advance(hours=-1)
+            dispatcher.wake()
+            await lines.until(module.CLOCK_SET_BACK)
+            await lines.until(module.APDU_DELIVERED)
+            await lines.until(module.APDU_DELIVERED)
+        assert sorted(said(wire)) == ["a", "a", "b", "b"]
+
+
+def suspend(desk: Desk, *, resume: bool = False) -> None:
+    with desk.site.store.unit_of_work() as uow:
+        change = operating.resume if resume else operating.suspend
+        assert change(uow, "SFU", actor="root", reason="moving", at=desk.clock.now)
+
+
+class TestOperator:
+    async def test_nothing_goes_to_a_suspended_partner_and_its_backlog_is_kept(
+        self, settings: Settings, wire: Wire, lines: LogLines
+    ) -> None:
+        with Desk.open(with_retry(settings, resume_rate=60, lifetime=timedelta(days=1))) as desk:
+            for number, text in enumerate("abc"):
+                say(desk, begun(desk, number), text)
+            suspend(desk)
+            async with dispatching(desk, wire) as dispatcher:
+                say(desk, begun(desk, 1, "UBC"), "u")
+                dispatcher.wake()
+                await lines.until(module.APDU_DELIVERED)
+                # Longer than they live: an operator who holds them up does not end them.
+                desk.clock.advance(days=3)
+                dispatcher.wake()
+                say(desk, begun(desk, 2, "UBC"), "v")
+                dispatcher.wake()
+                await lines.until(module.APDU_DELIVERED)
+                assert said(wire) == ["u", "v"]
+                suspend(desk, resume=True)
+                say(desk, begun(desk, 9), "d")
+                dispatcher.wake()
+                for number, text in enumerate("abc", 1):
+                    await lines.until(module.APDU_DELIVERED)
+                    assert said(wire)[2:] == list("abc"[:number]), text
+                    with desk.reading() as uow:
+                        assert uow.partners.get("SFU").paced_until == desk.clock.now + timedelta(seconds=1)
+                    desk.clock.advance(seconds=1)
+                    dispatcher.wake()
+                await lines.until(module.APDU_DELIVERED)
+            assert said(wire) == ["u", "v", "a", "b", "c", "d"]
+            assert state(desk) == PartnerStateRecord(partner="SFU")
+
+    async def test_a_held_message_holds_its_lane_and_no_other(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        one = begun(desk, 1)
+        say(desk, one, "a")
+        say(desk, one, "b")
+        say(desk, begun(desk, 2), "c")
+        with desk.site.store.unit_of_work() as uow:
+            held = uow.outbox.list()[:1]
+            operating.carry_out(
+                uow, operating.Operation.HOLD, held, actor="root", reason="wait", at=desk.clock.now
+            )
+        async with dispatching(desk, wire) as dispatcher:
+            await lines.until(module.APDU_DELIVERED)
+            assert said(wire) == ["c"]
+            with desk.site.store.unit_of_work() as uow:
+                operating.carry_out(
+                    uow, operating.Operation.RELEASE, held, actor="root", reason="go", at=desk.clock.now
+                )
+            dispatcher.wake()
+            await lines.until(module.APDU_DELIVERED)
+            await lines.until(module.APDU_DELIVERED)
+        assert said(wire) == ["c", "a", "b"]
+
+
+class TestAmbiguous:
+    @pytest.mark.parametrize(
+        ("unclear", "event", "status"),
+        [
+            (Unclear.RETRY, module.APDU_DEFERRED, OutboxStatus.WAITING),
+            (Unclear.DELIVERED, module.APDU_DELIVERED, OutboxStatus.DELIVERED),
+            (Unclear.HOLD, module.APDU_HELD, OutboxStatus.HELD),
+        ],
+    )
+    async def test_the_partners_profile_says_what_follows(
+        self,
+        settings: Settings,
+        wire: Wire,
+        lines: LogLines,
+        *,
+        unclear: Unclear,
+        event: str,
+        status: OutboxStatus,
+    ) -> None:
+        with Desk.open(with_retry(settings, ambiguous=unclear)) as desk:
+            say(desk, begun(desk), "a")
+            wire.failing["SFU"] = [BROKE]
+            async with dispatching(desk, wire):
+                await lines.until(event)
+            [row] = rows(desk)
+            assert (row.status, row.failure, row.last_error) == (status, Failure.RESET, "it broke")
+            with desk.reading() as uow:
+                [attempt] = uow.outbox.attempts(row.id)
+            assert attempt.ambiguous
+            assert (module.DELIVERY_HELD in kinds(desk)) == (unclear is Unclear.HOLD)
+
+
+class TestStop:
+    async def test_what_does_not_end_by_itself_is_broken_off_and_sent_again(
+        self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "GRACE", 0.01)
+        say(desk, begun(desk), "a")
+        wire.held = True
+        async with dispatching(desk, wire) as dispatcher:
+            await wire.begun()
+            dispatcher.stop()
+            await lines.until(module.APDU_INTERRUPTED)
+        [row] = rows(desk)
+        assert (row.status, row.failure) == (OutboxStatus.WAITING, Failure.INTERRUPTED)
+        with desk.reading() as uow:
+            assert [one.outcome for one in uow.outbox.attempts(row.id)] == [AttemptOutcome.ABANDONED]
+        async with dispatching(desk, wire, owner="next"):
+            await lines.until(module.APDU_DELIVERED)
+        assert len({one.octets for one in wire.sent}) == 1
+
+    async def test_a_probe_that_is_broken_off_leaves_the_next_gateway_one(
+        self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "GRACE", 0.01)
+        say(desk, begun(desk), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+            wire.failing["SFU"], wire.held = [], True
+            while not wire._begun.empty():
+                await wire.begun()
+            desk.clock.advance(minutes=1)
+            dispatcher.wake()
+            await wire.begun()
+            assert state(desk).breaker is BreakerState.HALF_OPEN
+            dispatcher.stop()
+            await lines.until(module.APDU_INTERRUPTED)
+        assert (state(desk).breaker, state(desk).retry_at) == (BreakerState.OPEN, desk.clock.now)
+        async with dispatching(desk, wire, owner="next"):
+            await lines.until(module.APDU_DELIVERED)
+
+    async def test_a_failure_stored_while_stopping_is_no_reason_to_wait(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk), "a")
+        wire.failing["SFU"] = [REFUSED]
+        wire.held = True
+        async with dispatching(desk, wire) as dispatcher:
+            await wire.begun()
+            dispatcher.stop()
+            await asyncio.sleep(0)
+            wire.release()
+            await lines.until(module.APDU_DEFERRED)
+        assert [row.status for row in rows(desk)] == [OutboxStatus.WAITING]
