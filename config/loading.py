@@ -105,6 +105,7 @@ def load(path: Path) -> Settings:
         _check_retry(file.document, findings)
         _check_transport(file.document, findings)
     _check_mail(path, table, files, findings)
+    certificates.check_mail(document, findings)
     _check_state_dir(path, table, findings)
     if gateway is None or findings.errors:
         raise ConfigErrors(findings.errors)

@@ -13,9 +13,10 @@ import structlog
 
 from asn1.codec import decode, encode
 from asn1.ill import ILLAnswer, ILLApdu, Shipped, TransactionResults
-from config.settings import LocalSymbol, Mail, MailTransport, Partner, Settings
+from config.settings import LocalSymbol, Mail, MailTls, MailTransport, Partner, Settings
 from config.symbols import Symbol
 from iso_gateway.daemon import Intake
+from iso_gateway.failure import Failure
 from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.outbox.dispatcher import (
     APDU_DEFERRED,
@@ -42,6 +43,7 @@ from tests.integration.adapters.mails import HOST
 from tests.integration.gateway.dispatching import LogLines
 from tests.support import gateway, postfix
 from tests.support.apdus import ill_request, received, returned
+from tests.support.authority import Authority
 from tests.support.gateway import Desk
 from tests.support.postfix import Postfix
 
@@ -61,6 +63,7 @@ class MailSystem:
 
     server: Postfix
     ports: dict[str, int]
+    authority: Path
 
     @property
     def box(self) -> Path:
@@ -69,12 +72,14 @@ class MailSystem:
 
 
 @pytest.fixture(scope="module")
-def system() -> Iterator[MailSystem]:
-    with postfix.installed(LENDER, BORROWER, maildirs=(BOX,)) as server:
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSystem]:
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    identity = authority.identity("mx", host=HOST)
+    with postfix.installed(LENDER, BORROWER, maildirs=(BOX,), identity=identity) as server:
         ports = {domain: postfix.free_port() for domain in (LENDER, BORROWER)}
         server.route(ports)
         server.start()
-        yield MailSystem(server=server, ports=ports)
+        yield MailSystem(server=server, ports=ports, authority=authority.file)
 
 
 @pytest.fixture
@@ -349,6 +354,36 @@ async def test_a_gateway_that_is_down_finds_its_mail_when_it_is_back(
             system.server.flush()
             await lines.until(APDU_PROCESSED)
             assert len(borrower.came()) == 1
+
+
+async def test_the_mail_server_is_known_by_its_certificate_or_gets_nothing(
+    tmp_path: Path, system: MailSystem, lines: LogLines
+) -> None:
+    async with (
+        library(
+            tmp_path / "l",
+            system,
+            domain=LENDER,
+            partner=f"ill@{BORROWER}",
+            tls=MailTls.STARTTLS,
+            ca_file=str(system.authority),
+        ) as trusting,
+        library(
+            tmp_path / "d", system, domain="doubting.example", partner=f"ill@{BORROWER}", tls=MailTls.STARTTLS
+        ) as doubting,
+        library(
+            tmp_path / "b", system, domain=BORROWER, partner=f"ill@{LENDER}", symbols=THEIRS, answers=False
+        ) as borrower,
+    ):
+        message_id = doubting.send(OURS)
+        await lines.until(APDU_DEFERRED)
+        row = doubting.row(message_id)
+        assert row.failure is Failure.MAIL_SERVER
+        assert "no TLS with our mail server" in (row.last_error or "")
+        assert "certificate_verify_failed" in (row.last_error or "")
+        trusting.send(OURS)
+        await processed(lines, "applied")
+        assert [decode(octets) for octets in borrower.came()] == [OURS]
 
 
 async def test_a_maildir_that_the_server_fills(tmp_path: Path, system: MailSystem, lines: LogLines) -> None:

@@ -18,6 +18,7 @@ from typing import Final
 
 import pytest
 
+from tests.support.authority import Identity
 from tests.support.peers import require
 
 HOST: Final = "127.0.0.1"
@@ -95,6 +96,9 @@ virtual_mailbox_base = {top}/box
 virtual_mailbox_maps = static:ill/
 virtual_uid_maps = static:{nobody}
 virtual_gid_maps = static:{nobody}
+smtpd_tls_security_level = may
+smtpd_tls_cert_file = {identity.certificate}
+smtpd_tls_key_file = {identity.key}
 """
 
 
@@ -138,12 +142,13 @@ class Postfix:
 
 
 @contextmanager
-def installed(*domains: str, maildirs: Sequence[str] = ()) -> Iterator[Postfix]:
+def installed(*domains: str, maildirs: Sequence[str] = (), identity: Identity) -> Iterator[Postfix]:
     """Make a Postfix for these domains, not started; at the end it is stopped and taken away.
 
     Args:
         domains: those that it relays to LMTP listeners.
         maildirs: those whose mail for `ill` it puts into the Maildir `box/ill`.
+        identity: by which it is known to those who begin TLS.
     """
     command = require(
         shutil.which("postfix", path=os.pathsep.join([os.environ["PATH"], *DIRECTORIES])), "postfix", INSTALL
@@ -163,7 +168,9 @@ def installed(*domains: str, maildirs: Sequence[str] = ()) -> Iterator[Postfix]:
         (top / "box").mkdir()
         shutil.chown(top / "box", _NOBODY)
         relayed = " ".join([*domains, TEMPFAIL, GONE])
-        settings = _MAIN.format(top=top, domains=relayed, maildirs=" ".join(maildirs), nobody=_NOBODY)
+        settings = _MAIN.format(
+            top=top, domains=relayed, maildirs=" ".join(maildirs), nobody=_NOBODY, identity=identity
+        )
         settings = settings.replace(f"texthash:{top}/", f"texthash:{config}/")
         (config / "main.cf").write_text(settings, encoding="ascii")
         (config / "master.cf").write_text(_MASTER.format(port=f"{HOST}:{port}"), encoding="ascii")
