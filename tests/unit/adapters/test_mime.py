@@ -77,8 +77,11 @@ def test_the_parts_of_a_multipart_are_read_and_those_within() -> None:
     ]  # fmt: skip
 
 
-def test_an_attached_mail_is_not_looked_into() -> None:
-    attached = b"Content-Type: message/rfc822\r\n\r\n" + multipart(b"\r\nhidden", boundary="c")
+@pytest.mark.parametrize("parameter", ["", "; boundary=c"])
+def test_an_attached_mail_is_not_looked_into(parameter: str) -> None:
+    attached = f"Content-Type: message/rfc822{parameter}\r\n\r\n".encode() + multipart(
+        b"\r\nhidden", boundary="c"
+    )
     assert [part.media_type for part in parse(multipart(attached), LIMITS).walk()] == [
         "multipart/mixed",
         "message/rfc822",
