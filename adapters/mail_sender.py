@@ -19,6 +19,7 @@ import aiosmtplib
 from adapters.envelope import written
 from adapters.errors import DeliveryFailed, Failure, failure_to_connect
 from adapters.mail_composer import OutgoingMail
+from adapters.permit import Permit, always
 from config.errors import escaped
 from config.settings import Mail, MailTls
 
@@ -43,13 +44,21 @@ class MailSender:
         self._server = written(mail.relay_host, mail.relay_port)
         self._context: ssl.SSLContext | None = None
 
-    async def send(self, mail: OutgoingMail, *, connect_timeout: timedelta, send_timeout: timedelta) -> None:
+    async def send(
+        self,
+        mail: OutgoingMail,
+        *,
+        connect_timeout: timedelta,
+        send_timeout: timedelta,
+        permit: Permit = always,
+    ) -> None:
         """Gives one mail to the server, and returns when it has taken it.
 
         Args:
             mail: with its envelope.
             connect_timeout: how long reaching the server may take, TLS and login included.
             send_timeout: how long it may take to take the mail.
+            permit: asked immediately before the mail is given; what comes before commits nobody to anything.
 
         Raises DeliveryFailed: ambiguous only when the connection was lost after the last octet had been given
         to it and before its answer; not temporary only when it refuses the sender, the recipient or the mail
@@ -58,7 +67,7 @@ class MailSender:
         client = await self._connect(mail.sender.rpartition("@")[2], connect_timeout)
         try:
             timer = asyncio.timeout(send_timeout.total_seconds())
-            transfer = _Transfer(client, self._server)
+            transfer = _Transfer(client, self._server, permit)
             try:
                 async with timer:
                     await transfer.run(mail)
@@ -153,8 +162,9 @@ class MailSender:
 class _Transfer:
     """One mail on an open connection, and how far it got."""
 
-    def __init__(self, client: aiosmtplib.SMTP, server: str) -> None:
+    def __init__(self, client: aiosmtplib.SMTP, server: str, permit: Permit) -> None:
         self._client = client
+        self._permit = permit
         self._server = server
         self._step = "the sender"
         self._given = False
@@ -175,6 +185,7 @@ class _Transfer:
         begun = await client.execute_command(b"DATA")
         if begun.code != aiosmtplib.SMTPStatus.start_input:
             raise aiosmtplib.SMTPDataError(begun.code, begun.message)
+        await self._permit()
         protocol = client.protocol
         if protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("connection lost")

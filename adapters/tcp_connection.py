@@ -32,6 +32,7 @@ from structlog.typing import FilteringBoundLogger
 
 from adapters.envelope import OUTBOUND, Envelope, Transport
 from adapters.errors import DeliveryFailed, Failure
+from adapters.permit import Permit, always
 from adapters.receiver import Receiver
 from adapters.tcp_socket import acknowledged, is_established, keep_alive, reset
 from adapters.tcp_stream import Stream
@@ -192,7 +193,12 @@ class TcpConnection:
             self._timer.reschedule(self._clock())
 
     async def write(
-        self, octets: bytes, *, within: timedelta, still: Callable[[], bool] | None = None
+        self,
+        octets: bytes,
+        *,
+        within: timedelta,
+        permit: Permit = always,
+        still: Callable[[], bool] | None = None,
     ) -> None:
         """Writes one APDU whole, and returns when the peer's system has acknowledged all of it.
 
@@ -200,12 +206,14 @@ class TcpConnection:
             octets: the encoded APDU.
             within: how long the peer may take to make room for it. After that the connection is reset,
                 because nothing else can follow a part of an APDU.
-            still: asked immediately before: whether it is still to be written on this connection.
+            permit: asked immediately before.
+            still: asked after that: whether it is still to be written on this connection.
 
         Raises DeliveryFailed when the connection is gone, breaks, or the time is over; with the failure
         CONNECTION_GONE when nothing of it was written.
         """
         async with self._writing:
+            await permit()
             if not self.live or (still is not None and not still()):
                 raise gone(self.envelope.connection_id)
             self._active_at = self._clock()

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from adapters.permit import Permit, always
 from adapters.tcp_connection import TcpConnection, gone
 
 SHARED: Final = "connection.shared"
@@ -57,7 +58,9 @@ class TcpConnections:
         entry = self._entries.get(connection_id)
         return entry is not None and entry.connection.ours
 
-    async def write(self, connection_id: str, octets: bytes, *, within: timedelta) -> None:
+    async def write(
+        self, connection_id: str, octets: bytes, *, within: timedelta, permit: Permit = always
+    ) -> None:
         """Writes one APDU on a connection, and returns when the peer's system has acknowledged all of it.
 
         Raises DeliveryFailed when the connection is gone or breaks, or the time is over.
@@ -65,7 +68,7 @@ class TcpConnections:
         entry = self._entries.get(connection_id)
         if entry is None:
             raise gone(connection_id)
-        await entry.connection.write(octets, within=within)
+        await entry.connection.write(octets, within=within, permit=permit)
 
     def heard_from(self, connection_id: str, partner: str | None, *, accepted: bool) -> None:
         """Takes note of whose message came by a connection.

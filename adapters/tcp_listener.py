@@ -22,6 +22,7 @@ from structlog.typing import FilteringBoundLogger
 
 from adapters.envelope import Envelope, Peer, Transport, written
 from adapters.errors import ListenError
+from adapters.permit import Permit, always
 from adapters.receiver import Receiver
 from adapters.tcp_connection import REFUSED, TcpConnection, describe, end
 from adapters.tcp_connections import TcpConnections
@@ -155,13 +156,15 @@ class TcpListeners:
         """Tells whether an answer can be written on the connection: two-way, and open."""
         return self._connections.is_live(connection_id)
 
-    async def write(self, connection_id: str, octets: bytes) -> None:
+    async def write(self, connection_id: str, octets: bytes, *, permit: Permit = always) -> None:
         """Writes one APDU on a live two-way connection, and returns when the system has taken all of it.
 
         The peer gets `limits.answer_timeout` to make room for it. Raises DeliveryFailed when the connection
         is gone or breaks; one-way connections are as good as gone, because nothing is ever written on them.
         """
-        await self._connections.write(connection_id, octets, within=self._limits.answer_timeout)
+        await self._connections.write(
+            connection_id, octets, within=self._limits.answer_timeout, permit=permit
+        )
 
     def _accept(
         self,

@@ -22,6 +22,7 @@ from structlog.typing import FilteringBoundLogger
 
 from adapters.envelope import OUTBOUND, Envelope, Peer, Transport, written
 from adapters.errors import DeliveryFailed, Failure, failure_to_connect
+from adapters.permit import Permit, always
 from adapters.receiver import Receiver
 from adapters.tcp_connection import CHUNK, TcpConnection, describe, end, undelivered
 from adapters.tcp_connections import TcpConnections
@@ -86,6 +87,7 @@ class TcpSender:
         connect_timeout: timedelta,
         send_timeout: timedelta,
         partner: str | None = None,
+        permit: Permit = always,
     ) -> Delivery:
         """Sends one APDU.
 
@@ -101,21 +103,24 @@ class TcpSender:
             send_timeout: how long the peer may take to accept the APDU, its close included; and how long an
                 APDU may wait for those before it.
             partner: whom it is for; None if the connection is to be used for nothing else.
+            permit: asked immediately before the APDU is written.
 
         Raises DeliveryFailed: the peer cannot be reached or did not take all of it (not ambiguous), or it
         broke the connection afterwards (ambiguous); always temporary.
         """
         if partner is not None and transport.keeps:
             async with self._turn(partner, transport, send_timeout):
-                kept = await self._send_on_open(partner, transport, octets, send_timeout)
+                kept = await self._send_on_open(partner, transport, octets, send_timeout, permit)
                 if kept is not None:
                     return kept
-                return await self._send_on_new(transport, octets, connect_timeout, send_timeout, partner)
+                return await self._send_on_new(
+                    transport, octets, connect_timeout, send_timeout, partner, permit
+                )
         if transport.mode is ListenerMode.TWO_WAY:
-            return await self._send_on_new(transport, octets, connect_timeout, send_timeout, None)
+            return await self._send_on_new(transport, octets, connect_timeout, send_timeout, None, permit)
         stream = await _connect(transport, connect_timeout)
         try:
-            return await _send_one_way(stream, str(_peer(transport, stream)), octets, send_timeout)
+            return await _send_one_way(stream, str(_peer(transport, stream)), octets, send_timeout, permit)
         except BaseException:
             reset(stream.writer)
             raise
@@ -124,12 +129,14 @@ class TcpSender:
         """Tells whether an answer can be written on the connection, as `TcpConnections.is_live`."""
         return self._connections.is_live(connection_id)
 
-    async def write(self, connection_id: str, octets: bytes) -> None:
+    async def write(self, connection_id: str, octets: bytes, *, permit: Permit = always) -> None:
         """Writes one more APDU on a live two-way connection, as `TcpListeners.write` does.
 
         Raises DeliveryFailed when the connection is gone or breaks.
         """
-        await self._connections.write(connection_id, octets, within=self._limits.answer_timeout)
+        await self._connections.write(
+            connection_id, octets, within=self._limits.answer_timeout, permit=permit
+        )
 
     async def stop(self, grace: timedelta) -> None:
         """Lets every answer in hand be received, and ends the connections that are kept.
@@ -164,14 +171,14 @@ class TcpSender:
             turn.release()
 
     async def _send_on_open(
-        self, partner: str, transport: TcpTransport, octets: bytes, within: timedelta
+        self, partner: str, transport: TcpTransport, octets: bytes, within: timedelta, permit: Permit
     ) -> Delivery | None:
         """Writes the APDU on a connection of the partner's; gives None when there is none to write on."""
         opened_after = asyncio.get_running_loop().time() - transport.max_age.total_seconds()
         while (connection := self._connections.free(partner, opened_after=opened_after)) is not None:
             still = partial(self._connections.is_partners, connection, partner)
             try:
-                await connection.write(octets, within=within, still=still)
+                await connection.write(octets, within=within, permit=permit, still=still)
             except DeliveryFailed as error:
                 if error.failure is not Failure.CONNECTION_GONE:
                     raise
@@ -188,6 +195,7 @@ class TcpSender:
         connect_timeout: timedelta,
         send_timeout: timedelta,
         partner: str | None,
+        permit: Permit,
     ) -> Delivery:
         """Writes the APDU on a new connection, and leaves that open; for others too if it is a partner's."""
         stream = await _connect(transport, connect_timeout)
@@ -207,7 +215,7 @@ class TcpSender:
                 silence=self._limits.answer_timeout if partner is None else transport.idle_timeout,
                 receiver=self._receiver if two_way else _Ignored(),
             )
-            await connection.write(octets, within=send_timeout)
+            await connection.write(octets, within=send_timeout, permit=permit)
         except BaseException:
             reset(stream.writer)
             raise
@@ -307,7 +315,10 @@ def _peer(transport: TcpTransport, stream: Stream) -> Peer:
     return Peer.of(name)
 
 
-async def _send_one_way(stream: Stream, peer: str, octets: bytes, within: timedelta) -> Delivery:
+async def _send_one_way(
+    stream: Stream, peer: str, octets: bytes, within: timedelta, permit: Permit
+) -> Delivery:
+    await permit()
     writer = stream.writer
     timer = asyncio.timeout(within.total_seconds())
     ignored = 0

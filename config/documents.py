@@ -48,9 +48,13 @@ def dotted(location: Location) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            bare = len(step) <= 64 and step.isascii() and step.replace("-", "_").isidentifier()
-            text += ("." if text else "") + (step if bare else shown(step))
+            text += ("." if text else "") + (step if is_bare(step) else shown(step))
     return text
+
+
+def is_bare(key: str) -> bool:
+    """Whether a key is a word of the kind that TOML writes without quotation marks."""
+    return len(key) <= 64 and key.isascii() and key.replace("-", "_").isidentifier()
 
 
 def read_table(file: Path | Traversable, findings: Findings) -> dict[str, Any] | None:
@@ -82,10 +86,12 @@ class Document:
     Args:
         layers: its own file's last; what a later layer says replaces what an earlier one says, key by key.
         extra_keys: keys that it may also have and that its type does not know.
+        private: whether it may be about people: then nothing that it says stands in an error.
     """
 
     layers: tuple[Layer, ...]
     extra_keys: tuple[str, ...] = ()
+    private: bool = False
     table: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -137,6 +143,8 @@ class Document:
                 )
                 near = get_close_matches(str(location[-1]), known, n=1)
                 wanted = repr(near[0]) if near else "one of " + ", ".join(repr(key) for key in known)
+                if self.private and not is_bare(str(location[-1])):
+                    location = location[:-1]
                 findings.add(self.file_of(location), location, "unknown key", wanted)
             case fields.EXPLAINED:
                 context = detail["ctx"]
@@ -147,8 +155,14 @@ class Document:
                 findings.add(
                     self.file_of(location), location, "is empty", describe(annotation) + ", at least one"
                 )
+            case "too_long":
+                most = detail["ctx"]["max_length"]
+                findings.add(
+                    self.file_of(location), location, "is too long", f"{describe(annotation)}, at most {most}"
+                )
             case _:
-                problem = f"{shown(detail['input'])} cannot stand here"
+                value = "what is written" if self.private else shown(detail["input"])
+                problem = f"{value} cannot stand here"
                 findings.add(self.file_of(location), location, problem, describe(annotation))
 
 

@@ -27,6 +27,7 @@ _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)", re.ASCII)
 _UNITS: Final = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=3660)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_HOST_AND_PORT: Final = "a host and a port, as 'ill.library.example:1611' or '[2001:db8::7]:1611'"
 _ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,255}", re.ASCII)
 
 
@@ -37,6 +38,17 @@ def refusal(problem: str, expected: str) -> PydanticCustomError:
 
 def _duration(value: object) -> timedelta:
     expected = "a duration above zero, as '30s', '5m', '12h' or '14d' (units ms, s, m, h, d)"
+    duration = _duration_or_none(value, expected)
+    if not duration:
+        raise refusal(f"{shown(value)} is no time at all", expected)
+    return duration
+
+
+def _wait(value: object) -> timedelta:
+    return _duration_or_none(value, "a duration, as '0s', '30s' or '10m' (units ms, s, m, h, d)")
+
+
+def _duration_or_none(value: object, expected: str) -> timedelta:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise refusal(f"{shown(value)} is no duration", expected)
@@ -44,10 +56,7 @@ def _duration(value: object) -> timedelta:
     seconds = number * (timedelta(**{_UNITS[match[2]]: 1}) / timedelta(seconds=1))
     if seconds > _LONGEST.total_seconds():
         raise refusal(f"{shown(value)} is longer than ten years", expected)
-    duration = timedelta(seconds=seconds)
-    if not duration:
-        raise refusal(f"{shown(value)} is no time at all", expected)
-    return duration
+    return timedelta(seconds=seconds)
 
 
 def _symbol(value: object) -> Symbol:
@@ -108,6 +117,16 @@ def _text(value: str) -> str:
 def _host(value: str) -> str:
     if not value or not value.isascii() or not value.isprintable() or any(sign in value for sign in " /[]@"):
         raise refusal(f"{shown(value)} is no host", "a host name or an address, without port, as '192.0.2.7'")
+    return value
+
+
+def _public_address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    _host(bare)
+    numbered = colon and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535
+    if not numbered or (":" in bare and bare == host):
+        raise refusal(f"{shown(value)} is no host and port", _HOST_AND_PORT)
     return value
 
 
@@ -172,6 +191,7 @@ def _described(text: str) -> Any:
 Duration = Annotated[
     timedelta, PlainValidator(_duration), _described("a duration, as '30s', '5m', '12h' or '14d'")
 ]
+Wait = Annotated[timedelta, PlainValidator(_wait), _described("a duration, as '0s', '30s' or '10m'")]
 SymbolText = Annotated[
     Symbol, PlainValidator(_symbol), _described("a symbol, as 'ILLUME:SFU' or a bare 'SFU'")
 ]
@@ -198,6 +218,7 @@ PathText = Annotated[
     str, AfterValidator(_path), _described("a path, absolute or from the directory of this file")
 ]
 Host = Annotated[str, AfterValidator(_host), _described("a host name or an address, without port")]
+PublicAddress = Annotated[str, AfterValidator(_public_address), _described(_HOST_AND_PORT)]
 MailAddress = Annotated[
     str, AfterValidator(_mail_address), _described("one address, as 'ill@library.example'")
 ]
@@ -218,6 +239,7 @@ Octets = Annotated[
 ]
 Depth = Annotated[int, Field(strict=True, ge=8, le=100, description="a whole number from 8 to 100")]
 Days = Annotated[int, Field(strict=True, ge=1, le=365, description="a whole number from 1 to 365")]
+GraceDays = Annotated[int, Field(strict=True, ge=0, le=365, description="a whole number from 0 to 365")]
 Share = Annotated[
     float, Field(strict=True, ge=0, le=1, allow_inf_nan=False, description="a number from 0 to 1")
 ]

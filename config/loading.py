@@ -372,10 +372,10 @@ def _check_mail(
             findings.add(document.file_of(location), location, problem, "a table [mail] there")
     elif by_mail:
         for place, local in valid_items(LocalSymbol, table.get("local")):
-            if local.mail_address is None:
+            if local.public_mail is None:
                 problem = f"is missing, and {shown(by_mail[0].table.get('name'))} is reached by mail"
                 findings.add(
-                    path, ("local", place, "mail_address"), problem, "the address of its ILL software"
+                    path, ("local", place, "public_mail"), problem, "the address of its ILL software"
                 )
     for _, mail in valid_items(Mail, [table["mail"]] if "mail" in table else []):
         _check_mail_server(path, mail, findings)

@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import sys
 from datetime import timedelta
-from enum import Enum
+from enum import Enum, IntEnum
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -23,6 +23,7 @@ from config.settings import (
     Logging,
     Mail,
     MailTransport,
+    OptionalMessages,
     Partner,
     RetryPolicy,
     Route,
@@ -69,25 +70,27 @@ def render() -> str:
     """Returns the whole reference."""
     parts = [
         _HEAD,
-        _table("## `gateway.toml`", GatewayFile),
-        _table("### `[[listeners]]`", Listener),
-        _table("### `[[local]]`", LocalSymbol),
-        _table("### `[[routes]]`", Route),
-        _table("### `[limits]`", Limits),
-        _table("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
-        _table("### `[sharing]`", Sharing),
-        _table("### `[logging]`", Logging),
-        _table("### `[mail]`", Mail),
+        table_of("## `gateway.toml`", GatewayFile),
+        table_of("### `[[listeners]]`", Listener),
+        table_of("### `[[local]]`", LocalSymbol),
+        table_of("### `[local.optional_messages]`", OptionalMessages),
+        table_of("### `[[routes]]`", Route),
+        table_of("### `[limits]`", Limits),
+        table_of("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
+        table_of("### `[sharing]`", Sharing),
+        table_of("### `[logging]`", Logging),
+        table_of("### `[mail]`", Mail),
         _PARTNER_HEAD,
-        _table("### The keys of a partner", Partner),
-        _table('### `[transport]` with `kind = "tcp"`', TcpTransport),
-        _table('### `[transport]` with `kind = "mail"`', MailTransport),
-        _table("### `[capabilities]`", Capabilities),
+        table_of("### The keys of a partner", Partner),
+        table_of('### `[transport]` with `kind = "tcp"`', TcpTransport),
+        table_of('### `[transport]` with `kind = "mail"`', MailTransport),
+        table_of("### `[capabilities]`", Capabilities),
     ]
     return "\n".join(parts)
 
 
-def _table(heading: str, table: type) -> str:
+def table_of(heading: str, table: type) -> str:
+    """Returns the section of one table: its keys, and what each value of a closed set means."""
     texts = texts_of(table)
     keys = keys_of(table)
     lines = [heading, "", inspect.cleandoc(table.__doc__ or ""), "", "| key | takes | default | meaning |"]
@@ -135,8 +138,12 @@ def _default(value: object) -> str:
             return f"`{str(value).lower()}`"
         case timedelta():
             return f"`{_duration(value)}`"
+        case IntEnum():
+            return f"`{value.name.replace('_', '-')}`"
         case Enum():
             return f"`{value.value}`"
+        case tuple() if value:
+            return ", ".join(map(_default, value))
         case tuple():
             return "empty"
         case frozenset():

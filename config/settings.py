@@ -22,6 +22,7 @@ from config.fields import (
     Elements,
     Factor,
     Flag,
+    GraceDays,
     Host,
     ListeningPort,
     MailAddress,
@@ -31,11 +32,13 @@ from config.fields import (
     Octets,
     PathText,
     Port,
+    PublicAddress,
     RouteEnd,
     RuleSettings,
     Share,
     SymbolText,
     Text,
+    Wait,
     ZoneName,
 )
 from config.senders import comparable
@@ -111,6 +114,17 @@ class Acknowledge(Enum):
     """A Status-Or-Error-Report with the status of the request, on the connection the request came by."""
 
 
+class WhenOverdue(Enum):
+    """What follows when an item that a partner borrowed is not back in time."""
+
+    NOTHING = "nothing"
+    """Nobody watches it."""
+    ATTENTION = "attention"
+    """Our staff are told."""
+    SEND = "send"
+    """The partner is sent OVERDUE."""
+
+
 class ClientIdPolicy(Enum):
     """What becomes of the Client-Id, which names the patron, in APDUs from and to a partner."""
 
@@ -140,6 +154,26 @@ class Unclear(Enum):
     """It counts as delivered; if it was lost on the way, nobody sends it again."""
     HOLD = "hold"
     """It is held back, and with it what follows it in its request, until an operator decides."""
+
+
+class DocumentLink(Enum):
+    """Where, in a Shipped, a partner's software shows the link to a document."""
+
+    NOTE = "note"
+    """In the note."""
+    ELECTRONIC_DELIVERY = "electronic-delivery"
+    """In the details of electronic delivery; version 2 of the protocol only, else in the note."""
+
+
+class Wish(Enum):
+    """How much the gateway asks of a partner that it sends an optional message (protocol.md 2.7)."""
+
+    REQUIRES = "requires"
+    """A partner that cannot send it refuses the request."""
+    DESIRES = "desires"
+    """It sends it if it can."""
+    NEITHER = "neither"
+    """It may leave it out."""
 
 
 class LogLevel(Enum):
@@ -343,6 +377,33 @@ class Mail:
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OptionalMessages:
+    """Which optional messages a library of ours sends, and which it asks for.
+
+    A partner is told less where its profile says that it cannot take or send one: what it cannot take we do
+    not offer, and what it cannot send we do not ask for.
+    """
+
+    sends_received: Flag = True
+    """As borrower, whether its staff say that an item has come (Received)."""
+    sends_returned: Flag = True
+    """As borrower, whether they say that it is on its way back (Returned)."""
+    sends_shipped: Flag = True
+    """As lender, whether they say that an item is on its way (Shipped)."""
+    sends_checked_in: Flag = True
+    """As lender, whether they say that it is back (Checked-In)."""
+    shipped: Wish = Wish.DESIRES
+    """As borrower, what it asks of Shipped."""
+    checked_in: Wish = Wish.DESIRES
+    """As borrower, what it asks of Checked-In."""
+    received: Wish = Wish.DESIRES
+    """As lender, what it asks of Received."""
+    returned: Wish = Wish.DESIRES
+    """As lender, what it asks of Returned."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSymbol:
     """A library that the gateway speaks for."""
 
@@ -356,8 +417,12 @@ class LocalSymbol:
     """The library's name, for people."""
     time_zone: ZoneName = DEFAULT_TIME_ZONE
     """The zone of the dates and times in the APDUs it sends."""
-    mail_address: MailAddress | None = None
-    """Its address for APDUs by mail, for partners that are reached so: what it sends comes from there."""
+    public_address: PublicAddress | None = None
+    """Where partners reach the gateway by TCP; requests tell it, so that whoever gets one can answer."""
+    public_mail: MailAddress | None = None
+    """Where partners reach the gateway by mail; what it sends so comes from there, and requests tell it."""
+    optional_messages: OptionalMessages = field(default_factory=OptionalMessages)
+    """Which optional messages it sends, and which it asks for."""
     document_contact: Text | None = None
     """Whom a partner may ask about a document it was sent."""
     test: Flag = False
@@ -479,8 +544,17 @@ class Partner:
     """The zone of the dates and times in its APDUs."""
     days_to_respond: Days = 7
     """Days in which it is to answer a request before the request moves on."""
+    when_overdue: WhenOverdue = WhenOverdue.ATTENTION
+    """What follows when an item that it borrowed is not back in time."""
+    overdue_grace_days: GraceDays = 0
+    """Days after the date due in which an item that it borrowed is not called overdue yet."""
+    hold_early: Wait | None = None
+    """How long an APDU that comes too early waits for those that it overtook, before it is refused; without
+    it 10 minutes for what comes one-way or by mail, and no time for what comes two-way."""
     illume_login: Flag = False
     """Whether its staff can log in to Illume, and so fetch documents there."""
+    document_link: DocumentLink = DocumentLink.NOTE
+    """Where, in a Shipped, its software shows the link to a document."""
     document_email: MailAddress | None = None
     """Where the links to documents are sent, for a partner that cannot log in to Illume."""
     allowed_sources: tuple[NetworkText, ...] = ()

@@ -1,21 +1,26 @@
 """What becomes of a service that the local user asks for: allowed by the machine, composed, queued."""
 
-from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
 from enum import IntEnum
-from typing import assert_never
+from typing import Final, assert_never
 
-from asn1.ill import ILLApdu
-from config.settings import Settings
-from iso_gateway import compose, primitives
-from iso_gateway.errors import NotFoundError, PrimitiveRefusedError
+from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, SystemAddress
+from config.settings import Partner, Settings
+from iso_gateway import capability, compose, interpretation, primitives
+from iso_gateway.errors import NotFoundError, PrimitiveInvalidError, PrimitiveRefusedError
+from iso_gateway.movement import Ends, Move, ends_of, raise_attention, record_move, service_time
 from iso_gateway.protocol import effects, machine
-from iso_gateway.protocol.events import Facts, Service, ServiceRequested
-from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
-from iso_gateway.record import digest_of, half_state, note_inferred, original_request
-from iso_gateway.sending import Context, Destination, enqueue
-from iso_gateway.store.records import HalfId, HalfRecord, InputKind, MessageId
+from iso_gateway.protocol.events import Service, ServiceRequested
+from iso_gateway.protocol.states import HalfState, State
+from iso_gateway.record import note_inferred, original_request, stored_apdu
+from iso_gateway.sending import Destination, enqueue
+from iso_gateway.store.records import HalfId, InputKind, InputRecord, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
+
+#: In the payload of a FORWARD, which message is the ILL-REQUEST that went on.
+ONWARD: Final = "onward_message_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +29,11 @@ class Acted:
 
     Args:
         half_id: the half that it moved.
-        message_id: the APDU that waits to be sent.
+        message_id: the APDU that waits to be sent; of a forwarding, the one to the requester.
         apdu: that APDU.
         state: the half's state afterwards.
         partner: name of the partner that it goes to.
+        onward: of a forwarding, the ILL-REQUEST to the next responder.
     """
 
     half_id: HalfId
@@ -35,18 +41,28 @@ class Acted:
     apdu: ILLApdu
     state: State
     partner: str
+    onward: MessageId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sending:
+    """What a service puts on the wire: to the half's partner, and of a forwarding to the next responder."""
+
+    apdu: ILLApdu
+    onward: ILLRequest | None = None
+    onward_to: Partner | None = None
 
 
 def perform(
     settings: Settings,
     uow: UnitOfWork,
     half_id: HalfId,
-    primitive: primitives.ResponderPrimitive,
+    primitive: primitives.Primitive,
     *,
     actor: str,
     at: datetime,
 ) -> Acted:
-    """Perform a service of the responder for the local user.
+    """Perform a service for the local user, as requester or responder.
 
     Args:
         settings: partners and local symbols.
@@ -57,142 +73,260 @@ def perform(
         at: now, aware.
 
     Raises:
-        NotFoundError: the half's partner or local symbol is no longer configured.
+        NotFoundError: the half's partner or local symbol is no longer configured, or whom to forward to.
         StoreError: there is no such half, or what it says has been disposed of.
-        PrimitiveRefusedError: the state tables do not allow it now.
+        PrimitiveRefusedError: the state tables do not allow it now, or the partner's software cannot take it.
         PrimitiveInvalidError: a field is missing or wrong.
     """
-    half = uow.halves.get(half_id)
-    partner = settings.partner(half.partner)
-    local = next((one for one in settings.local if one.name == half.local), None)
-    if partner is None or local is None:
-        missing = f"partner {half.partner!r}" if partner is None else f"local symbol {half.local!r}"
-        raise NotFoundError(f"{missing} of request {half_id} is no longer configured: put its entry back")
-    if half.role != Role.RESPONDER:
-        raise PrimitiveRefusedError(f"request {half_id} is one of our own: this version acts as lender only")
-    request = original_request(uow, half)
-    before = half_state(half, TableProfile(partner.tables.value))
-    service = compose.service_of(primitive)
-    event = ServiceRequested(service=service, facts=Facts(loan=compose.is_loan(primitive, request)))
-    outcome = machine.advance(before, event, at)
-    if outcome.verdict is not machine.Verdict.APPLIED:
-        others = ", ".join(one.phrase for one in possible(before))
-        raise PrimitiveRefusedError(f"{outcome.reason}; possible now: {others}")
-    service_at = _service_time(half, at, local.zone)
-    frame = compose.frame_for(
-        request,
-        local=local.symbol,
-        partner=partner.symbols[0],
-        at=service_at,
-        encoding=partner.character_set.value,
+    ends = ends_of(settings, uow, half_id)
+    before, service = ends.state, compose.service_of(primitive)
+    _require_allowed(before, ServiceRequested(service=service), ends.partner, at)
+    _require_capable(ends.partner, service, before)
+    request = original_request(uow, ends.half)
+    service_at = service_time(ends.half, at, ends.local.zone)
+    frame = ends.frame(request, service_at)
+    if isinstance(primitive, primitives.Forward):
+        sending = _forwarding(settings, ends, primitive, request, frame)
+    else:
+        terms = compose.Terms.between(ends.local, ends.partner)
+        apdu = compose.apdu_for(_completed(primitive, before), request, frame, terms)
+        sending = _Sending(apdu=apdu)
+    event = ServiceRequested(service=service, facts=interpretation.facts_sent(sending.apdu, ends.partner))
+    return _carry_out(
+        uow, ends, event, sending, payload=_payload(primitive), actor=actor, at=at, service_at=service_at
     )
-    apdu = compose.apdu_for(primitive, request, frame)
+
+
+def repeat(settings: Settings, uow: UnitOfWork, half_id: HalfId, *, actor: str, at: datetime) -> Acted:
+    """Send the last service of ours once more, marked as a repeat (protocol.md 2.2).
+
+    It is the last that the machine lets repeat in the half's state: what would move the half is not repeated.
+
+    Raises:
+        NotFoundError: the half's partner or local symbol is no longer configured.
+        StoreError: there is no such half, or what it says has been disposed of.
+        PrimitiveRefusedError: there is nothing to repeat now.
+    """
+    ends = ends_of(settings, uow, half_id)
+    ours = [
+        record
+        for record in uow.inputs.of(half_id)
+        if record.kind is not InputKind.APDU and record.message_id is not None
+    ]
+    for record in reversed(ours):
+        repeated = _repetition(settings, uow, ends, record, actor=actor, at=at)
+        if repeated is not None:
+            return repeated
+    raise PrimitiveRefusedError(
+        f"nothing that was sent about request {half_id} can be repeated in {ends.half.state}"
+    )
+
+
+def possible(state: HalfState, partner: Partner) -> tuple[Service, ...]:
+    """The services that the local user may ask for now, as far as the partner's software can take them.
+
+    A CANCEL that a forwarding outran comes first: it is to be sent to the new responder.
+
+    Args:
+        state: the half, from `record.half_state`.
+        partner: the other end.
+    """
+    services = (
+        service
+        for service in machine.allowed(state)
+        if service not in _NOT_PERFORMED and capability.understands(partner.capabilities, service)
+    )
+    return tuple(sorted(services, key=lambda one: not (one is Service.CAN and state.flags.cancel_wished)))
+
+
+# A request begins a half, and reports are the gateway's own answers.
+_NOT_PERFORMED = frozenset({Service.ILL, Service.STR})
+
+
+def _require_allowed(before: HalfState, event: ServiceRequested, partner: Partner, at: datetime) -> None:
+    """What a service says does not decide whether it is allowed, so this comes before it is composed."""
+    outcome = machine.advance(before, event, at)
+    if outcome.verdict is machine.Verdict.REFUSED:
+        others = ", ".join(one.phrase for one in possible(before, partner))
+        raise PrimitiveRefusedError(f"{outcome.reason}; possible now: {others}")
+
+
+def _require_capable(partner: Partner, service: Service, before: HalfState | None = None) -> None:
+    now = None if before is None else machine.allowed(before)
+    refused = capability.refusal(partner, service, possible=now)
+    if refused is not None:
+        raise PrimitiveRefusedError(str(refused))
+
+
+def _completed(
+    primitive: primitives.SingleApduPrimitive, before: HalfState
+) -> primitives.SingleApduPrimitive:
+    """A RECEIVED that does not say as what the item came says so as SHIPPED did."""
+    if not isinstance(primitive, primitives.Receive) or primitive.service_type is not None:
+        return primitive
+    if not before.flags.shipped_seen:
+        return primitive
+    supplied = ILLServiceType.loan if before.flags.loan else ILLServiceType.copy_non_returnable
+    return replace(primitive, service_type=supplied)
+
+
+def _forwarding(
+    settings: Settings,
+    ends: Ends,
+    primitive: primitives.Forward,
+    request: ILLRequest,
+    frame: compose.Frame,
+) -> _Sending:
+    """The two APDUs of a forwarding: the request to the next responder, and the notice to the requester."""
+    onward_to = settings.partner(primitive.to)
+    if onward_to is None or settings.route(ends.local, onward_to) is None:
+        raise NotFoundError(
+            f"there is no partner {primitive.to!r} with a route from {ends.local.name}: see partners list"
+        )
+    if onward_to.name == ends.partner.name:
+        raise PrimitiveInvalidError(f"the request came from {onward_to.name}: forward it to another library")
+    _require_capable(onward_to, Service.ILL)
+    theirs = compose.Terms.between(ends.local, ends.partner)
+    onward_terms = compose.Terms.between(ends.local, onward_to)
+    onward = compose.forwarded_request(
+        request,
+        frame.to(onward_to.symbols[0], encoding=onward_to.character_set.value),
+        onward_terms,
+        intermediary=ends.local.symbol,
+        requester_address=theirs.their_address or SystemAddress(),
+        note=primitive.note,
+        read_as=ends.partner.character_set.value,
+    )
+    notification = compose.forward_notification(
+        frame, to=onward_to.symbols[0], address=onward_terms.their_address, note=primitive.note
+    )
+    return _Sending(apdu=notification, onward=onward, onward_to=onward_to)
+
+
+def _repetition(
+    settings: Settings, uow: UnitOfWork, ends: Ends, record: InputRecord, *, actor: str, at: datetime
+) -> Acted | None:
+    """Repeat what an input sent; None where the machine does not let it repeat now."""
+    service = Service(record.service)
+    if record.message_id is None or service is Service.EXP:
+        # EXPIRED is the gateway's own doing, and no wish of anybody (protocol.md 2.6).
+        return None
+    sent = stored_apdu(uow, record.message_id)
+    facts = interpretation.facts_sent(sent, ends.partner, original_seen=True)
+    event = ServiceRequested(service=service, repeat=True, facts=facts)
+    if machine.advance(ends.state, event, at).verdict is machine.Verdict.REFUSED:
+        return None
+    service_at = service_time(ends.half, at, ends.local.zone)
+    sending = _Sending(apdu=compose.repeat_of(sent, service_at))
+    payload: dict[str, object] = {"repeats": record.message_id}
+    onward_id = (record.payload or {}).get(ONWARD)
+    if isinstance(onward_id, int):
+        onward = stored_apdu(uow, MessageId(onward_id))
+        onward_to = settings.partner(str((record.payload or {}).get("to")))
+        if not isinstance(onward, ILLRequest) or onward_to is None:
+            return None
+        sending = replace(sending, onward=compose.repeat_of(onward, service_at), onward_to=onward_to)
+        payload["to"] = onward_to.name
+    return _carry_out(uow, ends, event, sending, payload=payload, actor=actor, at=at, service_at=service_at)
+
+
+def _carry_out(
+    uow: UnitOfWork,
+    ends: Ends,
+    event: ServiceRequested,
+    sending: _Sending,
+    *,
+    payload: dict[str, object],
+    actor: str,
+    at: datetime,
+    service_at: datetime,
+) -> Acted:
+    """Let the machine decide, queue what it wants sent, and record all of it."""
+    half, partner, service = ends.half, ends.partner, event.service
+    before = ends.state
+    outcome = machine.advance(before, event, at)
     message_id: MessageId | None = None
+    onward_id: MessageId | None = None
     for effect in outcome.effects:
         match effect:
-            case effects.SendApdu():
-                message_id = enqueue(
+            case effects.SendApdu(onward=True):
+                if sending.onward is None or sending.onward_to is None:
+                    raise AssertionError("the machine forwards what nobody asked to forward")
+                onward_id = enqueue(
                     uow,
-                    apdu,
-                    Destination(partner=partner),
-                    Context(transaction_id=half.transaction_id, half_id=half.id),
-                    retry=partner.retry,
+                    sending.onward,
+                    Destination(partner=sending.onward_to),
+                    ends.context,
+                    retry=sending.onward_to.retry,
                     at=at,
                 )
-            case effects.RaiseAttention(reason=reason):
-                uow.events.append(
-                    kind="attention", half_id=half.id, message_id=None, detail={"reason": reason}, at=at
+                payload[ONWARD] = onward_id
+            case effects.SendApdu():
+                message_id = enqueue(
+                    uow, sending.apdu, Destination(partner=partner), ends.context, retry=partner.retry, at=at
                 )
+            case effects.RaiseAttention(reason=reason):
+                raise_attention(uow, half, reason, at)
             case effects.NoteInferred(row=row):
                 note_inferred(row)
-            case effects.ClearTimer():
-                continue
-            case effects.Indicate() | effects.SendReport() | effects.SetTimer():
+            case effects.SetTimer() | effects.ClearTimer():
+                continue  # the half's deadlines say it
+            case effects.Indicate() | effects.SendReport():
                 raise AssertionError(f"the machine asked for {effect!r} after a local primitive")
             case _:
                 assert_never(effect)
     if message_id is None:
         raise AssertionError(f"the machine allowed {service.phrase} without an APDU to send")
-    after = outcome.state
-    uow.inputs.append(
-        half_id=half.id,
-        kind=InputKind.PRIMITIVE,
-        message_id=message_id,
-        payload=_payload(primitive),
-        at=at,
-        service=service,
-        repeat=False,
-        table_profile=before.tables,
-        profile_digest=digest_of(partner),
-        state_before=before.state,
-        state_after=after.state,
-        flags_before=before.flags.to_names(),
-        flags_after=after.flags.to_names(),
-        verdict=outcome.verdict,
-        provenance=None if outcome.row is None else outcome.row.provenance,
+    record_move(
+        uow,
+        ends,
+        Move(
+            kind=InputKind.PRIMITIVE,
+            event=event,
+            before=before,
+            outcome=outcome,
+            at=at,
+            message_id=message_id,
+            payload=payload,
+            days=interpretation.days_of(sending.apdu),
+            service_at=service_at,
+        ),
     )
-    uow.halves.update(
-        half.id, state=after.state, flags=after.flags.to_names(), at=at, last_service_at=service_at
-    )
+    phrase = f"{service.phrase} repeated" if event.repeat else service.phrase
+    detail = {"service": service.phrase, "repeat": event.repeat, "state": outcome.state.state.value}
     uow.events.append(
         kind=f"{service.apdu_name.lower()}.request",
         half_id=half.id,
         message_id=message_id,
-        detail={"service": service.phrase, "state": after.state.value, "actor": actor},
+        detail={**detail, "actor": actor},
         at=at,
     )
-    uow.audit.append(
-        at=at, actor=actor, action=service.phrase, reason="", half_id=half.id, message_id=message_id
+    uow.audit.append(at=at, actor=actor, action=phrase, reason="", half_id=half.id, message_id=message_id)
+    return Acted(
+        half_id=half.id,
+        message_id=message_id,
+        apdu=sending.apdu,
+        state=outcome.state.state,
+        partner=partner.name,
+        onward=onward_id,
     )
-    return Acted(half_id=half.id, message_id=message_id, apdu=apdu, state=after.state, partner=partner.name)
 
 
-def possible(state: HalfState) -> tuple[Service, ...]:
-    """The services that the local user may ask for now, as far as this version can perform them.
-
-    Args:
-        state: the half, from `record.half_state`.
-    """
-    return tuple(service for service in machine.allowed(state) if service not in _NOT_PERFORMED)
-
-
-# Forwarding comes later; reports are the gateway's own answers.
-_NOT_PERFORMED = frozenset({Service.FWN, Service.STR})
-
-
-def _service_time(half: HalfRecord, at: datetime, zone: tzinfo) -> datetime:
-    """The service-date-time of a new sending, in the local zone: later than all that the half has used.
-
-    It identifies a service within its transaction (protocol.md 2.2), in whole seconds and without a zone. So
-    it must not repeat itself when the clock is set back, nor in the hour that comes twice in autumn.
-    """
-    at = at.replace(microsecond=0)
-    last = half.last_service_at
-    if last is None:
-        return at.astimezone(zone)
-    following = max(at, last + timedelta(seconds=1))
-    behind = _on_the_wall(last, zone) - _on_the_wall(following, zone)
-    if behind >= timedelta(0):
-        following += behind + timedelta(seconds=1)
-    return following.astimezone(zone)
-
-
-def _on_the_wall(moment: datetime, zone: tzinfo) -> datetime:
-    """What a clock in the zone shows."""
-    return moment.astimezone(zone).replace(tzinfo=None)
-
-
-def _payload(primitive: primitives.ResponderPrimitive) -> dict[str, object]:
+def _payload(primitive: primitives.Primitive) -> dict[str, object]:
     """The fields of a primitive as JSON values, for the record."""
-    values: dict[str, object] = {"primitive": type(primitive).__name__}
-    for name, value in asdict(primitive).items():
-        match value:
-            case date():
-                values[name] = value.isoformat()
-            case IntEnum():
-                values[name] = int(value)
-            case tuple():
-                values[name] = list(value)
-            case _:
-                values[name] = value
-    return values
+    fields = {name: _json(value) for name, value in asdict(primitive).items()}
+    return {"primitive": type(primitive).__name__, **fields}
+
+
+def _json(value: object) -> object:
+    match value:
+        case date():
+            return value.isoformat()
+        case IntEnum():
+            return int(value)
+        case tuple():
+            return [_json(member) for member in value]
+        case Mapping():
+            return {name: _json(member) for name, member in value.items()}
+        case _:
+            return value

@@ -2,8 +2,9 @@
 
 Theory of operation. Listeners hand every element to `Intake`, which returns only when it is stored (its own
 commit, its own fsync) and then classified (a second commit); only then does the adapter read on or close in
-good order. Answers and everything else that is sent stand in the outbox, from which the dispatcher sends. A
-task watches for commits of other processes, so that what the command queues goes out soon after.
+good order. Answers and everything else that is sent stand in the outbox, from which the dispatcher sends. The
+timekeeper has done what comes due by itself. A task watches for commits of other processes, so that what the
+command queues goes out soon after.
 """
 
 import asyncio
@@ -40,6 +41,7 @@ from iso_gateway.store.records import GatewayId, MessageId, Side, Transport
 from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.watching import watch
 from iso_gateway.store.writer import Writer
+from iso_gateway.timekeeping import Timekeeper
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -97,6 +99,7 @@ class Intake:
         self._connections = connections
         self._in_hand: set[MessageId] = set()
         self.dispatcher: Dispatcher | None = None
+        self.timekeeper: Timekeeper | None = None
 
     async def element(self, octets: bytes, envelope: Envelope) -> None:
         """Store an element durably, then classify it. Raises StoreError when it could not be stored."""
@@ -156,6 +159,8 @@ class Intake:
     def _wake(self) -> None:
         if self.dispatcher is not None:
             self.dispatcher.wake()
+        if self.timekeeper is not None:
+            self.timekeeper.wake()
 
 
 class TcpTransmitter:
@@ -170,14 +175,15 @@ class TcpTransmitter:
         self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit = permitted
     ) -> None:
         """See `outbox.dispatcher.Transmitter`."""
+        # Asked for twice: here, so that no connection is made in vain, and again once it stands.
         await permit()
         try:
             if connection_id is not None and self._listeners.is_live(connection_id):
-                await self._listeners.write(connection_id, octets)
+                await self._listeners.write(connection_id, octets, permit=permit)
             elif connection_id is not None and self._sender.is_live(connection_id):
-                await self._sender.write(connection_id, octets)
+                await self._sender.write(connection_id, octets, permit=permit)
             else:
-                await self._send(octets, partner)
+                await self._send(octets, partner, permit)
         except DeliveryFailed as error:
             raise DeliveryError(
                 error.reason,
@@ -186,7 +192,7 @@ class TcpTransmitter:
                 ambiguous=error.ambiguous,
             ) from error
 
-    async def _send(self, octets: bytes, name: str | None) -> None:
+    async def _send(self, octets: bytes, name: str | None, permit: Permit) -> None:
         if name is None:
             raise DeliveryError(
                 "the connection to answer on is closed, and its sender is unknown",
@@ -210,6 +216,7 @@ class TcpTransmitter:
             connect_timeout=partner.retry.connect_timeout,
             send_timeout=partner.retry.send_timeout,
             partner=name,
+            permit=permit,
         )
         is_receipt_due = partner.transport.mode is ListenerMode.ONE_WAY and not delivery.kept
         if is_receipt_due and not delivery.closed_by_peer:
@@ -295,6 +302,8 @@ class Daemon:
             chance=random.random,
         )
         intake.dispatcher = dispatcher
+        timekeeper = Timekeeper(site.gateway, site.store, writer, clock=site.clock, acted=dispatcher.wake)
+        intake.timekeeper = timekeeper
         membership = Membership(
             writer,
             gateway=gateway,
@@ -308,13 +317,11 @@ class Daemon:
         for one in certificates.expiries(self._settings, now=site.clock()):
             log.warning(CERTIFICATE_EXPIRES, file=str(one.file), expires=one.at.isoformat())
         mail = MailEntrance(self._settings, MailIntake(intake, site.gateway, site, writer))
-        await listeners.start(self._sockets)
-        try:
-            await mail.start()
-        except ListenError:
-            await listeners.stop(timedelta(0))
-            raise
-        addresses = {**listeners.addresses, **mail.addresses}
+        addresses = await self._listen(listeners, mail)
+
+        def noticed() -> None:
+            dispatcher.wake()
+            timekeeper.wake()
 
         async def beaten() -> None:
             await recovery.run()
@@ -323,7 +330,8 @@ class Daemon:
 
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
-            watching = tasks.create_task(watch(site.store.engine, dispatcher.wake), name="watch")
+            keeping_time = tasks.create_task(timekeeper.run(), name="timekeeper")
+            watching = tasks.create_task(watch(site.store.engine, noticed), name="watch")
             beating = tasks.create_task(
                 self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
             )
@@ -338,6 +346,8 @@ class Daemon:
             await self._stop.wait()
             log.info(STOPPING)
             watching.cancel()
+            timekeeper.stop()
+            await keeping_time
             await asyncio.gather(listeners.stop(GRACE), mail.stop(GRACE))
             dispatcher.stop()
             await sending
@@ -347,6 +357,16 @@ class Daemon:
         if self._replaced is not None:
             raise self._replaced
         await membership.leave()
+
+    async def _listen(self, listeners: TcpListeners, mail: MailEntrance) -> Mapping[str, tuple[str, int]]:
+        """Let everybody in, or nobody; gives the address of each listener."""
+        await listeners.start(self._sockets)
+        try:
+            await mail.start()
+        except ListenError:
+            await listeners.stop(timedelta(0))
+            raise
+        return {**listeners.addresses, **mail.addresses}
 
     async def _beat(self, heartbeat: Coroutine[None, None, None]) -> None:
         """Say that this gateway is there, and stop it in good order once another runs in its stead."""

@@ -1,13 +1,16 @@
 """What an APDU means to the protocol machine: its service, who receives it, the facts the tables ask for."""
 
 import enum
+from datetime import date, datetime, tzinfo
 from typing import assert_never
 
 from asn1 import ill
 from asn1.ill import ILLApdu, ILLServiceType, TransactionResults
-from iso_gateway.compose import ANSWER_SERVICES
+from config.settings import ApduName, LocalSymbol, Partner
+from iso_gateway.compose import ANSWER_SERVICES, Terms
 from iso_gateway.protocol.events import Facts, Service
 from iso_gateway.protocol.states import Role
+from iso_gateway.protocol.timers import Days, end_of
 
 
 class Direction(enum.Enum):
@@ -87,24 +90,153 @@ def is_marked_repeat(apdu: ILLApdu) -> bool:
     return original is not None and bool(original.date.strip())
 
 
-def facts_of(apdu: ILLApdu, *, original_seen: bool) -> Facts:
-    """What the tables need to know of an APDU's contents.
+def facts_received(apdu: ILLApdu, partner: Partner, local: LocalSymbol, *, original_seen: bool) -> Facts:
+    """What the tables need to know of the contents of an APDU that came from a partner.
+
+    What the partner says that it can send, it can send only where its profile says so too.
 
     Args:
         apdu: what was received.
+        partner: who sent it.
+        local: who received it; a request expires in its days (protocol.md 2.6, inferred).
         original_seen: for a repeat, whether the record holds the sending that it repeats.
     """
+    sends, accepts = partner.capabilities.sends, partner.capabilities.accepts
     match apdu:
         case ill.ILLRequest():
-            third_party = apdu.third_party_info_type
+            optional = apdu.requester_optional_messages
             return Facts(
-                may_forward=third_party is not None and third_party.permission_to_forward,
-                can_send_shipped=True,
-                can_send_received=apdu.requester_optional_messages.can_send_RECEIVED,
-                can_send_returned=apdu.requester_optional_messages.can_send_RETURNED,
+                may_forward=_permits_forwarding(apdu),
+                can_send_shipped=local.optional_messages.sends_shipped and ApduName.SHIPPED in accepts,
+                can_send_received=optional.can_send_RECEIVED and ApduName.RECEIVED in sends,
+                can_send_returned=optional.can_send_RETURNED and ApduName.RETURNED in sends,
+                expires_at=_expiry(apdu, local.zone),
                 original_seen=original_seen,
             )
-        case ill.Shipped(shipped_service_type=kind) | ill.Received(shipped_service_type=kind):
-            return Facts(loan=kind is ILLServiceType.loan, original_seen=original_seen)
+        case ill.ILLAnswer() | ill.Shipped():
+            return Facts(
+                loan=_loan(apdu),
+                can_send_shipped=_can_send_shipped(apdu, able=ApduName.SHIPPED in sends),
+                original_seen=original_seen,
+            )
         case _:
-            return Facts(original_seen=original_seen)
+            return Facts(loan=_loan(apdu), original_seen=original_seen)
+
+
+def facts_sent(apdu: ILLApdu, partner: Partner, *, original_seen: bool = False) -> Facts:
+    """What the tables need to know of the contents of an APDU that goes to a partner.
+
+    Args:
+        apdu: what is sent.
+        partner: to whom.
+        original_seen: that it is the repeat of an APDU that was sent before.
+    """
+    sends, accepts = partner.capabilities.sends, partner.capabilities.accepts
+    match apdu:
+        case ill.ILLRequest():
+            optional = apdu.requester_optional_messages
+            return Facts(
+                may_forward=_permits_forwarding(apdu),
+                can_send_shipped=ApduName.SHIPPED in sends,
+                can_send_received=optional.can_send_RECEIVED,
+                can_send_returned=optional.can_send_RETURNED,
+                original_seen=original_seen,
+            )
+        case ill.ILLAnswer() | ill.Shipped():
+            return Facts(
+                loan=_loan(apdu),
+                can_send_shipped=_can_send_shipped(apdu, able=ApduName.SHIPPED in accepts),
+                original_seen=original_seen,
+            )
+        case _:
+            return Facts(loan=_loan(apdu), original_seen=original_seen)
+
+
+def unmet(apdu: ILLApdu, terms: Terms) -> tuple[ApduName, ...]:
+    """The optional messages that the sender of an APDU requires, and that we do not send (protocol.md 2.7).
+
+    Args:
+        apdu: what was received.
+        terms: what our settings and the partner's profile say.
+    """
+    wanted: tuple[tuple[object, bool, ApduName], ...]
+    match apdu:
+        case ill.ILLRequest(requester_optional_messages=asked):
+            as_lender = terms.as_responder
+            wanted = (
+                (asked.requester_SHIPPED, as_lender.can_send_SHIPPED, ApduName.SHIPPED),
+                (asked.requester_CHECKED_IN, as_lender.can_send_CHECKED_IN, ApduName.CHECKED_IN),
+            )
+        case (
+            ill.ILLAnswer(responder_optional_messages=ill.ResponderOptionalMessagesType() as demanded)
+            | ill.Shipped(responder_optional_messages=ill.ResponderOptionalMessagesType() as demanded)
+        ):
+            as_borrower = terms.as_requester
+            wanted = (
+                (demanded.responder_RECEIVED, as_borrower.can_send_RECEIVED, ApduName.RECEIVED),
+                (demanded.responder_RETURNED, as_borrower.can_send_RETURNED, ApduName.RETURNED),
+            )
+        case _:
+            wanted = ()
+    return tuple(name for wish, able, name in wanted if wish is ill.OptionalMessage.requires and not able)
+
+
+def days_of(apdu: ILLApdu) -> Days:
+    """The days that an APDU names and that deadlines follow from; one that cannot be read is none."""
+    match apdu:
+        case ill.ILLAnswer(results_explanation=ill.ResultsExplanation(conditional_results=results)) if (
+            results
+        ):
+            return Days(reply_by=day_of(results.date_for_reply))
+        case ill.Shipped(supply_details=ill.SupplyDetails(date_due=due)) | ill.RenewAnswer(date_due=due) if (
+            due
+        ):
+            return Days(due=day_of(due.date_due_field))
+        case _:
+            return Days()
+
+
+def day_of(iso_date: str | None) -> date | None:
+    """The day that an ISO-Date names, `YYYYMMDD`; None where it names none."""
+    digits = "" if iso_date is None else iso_date.strip()
+    if len(digits) != 8 or not (digits.isascii() and digits.isdigit()):
+        return None
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return None
+
+
+def _expiry(request: ill.ILLRequest, zone: tzinfo) -> datetime | None:
+    """When a request expires: the end of the day that its search-type names (protocol.md 2.6, inferred)."""
+    search = request.search_type
+    if search is None:
+        return None
+    match search.expiry_flag:
+        case ill.ExpiryFlag.need_Before_Date:
+            day = day_of(search.need_before_date)
+        case ill.ExpiryFlag.other_Date:
+            day = day_of(search.expiry_date)
+        case _:
+            day = None
+    return None if day is None else end_of(day, zone)
+
+
+def _permits_forwarding(request: ill.ILLRequest) -> bool:
+    third_party = request.third_party_info_type
+    return third_party is not None and third_party.permission_to_forward
+
+
+def _can_send_shipped(apdu: ill.ILLAnswer | ill.Shipped, *, able: bool) -> bool | None:
+    if not able:
+        return False
+    optional = apdu.responder_optional_messages
+    return None if optional is None else optional.can_send_SHIPPED
+
+
+def _loan(apdu: ILLApdu) -> bool | None:
+    match apdu:
+        case ill.Shipped(shipped_service_type=kind) | ill.Received(shipped_service_type=kind):
+            return kind is ILLServiceType.loan
+        case _:
+            return None

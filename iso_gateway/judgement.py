@@ -1,8 +1,9 @@
 """What is held against an APDU that can be read and may come now: checks 11 and 12 of protocol.md 5.1.
 
 Check 11 is about extensions that their sender marks as critical, check 12 about the rules beyond syntax of
-`asn1.rules`. Both are inferred as checks, so each is data with its source, and its use is logged. Pure:
-nothing is stored, sent or logged here.
+`asn1.rules`; before them comes what this gateway does not do, chained and partitioned transactions
+(docs/architecture.md). All are inferred as checks, so each is data with its source, and its use is logged.
+Pure: nothing is stored, sent or logged here.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ from asn1.extensions import (
     extension_of,
     extensions_of,
 )
-from asn1.ill import ILLApdu, StatusOrErrorReport
+from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport, TransactionType
 from asn1.rules import RULES, Finding, Provenance, Severity, as_user_error_information, check
 from asn1.schema import ObjectIdentifier
 from config.errors import ConfigError, ConfigErrors, shown
@@ -46,6 +47,12 @@ class Check:
     provenance: Provenance
 
 
+SIMPLE_TRANSACTION: Final = Check(
+    id="simple-transaction",
+    says="a request begins a simple transaction, and no sub-transaction",
+    source="protocol.md 2.8; no code exists for it, so it is reported as unable-to-perform other",
+    provenance=Provenance.INFERRED,
+)
 CRITICAL_EXTENSION: Final = Check(
     id="critical-extension",
     says="every extension that is critical is understood here",
@@ -107,7 +114,7 @@ class Judgement:
 
 
 def judge(apdu: ILLApdu, partner: Partner) -> Judgement:
-    """Hold an APDU to checks 11 and 12, in that order.
+    """Hold an APDU to what is not done here, and to checks 11 and 12, in that order.
 
     A STATUS-OR-ERROR-REPORT is never refused: it asks for nothing, and no report answers a report
     (protocol.md 2.3, inferred).
@@ -119,7 +126,7 @@ def judge(apdu: ILLApdu, partner: Partner) -> Judgement:
     findings = check(apdu, _severities(partner.rules))
     if isinstance(apdu, StatusOrErrorReport):
         return Judgement(findings=findings, refusal=None)
-    return Judgement(findings=findings, refusal=_critical(apdu) or _broken(findings))
+    return Judgement(findings=findings, refusal=_not_simple(apdu) or _critical(apdu) or _broken(findings))
 
 
 def require_known_rules(settings: Settings) -> None:
@@ -146,6 +153,28 @@ def require_known_rules(settings: Settings) -> None:
 @lru_cache(maxsize=1024)
 def _severities(settings: tuple[RuleSetting, ...]) -> Mapping[str, Severity]:
     return {setting.rule: Severity(setting.severity.value) for setting in settings}
+
+
+def _not_simple(apdu: ILLApdu) -> Refusal | None:
+    """Why a request is not taken that begins anything but a simple transaction."""
+    if not isinstance(apdu, ILLRequest):
+        return None
+    if apdu.transaction_type is TransactionType.simple:
+        sub = apdu.transaction_id.sub_transaction_qualifier
+        if sub is None or not sub.octets.strip():
+            return None
+        what = "sub-transactions"
+    elif isinstance(apdu.transaction_type, TransactionType):
+        what = f"{apdu.transaction_type.asn1_name} transactions"
+    else:
+        what = "transactions of this type"
+    return Refusal(
+        check=SIMPLE_TRANSACTION,
+        reason=f"{what} are not supported",
+        report=UnableToPerform(
+            code=UnableToPerformCode.OTHER, note=f"{what} are not supported here: send a simple request"
+        ),
+    )
 
 
 def _critical(apdu: ILLApdu) -> Refusal | None:

@@ -116,8 +116,7 @@ class ByTransport:
         known = None if partner is None else self._settings.partner(partner)
         answers = connection_id is not None and self._is_live(connection_id)
         if known is not None and isinstance(known.transport, MailTransport) and not answers:
-            await permit()
-            await self._mail.send(known, known.transport, octets, outbox_id=outbox_id)
+            await self._mail.send(known, known.transport, octets, outbox_id=outbox_id, permit=permit)
         else:
             await self._connections.transmit(
                 octets, partner=partner, connection_id=connection_id, permit=permit
@@ -138,11 +137,17 @@ class MailTransmitter:
         self._sender = None if settings.mail is None else MailSender(settings.mail)
 
     async def send(
-        self, partner: Partner, transport: MailTransport, octets: bytes, *, outbox_id: OutboxId
+        self,
+        partner: Partner,
+        transport: MailTransport,
+        octets: bytes,
+        *,
+        outbox_id: OutboxId,
+        permit: Permit = permitted,
     ) -> None:
-        """Give the mail server a mail with the octets. Raises DeliveryError."""
+        """Give the mail server a mail with the octets. Raises DeliveryError, or what the permit raises."""
         try:
-            await self._send(partner, transport, octets, outbox_id)
+            await self._send(partner, transport, octets, outbox_id, permit)
         except DeliveryFailed as error:
             raise DeliveryError(
                 error.reason,
@@ -153,15 +158,20 @@ class MailTransmitter:
             ) from error
 
     async def _send(
-        self, partner: Partner, transport: MailTransport, octets: bytes, outbox_id: OutboxId
+        self,
+        partner: Partner,
+        transport: MailTransport,
+        octets: bytes,
+        outbox_id: OutboxId,
+        permit: Permit,
     ) -> None:
         mail = self._settings.mail
-        author = self._author(octets).mail_address
+        author = self._author(octets).public_mail
         if mail is None or self._sender is None or author is None:
             # The configuration is checked for this when it is read.
             raise DeliveryFailed(
                 f"partner {partner.name} is reached by mail, and we have no mail server or no address for it:"
-                " set [mail] and mail_address",
+                " set [mail] and public_mail",
                 temporary=True,
                 ambiguous=False,
                 failure=Hindrance.MAIL_SERVER,
@@ -175,7 +185,10 @@ class MailTransmitter:
             variable_sender=mail.variable_sender,
         )
         await self._sender.send(
-            composed, connect_timeout=partner.retry.connect_timeout, send_timeout=partner.retry.send_timeout
+            composed,
+            connect_timeout=partner.retry.connect_timeout,
+            send_timeout=partner.retry.send_timeout,
+            permit=permit,
         )
 
     def _author(self, octets: bytes) -> LocalSymbol:
@@ -245,7 +258,7 @@ class MailEntrance:
     def __init__(self, settings: Settings, intake: MailIntake) -> None:
         mail = settings.mail or Mail()
         inbox = MailInbox(mail, settings.limits, settings.partners, intake, lambda: secrets.token_hex(8))
-        ours = [local.mail_address for local in settings.local if local.mail_address is not None]
+        ours = [local.public_mail for local in settings.local if local.public_mail is not None]
         self._lmtp = LmtpListener(mail, ours, inbox, silence=settings.limits.idle_timeout)
         self._maildir = None if mail.maildir is None else Maildir(mail, inbox)
         self._watching: asyncio.Task[None] | None = None

@@ -8,7 +8,7 @@ import enum
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 import structlog
@@ -22,14 +22,16 @@ from asn1.codec import (
     decode_header,
 )
 from asn1.extensions import AdditionalUserErrorReportInfo
-from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
+from asn1.ill import ForwardNotification, ILLApdu, ILLRequest, StatusOrErrorReport
 from asn1.rules import Finding
 from config.settings import Acknowledge, LocalSymbol, Partner, Settings
 from iso_gateway import compose, interpretation, judgement, reading
 from iso_gateway.addressing import Addressing
-from iso_gateway.identity import canonical_transaction, is_well_formed, system_id_of
+from iso_gateway.identity import canonical_transaction, is_well_formed, symbol_of, system_id_of
+from iso_gateway.movement import Ends, Move, raise_attention, record_move
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.errors import (
+    AlreadyForwarded,
     GeneralProblem,
     GeneralProblemCode,
     Report,
@@ -38,9 +40,11 @@ from iso_gateway.protocol.errors import (
     TransactionIdProblemCode,
 )
 from iso_gateway.protocol.events import ApduReceived, ApduType, Service
+from iso_gateway.protocol.later import could_be_allowed_later
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
 from iso_gateway.record import (
     digest_of,
+    forwarded_to,
     half_state,
     history_of,
     note_inferred,
@@ -51,11 +55,14 @@ from iso_gateway.record import (
 from iso_gateway.sending import Context, Destination, enqueue, send_again
 from iso_gateway.store.records import (
     Basis,
+    HalfId,
     HalfRecord,
+    HeldRecord,
     InputKind,
     InputRecord,
     MessageId,
     MessageRecord,
+    TransactionId,
     TransactionRecord,
     Transport,
 )
@@ -65,10 +72,17 @@ log = structlog.stdlib.get_logger(__name__)
 
 MESSAGE_UNREADABLE = "message.unreadable"
 MESSAGE_REFUSED = "message.refused"
-ATTENTION = "attention"
+MESSAGE_HELD = "message.held"
+REQUEST_FORWARDED = "request.forwarded"
 RULES_BROKEN = "message.rules-broken"
 INFERRED_CHECK = "protocol.inferred-check"
 
+#: What the log calls the check that lets a new responder answer before FORWARD-NOTIFICATION has come.
+UNANNOUNCED_RESPONDER: Final = "unannounced-responder"
+#: How long an APDU that comes too early is held where nothing else is configured (protocol.md 2.5).
+HOLD_EARLY: Final = timedelta(minutes=10)
+#: How many messages of one transaction are held at once: a conversation has no use for more.
+MOST_HELD: Final = 16
 
 #: The context of a message that concerns no half of ours.
 _NOWHERE: Final = Context()
@@ -103,6 +117,10 @@ class Verdict(enum.StrEnum):
     DUPLICATE_TRANSACTION_ID = "duplicate-transaction-id"
     #: the request went on to another responder
     ALREADY_FORWARDED = "already-forwarded"
+    #: the tables may allow it once others have come: it waits for them
+    HELD = "held"
+    #: it begins a chained or partitioned transaction, or a sub-transaction
+    TRANSACTION_TYPE_NOT_SUPPORTED = "transaction-type-not-supported"
     #: an extension is critical that is not understood here
     CRITICAL_EXTENSION = "critical-extension"
     #: it breaks a rule beyond syntax that is an error for its sender
@@ -124,6 +142,7 @@ class Processed:
         verdict: how it was classified.
         apdu_type: its name in the standard's spelling, where that could be read.
         partner: name of the partner that sent it, where it is known.
+        transaction_id: the transaction that it belongs to.
         half_id: the half that it concerns.
         answer: the message that was put into the outbox in answer; for a duplicate, put there again.
     """
@@ -132,7 +151,8 @@ class Processed:
     verdict: Verdict
     apdu_type: str | None = None
     partner: str | None = None
-    half_id: int | None = None
+    transaction_id: TransactionId | None = None
+    half_id: HalfId | None = None
     answer: MessageId | None = None
 
 
@@ -141,6 +161,19 @@ class _Parties:
     local: LocalSymbol
     partner: Partner
     role: Role
+
+
+class _Standing(enum.Enum):
+    """What the sender of a message is to the half that it is about."""
+
+    #: the other end, or the sender of the request that begins it
+    PARTNER = "partner"
+    #: it had the request before it was forwarded
+    FORMER = "former"
+    #: it may have been forwarded the request, though nobody has told us yet
+    SUCCESSOR = "successor"
+    #: the request is another library's
+    STRANGER = "stranger"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +186,11 @@ class _Case:
     canonical: bytes
     transaction: TransactionRecord | None
     half: HalfRecord | None
+    standing: _Standing
+
+    def ends(self, half: HalfRecord) -> Ends:
+        """The half between the two parties."""
+        return Ends(half=half, local=self.parties.local, partner=self.parties.partner)
 
 
 class Reception:
@@ -163,18 +201,29 @@ class Reception:
         uow: the unit of work; the message is stored already.
         message: the message.
         at: now, aware.
+        held: for a message that is tried again, how it was held until now.
     """
 
-    def __init__(self, settings: Settings, uow: UnitOfWork, message: MessageRecord, at: datetime) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        uow: UnitOfWork,
+        message: MessageRecord,
+        at: datetime,
+        *,
+        held: HeldRecord | None = None,
+    ) -> None:
         self._settings = settings
         self._uow = uow
         self._message = message
         self._at = at
+        self._held = held
         self._octets = uow.messages.raw(message.id)
         self._limits = reading.limits_for(settings, None)
         self._addressing = Addressing(
             settings, message.peer_address, by_mail=message.transport is Transport.MAIL
         )
+        self._handed_on = False
 
     def process(self) -> Processed:
         """Read, check and apply the message."""
@@ -273,7 +322,7 @@ class Reception:
                 None,
                 SecurityProblem(text="The sender is not known here"),
             )
-        if not self._addressing.may_come_from_here(partner):
+        if not self._addressing.may_come_from_here(partner) and not self._was_forwarded(apdu):
             return self._refuse(
                 Verdict.UNKNOWN_SENDER,
                 f"it names {partner.name} as its sender but comes from an address outside of"
@@ -290,6 +339,7 @@ class Reception:
                 partner,
                 SecurityProblem(text="The library addressed is not served here"),
             )
+        self._handed_on = isinstance(apdu, ILLRequest) and apdu.forward_flag
         parties = _Parties(local=local, partner=partner, role=role)
         if not is_well_formed(header.transaction_id):
             return self._refuse(
@@ -313,14 +363,17 @@ class Reception:
             if transaction is None
             else self._uow.halves.find(transaction.id, parties.role, parties.local.name)
         )
-        if half is not None and half.partner != parties.partner.name:
-            return self._refuse(
-                Verdict.NOT_THE_PARTNER,
-                f"the request is between {half.local} and {half.partner}",
-                header,
-                parties.partner,
-                SecurityProblem(text="The request is another library's"),
-            )
+        case = _Case(
+            apdu=apdu,
+            header=header,
+            parties=parties,
+            canonical=canonical,
+            transaction=transaction,
+            half=half,
+            standing=_standing(half, parties.partner, apdu),
+        )
+        if case.half is not None and case.standing is _Standing.STRANGER:
+            return self._not_the_partner(case, case.half)
         service = interpretation.service_of(apdu)
         if service is None:
             return self._refuse(
@@ -332,27 +385,34 @@ class Reception:
             )
         history = () if half is None else self._uow.inputs.of(half.id)
         repeat, original_seen = self._repetition(apdu, service, history, parties.partner)
-        before = self._half_state(half, parties)
         event = ApduReceived(
             service=service,
             repeat=repeat,
-            facts=interpretation.facts_of(apdu, original_seen=original_seen),
+            facts=interpretation.facts_received(
+                apdu, parties.partner, parties.local, original_seen=original_seen
+            ),
         )
-        case = _Case(
-            apdu=apdu,
-            header=header,
-            parties=parties,
-            canonical=canonical,
-            transaction=transaction,
-            half=half,
+        return self._apply(case, self._half_state(half, parties), event)
+
+    def _not_the_partner(self, case: _Case, half: HalfRecord) -> Processed:
+        return self._refuse(
+            Verdict.NOT_THE_PARTNER,
+            f"the request is between {half.local} and {half.partner}",
+            case.header,
+            case.parties.partner,
+            SecurityProblem(text="The request is another library's"),
         )
-        return self._apply(case, before, event)
 
     def _apply(self, case: _Case, before: HalfState, event: ApduReceived) -> Processed:
         """Let the machine decide, store what it decided, and put what it wants sent into the outbox."""
         outcome = machine.advance(before, event, self._at)
         verdict = Verdict(outcome.verdict.value)
         half = case.half
+        if self._is_early(case, before, event) and (until := self._until(case)) is not None:
+            return self._hold(case, outcome, until)
+        if half is not None and case.standing is _Standing.FORMER and _moves_it(outcome, event):
+            # It gave the request away, so it supplies nothing and refuses nothing any more (inferred).
+            return self._not_the_partner(case, half)
         judged = judgement.judge(case.apdu, case.parties.partner)
         if verdict is Verdict.APPLIED and judged.refusal is not None:
             return self._fails_a_check(case, judged.refusal)
@@ -365,10 +425,25 @@ class Reception:
             )
             return self._refuse(verdict, outcome.reason, case.header, partner, report)
         self._uow.messages.bind(self._message.id, half.transaction_id)
-        self._record(half, before, event, outcome, partner)
+        record_move(
+            self._uow,
+            case.ends(half),
+            Move(
+                kind=InputKind.APDU,
+                event=event,
+                before=before,
+                outcome=outcome,
+                at=self._at,
+                message_id=self._message.id,
+                days=interpretation.days_of(case.apdu),
+            ),
+        )
         if judged.findings:
             self._tell(RULES_BROKEN, half, _findings_told(judged.findings))
         answer = self._carry_out(case, half, outcome)
+        if outcome.row is not None and not event.facts.original_seen:
+            self._follow_forwarding(case, half)
+            self._tell_demands(case, half)
         if (
             answer is None
             and isinstance(case.apdu, ILLRequest)
@@ -386,8 +461,131 @@ class Reception:
             answer=answer,
         )
 
+    # -- what comes too early (protocol.md 2.5, inferred)
+
+    def _is_early(self, case: _Case, before: HalfState, event: ApduReceived) -> bool:
+        """Whether the APDU is not allowed now, but may be once others have come."""
+        if event.service is Service.STQ:
+            # A question is answered at once: it moves nothing, so nothing is lost by its coming first.
+            return False
+        if case.standing is _Standing.FORMER:
+            return False
+        return could_be_allowed_later(before, event)
+
+    def _until(self, case: _Case) -> datetime | None:
+        """Until when to hold what comes too early; None where it is to be decided now."""
+        if self._held is not None:
+            return self._held.until if self._at < self._held.until else None
+        wait = case.parties.partner.hold_early
+        if wait is None:
+            two_way = self._message.transport is Transport.TCP_TWO_WAY
+            wait = timedelta() if two_way else HOLD_EARLY
+        if not wait or self._uow.held.count(case.canonical) >= MOST_HELD:
+            return None
+        return self._at + wait
+
+    def _hold(self, case: _Case, outcome: machine.Outcome, until: datetime) -> Processed:
+        """Let a message wait for those that it overtook; nothing is answered yet."""
+        self._uow.held.hold(self._message.id, case.canonical, until=until)
+        context = _context_of(case.half)
+        if self._held is not None:
+            # It is held as it was before, which has been said.
+            return Processed(
+                message_id=self._message.id,
+                verdict=Verdict.HELD,
+                apdu_type=case.apdu.asn1_name,
+                partner=case.parties.partner.name,
+                transaction_id=context.transaction_id,
+                half_id=context.half_id,
+            )
+        if case.transaction is not None:
+            self._uow.messages.bind(self._message.id, case.transaction.id)
+        detail = {"reason": outcome.reason, "until": until.isoformat()}
+        self._uow.events.append(
+            kind=MESSAGE_HELD,
+            half_id=context.half_id,
+            message_id=self._message.id,
+            detail=detail,
+            at=self._at,
+        )
+        return self._conclude(
+            Verdict.HELD,
+            f"{outcome.reason}: it may be early, so it waits until {until.isoformat(timespec='seconds')}",
+            type(case.apdu),
+            case.parties.partner,
+            context=context,
+            answer=None,
+        )
+
+    # -- forwarding, as the requester (protocol.md 2.8)
+
+    def _was_forwarded(self, apdu: ILLApdu) -> bool:
+        """Whether it is a request that came from the address of a partner which handed it on (inferred).
+
+        That partner must be one whose addresses are known: otherwise anyone could say so.
+        """
+        if not isinstance(apdu, ILLRequest) or not apdu.forward_flag:
+            return False
+        third_party = apdu.third_party_info_type
+        tried = () if third_party is None else third_party.already_tried_list or ()
+        symbols = [symbol for symbol in map(symbol_of, tried) if symbol is not None]
+        partners = [self._settings.partner_for(symbol) for symbol in symbols]
+        return any(
+            partner is not None
+            and bool(partner.allowed_sources)
+            and self._addressing.may_come_from_here(partner)
+            for partner in partners
+        )
+
+    def _follow_forwarding(self, case: _Case, half: HalfRecord) -> None:
+        """Let the half be with the library that has the request now."""
+        sender = case.parties.partner
+        if case.standing is _Standing.SUCCESSOR:
+            log.info(INFERRED_CHECK, check=UNANNOUNCED_RESPONDER, apdu_type=case.apdu.asn1_name)
+            half = self._pass_on(half, sender)
+        if not isinstance(case.apdu, ForwardNotification) or case.standing is _Standing.FORMER:
+            return
+        symbol = symbol_of(case.apdu.responder_id)
+        responder = None if symbol is None else self._settings.partner_for(symbol)
+        if responder is None or self._settings.route(case.parties.local, responder) is None:
+            raise_attention(
+                self._uow,
+                half,
+                "the request was forwarded to a library that is no partner of this gateway:"
+                " add a partner file with its symbol, or its messages are refused",
+                self._at,
+                self._message.id,
+            )
+        elif responder.name != half.partner and responder.name not in half.former_partners:
+            self._pass_on(half, responder)
+
+    def _tell_demands(self, case: _Case, half: HalfRecord) -> None:
+        """Put a half before a person whose other end requires what we do not send (protocol.md 2.7).
+
+        A person decides: the standard's answer is unfilled, and what is required may be a default of theirs.
+        """
+        parties = case.parties
+        unmet = interpretation.unmet(case.apdu, compose.Terms.between(parties.local, parties.partner))
+        if unmet:
+            names = " and ".join(name.value for name in unmet)
+            advice = (
+                "answer unfilled with mandatory-messaging-not-supported, or change optional_messages"
+                if parties.role is Role.RESPONDER
+                else "cancel the request, or change optional_messages"
+            )
+            reason = f"{parties.partner.name} requires {names}, which is not sent: {advice}"
+            raise_attention(self._uow, half, reason, self._at, self._message.id)
+
+    def _pass_on(self, half: HalfRecord, partner: Partner) -> HalfRecord:
+        self._uow.halves.pass_on(
+            half.id, partner.name, former=(*half.former_partners, half.partner), at=self._at
+        )
+        detail: dict[str, object] = {"from": half.partner, "to": partner.name}
+        self._tell(REQUEST_FORWARDED, half, detail)
+        return self._uow.halves.get(half.id)
+
     def _fails_a_check(self, case: _Case, refusal: judgement.Refusal) -> Processed:
-        """Checks 11 and 12: the APDU may come now, and is refused for what it says."""
+        """Checks 11 and 12, and what is not done here: it may come now, and is refused for what it says."""
         log.info(INFERRED_CHECK, check=refusal.check.id, apdu_type=case.apdu.asn1_name)
         half = case.half
         if half is not None:
@@ -427,35 +625,6 @@ class Reception:
         )
         return self._uow.halves.get(half_id)
 
-    def _record(
-        self,
-        half: HalfRecord,
-        before: HalfState,
-        event: ApduReceived,
-        outcome: machine.Outcome,
-        partner: Partner,
-    ) -> None:
-        """The input, append-only, and the half's new state."""
-        after = outcome.state
-        self._uow.inputs.append(
-            half_id=half.id,
-            kind=InputKind.APDU,
-            message_id=self._message.id,
-            at=self._at,
-            service=event.service,
-            repeat=event.repeat,
-            table_profile=before.tables,
-            profile_digest=digest_of(partner),
-            state_before=before.state,
-            state_after=after.state,
-            flags_before=before.flags.to_names(),
-            flags_after=after.flags.to_names(),
-            verdict=outcome.verdict,
-            provenance=None if outcome.row is None else outcome.row.provenance,
-        )
-        if after != before:
-            self._uow.halves.update(half.id, state=after.state, flags=after.flags.to_names(), at=self._at)
-
     def _carry_out(self, case: _Case, half: HalfRecord, outcome: machine.Outcome) -> MessageId | None:
         """Do what the machine decided; gives the message that answers, where there is one."""
         answer: MessageId | None = None
@@ -471,11 +640,13 @@ class Reception:
                 case effects.SendApdu(service=Service.STR):
                     answer = self._status_report(case, half, state)
                 case effects.RaiseAttention(reason=reason):
-                    self._tell(ATTENTION, half, {"reason": reason})
+                    raise_attention(self._uow, half, reason, self._at, self._message.id)
                 case effects.NoteInferred(row=row):
                     note_inferred(row)
-                case effects.SendApdu() | effects.SetTimer() | effects.ClearTimer():
-                    # No row for a received APDU sends any other APDU, and no fact of ours starts a timer.
+                case effects.SetTimer() | effects.ClearTimer():
+                    continue  # the half's deadlines say it
+                case effects.SendApdu():
+                    # No row for a received APDU sends any other APDU.
                     raise AssertionError(f"the machine asked for {effect!r} after {case.apdu.asn1_name}")
                 case _:
                     assert_never(effect)
@@ -483,19 +654,17 @@ class Reception:
 
     def _status_report(self, case: _Case, half: HalfRecord, state: State) -> MessageId | None:
         """Answer with where the transaction stands."""
-        parties = case.parties
-        if case.half is None and isinstance(case.apdu, ILLRequest):
-            request = case.apdu
-        else:
-            request = original_request(self._uow, half)
-        frame = compose.frame_for(
-            request,
-            local=parties.local.symbol,
-            partner=parties.partner.symbols[0],
-            at=self._at.astimezone(parties.local.zone),
+        ends = case.ends(half)
+        request = (
+            case.apdu
+            if case.half is None and isinstance(case.apdu, ILLRequest)
+            else original_request(self._uow, half)
         )
-        history = history_of(self._uow.inputs.of(half.id), parties.local)
-        return self._send(compose.status_report(frame, request, history, state.wire), parties.partner, half)
+        history = history_of(self._uow.inputs.of(half.id), ends.local)
+        report = compose.status_report(
+            ends.frame(request, self._at), request, history, state.wire, role=ends.state.role
+        )
+        return self._send(report, ends.partner, half)
 
     # -- answers
 
@@ -559,7 +728,9 @@ class Reception:
             None if header.apdu_type is None else ApduType(header.apdu_type.apdu_tag.number),
             header.service_date_time,
         )
-        return self._send(compose.error_report(frame, report, correlation, information), partner, half)
+        onward = forwarded_to(self._uow, half) if half and isinstance(report, AlreadyForwarded) else None
+        apdu = compose.error_report(frame, report, correlation, information, forwarded_to=onward)
+        return self._send(apdu, partner, half)
 
     def _send(self, apdu: ILLApdu, partner: Partner | None, half: HalfRecord | None) -> MessageId | None:
         destination = self._destination(partner)
@@ -570,7 +741,8 @@ class Reception:
         return enqueue(self._uow, apdu, destination, context, retry=retry, at=self._at)
 
     def _destination(self, partner: Partner | None) -> Destination:
-        on_connection = self._message.transport is Transport.TCP_TWO_WAY
+        # A request that was handed on came from another library than the one that is answered.
+        on_connection = self._message.transport is Transport.TCP_TWO_WAY and not self._handed_on
         return Destination(
             partner=partner, connection_id=self._message.connection_id if on_connection else None
         )
@@ -583,8 +755,17 @@ class Reception:
         It may have come after this one: what could not be processed when it came is taken up at the next
         start, and its sender may have sent it again meanwhile.
         """
-        others = self._uow.messages.find_exact(self._octets, partner=partner.name, verdicts=_EFFECTIVE)
-        return next((one for one in reversed(others) if one != self._message.id), None)
+        others = self._uow.messages.find_exact(
+            self._octets, partner=partner.name, verdicts=(*_EFFECTIVE, Verdict.HELD.value)
+        )
+        return next((one for one in reversed(others) if self._counts(one)), None)
+
+    def _counts(self, message_id: MessageId) -> bool:
+        """Whether a message with the octets of this one had its effect, or waits to have it."""
+        if message_id == self._message.id:
+            return False
+        known = self._uow.messages.processings(message_id)
+        return any(one.verdict in _EFFECTIVE for one in known) or self._uow.held.get(message_id) is not None
 
     def _duplicate(self, earlier: MessageId, header: Header, partner: Partner) -> Processed:
         """Change nothing; on a two-way connection write the stored answer again."""
@@ -639,6 +820,7 @@ class Reception:
             verdict=verdict,
             apdu_type=name,
             partner=None if partner is None else partner.name,
+            transaction_id=context.transaction_id,
             half_id=context.half_id,
             answer=answer,
         )
@@ -690,6 +872,7 @@ refused is classified afresh: it may be allowed by now."""
 
 
 _VERDICTS = {
+    judgement.SIMPLE_TRANSACTION: Verdict.TRANSACTION_TYPE_NOT_SUPPORTED,
     judgement.CRITICAL_EXTENSION: Verdict.CRITICAL_EXTENSION,
     judgement.RULES_BEYOND_SYNTAX: Verdict.RULE_BROKEN,
 }
@@ -707,14 +890,40 @@ def _findings_told(findings: Sequence[Finding]) -> dict[str, object]:
     return {"findings": told, "more": max(0, len(findings) - _MOST_TOLD)}
 
 
+def _standing(half: HalfRecord | None, partner: Partner, apdu: ILLApdu) -> _Standing:
+    """What a partner is to a half: after a forwarding there are several that may write (check 9)."""
+    if half is None or half.partner == partner.name:
+        return _Standing.PARTNER
+    if partner.name in half.former_partners:
+        return _Standing.FORMER
+    permitted = half.role == Role.REQUESTER and "may_forward" in half.flags
+    if permitted and half.state in _PROCESSING and not isinstance(apdu, StatusOrErrorReport):
+        return _Standing.SUCCESSOR
+    return _Standing.STRANGER
+
+
+_PROCESSING = frozenset({State.PENDING, State.CONDITIONAL, State.CANCEL_PENDING})
+"""Where a request of ours can still go on to another responder."""
+
+
+def _moves_it(outcome: machine.Outcome, event: ApduReceived) -> bool:
+    """Whether a message of a responder that forwarded the request would move it, other than by saying so."""
+    moves = outcome.row is not None and outcome.row.next_state is not outcome.row.state
+    return moves and event.service is not Service.FWN
+
+
 def _header_of(apdu: ILLApdu) -> Header:
+    """The beginning of an APDU; that of a FORWARD-NOTIFICATION names its sender where others do.
+
+    Its responder-id is whom the request went to, and its intermediary-id who says so (protocol.md 2.8).
+    """
     return Header(
         apdu_type=type(apdu),
         protocol_version_num=apdu.protocol_version_num,
         transaction_id=apdu.transaction_id,
         service_date_time=apdu.service_date_time,
         requester_id=apdu.requester_id,
-        responder_id=apdu.responder_id,
+        responder_id=apdu.intermediary_id if isinstance(apdu, ForwardNotification) else apdu.responder_id,
     )
 
 

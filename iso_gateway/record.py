@@ -1,24 +1,27 @@
 """A transaction's record as the use cases read it: its request, its half's state, what happened so far."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
 from functools import lru_cache
+from typing import assert_never
 
 import structlog
 
 from asn1.codec import Dialect, Limits, WireError, decode
 from asn1.ill import ILLApdu, ILLRequest
 from config.settings import LocalSymbol, Partner
+from config.symbols import Symbol
 from iso_gateway.compose import ServiceRecord
 from iso_gateway.errors import StoreError
 from iso_gateway.identity import profile_digest, request_number, symbol_of, text_of
-from iso_gateway.protocol.events import Service
+from iso_gateway.protocol.events import ApduReceived, Event, ExpiryReached, Facts, Service, ServiceRequested
 from iso_gateway.protocol.machine import Verdict
 from iso_gateway.protocol.states import Flags, HalfState, Role, State, TableProfile
 from iso_gateway.protocol.tables import Row
+from iso_gateway.protocol.timers import Days, Policy
 from iso_gateway.store.records import HalfRecord, InputKind, InputRecord, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
 
@@ -54,7 +57,7 @@ def stored_apdu(uow: UnitOfWork, message_id: MessageId) -> ILLApdu:
 
 
 def original_request(uow: UnitOfWork, half: HalfRecord) -> ILLRequest:
-    """The ILL-Request that began a responder's half.
+    """The ILL-Request that began a half: the one that a responder received, or that a requester sent.
 
     Raises:
         StoreError: the record does not begin with one, or its key has been disposed of.
@@ -64,6 +67,69 @@ def original_request(uow: UnitOfWork, half: HalfRecord) -> ILLRequest:
     if isinstance(request, ILLRequest):
         return request
     raise StoreError(f"the record of request {half.id} does not begin with an ILL-Request: restore a backup")
+
+
+def facts_record(event: Event, days: Days, policy: Policy, zone: tzinfo) -> dict[str, object]:
+    """What the machine and the deadlines went by, beside the columns of the input, as JSON values.
+
+    `event_of` gives the event back, so that the inputs of a half are all that its state follows from.
+
+    Args:
+        event: what happened.
+        days: the days that its APDU named.
+        policy: what was watched for the partner then.
+        zone: the local symbol's then.
+    """
+    told: dict[str, object] = {"watch": {**asdict(policy), "zone": str(zone)}}
+    if not isinstance(event, ExpiryReached):
+        told |= {name: value for name, value in asdict(event.facts).items() if value is not None}
+    told |= {name: value for name, value in asdict(days).items() if value is not None}
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in told.items()}
+
+
+def event_of(record: InputRecord) -> Event:
+    """The event that an input was, as the machine got it; without the facts of inputs older than they are."""
+    facts = _facts_of(record.facts or {})
+    match record.kind:
+        case InputKind.TIMER if record.service == Service.EXP:
+            return ExpiryReached()
+        case InputKind.APDU:
+            return ApduReceived(service=Service(record.service), repeat=record.repeat, facts=facts)
+        case InputKind.TIMER | InputKind.PRIMITIVE:
+            return ServiceRequested(service=Service(record.service), repeat=record.repeat, facts=facts)
+        case _:
+            assert_never(record.kind)
+
+
+def _facts_of(told: Mapping[str, object]) -> Facts:
+    expires_at = told.get("expires_at")
+    return Facts(
+        loan=_truth(told, "loan"),
+        may_forward=_truth(told, "may_forward"),
+        can_send_shipped=_truth(told, "can_send_shipped"),
+        can_send_received=_truth(told, "can_send_received"),
+        can_send_returned=_truth(told, "can_send_returned"),
+        expires_at=datetime.fromisoformat(expires_at) if isinstance(expires_at, str) else None,
+        original_seen=bool(told.get("original_seen")),
+    )
+
+
+def _truth(told: Mapping[str, object], name: str) -> bool | None:
+    value = told.get(name)
+    return value if isinstance(value, bool) else None
+
+
+def forwarded_to(uow: UnitOfWork, half: HalfRecord) -> Symbol | None:
+    """Whom a responder handed a request on to; None where it did not.
+
+    Raises:
+        StoreError: its record cannot be read any more.
+    """
+    for record in reversed(uow.inputs.of(half.id)):
+        if record.service == Service.FWN and record.kind is InputKind.PRIMITIVE and record.message_id:
+            notification = stored_apdu(uow, record.message_id)
+            return symbol_of(notification.responder_id)
+    return None
 
 
 def history_of(inputs: Sequence[InputRecord], local: LocalSymbol) -> tuple[ServiceRecord, ...]:

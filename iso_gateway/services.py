@@ -4,18 +4,31 @@ Each takes a unit of work and never commits: whoever opened it does, so that sev
 clock comes in; nothing here waits, connects or sends.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import structlog
 
 from asn1.codec import WireError
-from config.settings import Settings
-from iso_gateway import action, primitives, returns
+from config.settings import LocalSymbol, Partner, Settings
+from iso_gateway import action, passing, primitives, requesting, returns
 from iso_gateway.action import Acted
-from iso_gateway.reception import Processed, Reception
-from iso_gateway.store.records import Direction, HalfId, MessageId, Side, Transport
+from iso_gateway.new_request import NewRequest
+from iso_gateway.reception import Processed, Reception, Verdict
+from iso_gateway.requesting import Randomness
+from iso_gateway.store.keyring import KeyDisposedError
+from iso_gateway.store.records import (
+    Direction,
+    HalfId,
+    HeldRecord,
+    MessageId,
+    Side,
+    TransactionId,
+    Transport,
+)
 from iso_gateway.store.unit_of_work import UnitOfWork
 
 log = structlog.stdlib.get_logger(__name__)
@@ -23,6 +36,13 @@ log = structlog.stdlib.get_logger(__name__)
 APDU_STORED = "apdu.stored"
 APDU_PROCESSED = "apdu.processed"
 SERVICE_REQUESTED = "service.requested"
+DEADLINE_FAILED = "deadline.failed"
+HELD_FAILED = "message.held-failed"
+
+#: What may be what others waited for.
+_EFFECTIVE: Final = frozenset({Verdict.APPLIED, Verdict.REPEATED})
+#: How many halves, and how many messages, one unit of work deals with that have come due.
+MOST_DUE: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +70,19 @@ class Gateway:
     Args:
         settings: partners, local symbols, limits.
         clock: gives the moment, aware.
+        randomness: gives a random number below its argument, for Transaction-Ids.
     """
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime],
+        randomness: Randomness = secrets.randbelow,
+    ) -> None:
         self._settings = settings
         self._clock = clock
+        self._randomness = randomness
 
     def receive(self, uow: UnitOfWork, octets: bytes, arrival: Arrival) -> MessageId:
         """Store what came in. Once this is committed nothing can lose it, and it may be acknowledged."""
@@ -96,26 +124,150 @@ class Gateway:
     def process(self, uow: UnitOfWork, message_id: MessageId) -> Processed:
         """Classify a stored message: its verdict, the new state, the event, the answers, all at once.
 
+        What it overtook or was overtaken by may be waiting for it: those messages are tried again.
+
         Raises:
             StoreError: there is no such message, or it cannot be opened.
         """
         message = uow.messages.get(message_id)
-        return self._logged(Reception(self._settings, uow, message, self._clock()).process())
+        processed = self._logged(Reception(self._settings, uow, message, self._clock()).process())
+        self._after(uow, processed)
+        return processed
 
-    def act(
-        self, uow: UnitOfWork, half_id: HalfId, primitive: primitives.ResponderPrimitive, *, actor: str
-    ) -> Acted:
+    def act(self, uow: UnitOfWork, half_id: HalfId, primitive: primitives.Primitive, *, actor: str) -> Acted:
         """Perform a service for the local user; see `action.perform`."""
-        acted = action.perform(self._settings, uow, half_id, primitive, actor=actor, at=self._clock())
+        return self._requested(
+            uow,
+            action.perform(self._settings, uow, half_id, primitive, actor=actor, at=self._clock()),
+        )
+
+    def repeat(self, uow: UnitOfWork, half_id: HalfId, *, actor: str) -> Acted:
+        """Send the last service of ours once more, marked as a repeat; see `action.repeat`."""
+        return self._requested(
+            uow, action.repeat(self._settings, uow, half_id, actor=actor, at=self._clock())
+        )
+
+    def request(
+        self, uow: UnitOfWork, new: NewRequest, *, partner: Partner, local: LocalSymbol, actor: str
+    ) -> Acted:
+        """Ask a partner for an item; see `requesting.request`."""
+        return self._requested(
+            uow,
+            requesting.request(
+                self._settings,
+                uow,
+                new,
+                partner=partner,
+                local=local,
+                actor=actor,
+                at=self._clock(),
+                randomness=self._randomness,
+            ),
+        )
+
+    def retry(self, uow: UnitOfWork, half_id: HalfId, *, actor: str, partner: Partner | None = None) -> Acted:
+        """Ask once more for what an ILL-ANSWER retry ended; see `requesting.retry`."""
+        return self._requested(
+            uow,
+            requesting.retry(
+                self._settings,
+                uow,
+                half_id,
+                partner=partner,
+                actor=actor,
+                at=self._clock(),
+                randomness=self._randomness,
+            ),
+        )
+
+    def tick(self, uow: UnitOfWork) -> datetime | None:
+        """Do what has come due: deadlines that have passed, and messages that were held long enough.
+
+        Returns:
+            When something comes due next, which may be now, if there was more than one unit of work should
+            hold; None if nothing waits.
+        """
+        now = self._clock()
+        for half_id in uow.deadlines.passed(now, MOST_DUE):
+            self._let_pass(uow, half_id, now)
+        for held in uow.held.passed(now, MOST_DUE):
+            processed = self._try_again(uow, held, now)
+            if processed is not None:
+                self._after(uow, processed)
+        return self.next_moment(uow)
+
+    @staticmethod
+    def next_moment(uow: UnitOfWork) -> datetime | None:
+        """When something comes due next; None if nothing waits."""
+        moments = (uow.deadlines.next(), uow.held.next())
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def _let_pass(self, uow: UnitOfWork, half_id: HalfId, now: datetime) -> None:
+        """Let a half's deadlines pass; one half that cannot must not keep the others from it."""
+        try:
+            with uow.savepoint():
+                passing.let_pass(self._settings, uow, half_id, now)
+        except KeyDisposedError:
+            # Nobody can say any more what the request was, so nothing can be sent or told about it.
+            uow.deadlines.replace(half_id, {})
+            return
+        except Exception as error:  # noqa: BLE001 - the others must be served
+            # Only the kind of error: its text may repeat what a message says.
+            log.error(DEADLINE_FAILED, half_id=half_id, error=type(error).__name__)  # noqa: TRY400
+            passing.put_off(uow, half_id, now)
+            return
+        self._try_held(uow, uow.halves.get(half_id).transaction_id)
+
+    def _requested(self, uow: UnitOfWork, acted: Acted) -> Acted:
         log.info(
             SERVICE_REQUESTED,
-            half_id=half_id,
+            half_id=acted.half_id,
             message_id=acted.message_id,
             apdu_type=acted.apdu.asn1_name,
             state=acted.state.value,
             partner=acted.partner,
         )
+        self._try_held(uow, uow.halves.get(acted.half_id).transaction_id)
         return acted
+
+    def _after(self, uow: UnitOfWork, processed: Processed) -> None:
+        if processed.verdict in _EFFECTIVE and processed.transaction_id is not None:
+            self._try_held(uow, processed.transaction_id)
+
+    def _try_held(self, uow: UnitOfWork, transaction_id: TransactionId) -> None:
+        """Try those messages again that wait for their transaction to move, in the order they came.
+
+        Each that has its effect may be what others waited for, so then it begins anew.
+        """
+        now = self._clock()
+        waiting = uow.held.of(transaction_id)
+        while any(self._has_its_effect(uow, one, now) for one in waiting):
+            waiting = uow.held.of(transaction_id)
+
+    def _has_its_effect(self, uow: UnitOfWork, held: HeldRecord, now: datetime) -> bool:
+        processed = self._try_again(uow, held, now)
+        return processed is not None and processed.verdict in _EFFECTIVE
+
+    def _try_again(self, uow: UnitOfWork, held: HeldRecord, now: datetime) -> Processed | None:
+        """Classify a held message again, which may leave it held; None if it cannot be, or is held no more.
+
+        One that cannot be classified must not keep others from it, which may be what it waits for.
+        """
+        try:
+            with uow.savepoint():
+                if uow.held.take(held.message_id) is None:
+                    return None
+                message = uow.messages.get(held.message_id)
+                processed = Reception(self._settings, uow, message, now, held=held).process()
+        except KeyDisposedError:
+            uow.held.take(held.message_id)
+            return None
+        except Exception as error:  # noqa: BLE001 - as said
+            # Only the kind of error: its text may repeat what the message says.
+            log.error(HELD_FAILED, message_id=held.message_id, error=type(error).__name__)  # noqa: TRY400
+            uow.held.put_off(held.message_id, until=max(held.until, now + passing.PUT_OFF))
+            return None
+        return processed if processed.verdict is Verdict.HELD else self._logged(processed)
 
     @staticmethod
     def _logged(processed: Processed) -> Processed:

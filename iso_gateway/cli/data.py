@@ -28,6 +28,7 @@ from iso_gateway.cli.reading import (
     Waiting,
 )
 from iso_gateway.failure import advice
+from iso_gateway.requesting import PATRON_CONTACT
 from iso_gateway.store.records import (
     BreakerState,
     EventRecord,
@@ -241,11 +242,20 @@ def request(record: RequestRecord, possible: list[str], *, with_patron_data: boo
         "tables": half.tables,
         "protocol_version": half.protocol_version,
         "flags": plain(half.flags),
-        "deadlines": plain(half.deadlines),
-        "summary": plain(record.listing.summary),
+        "deadlines": {one.kind.value: plain(one.at) for one in record.deadlines},
+        "summary": _shown_summary(record.listing.summary, with_patron_data=with_patron_data),
         "disposed": record.listing.summary is None,
         "possible": plain(possible),
         "history": [_step(step, record, with_patron_data=with_patron_data) for step in record.steps],
+    }
+
+
+def _shown_summary(summary: Mapping[str, object] | None, *, with_patron_data: bool) -> Json:
+    """What lists know a request by; how to reach the patron only when it is asked for."""
+    if summary is None:
+        return None
+    return {
+        name: plain(value) for name, value in summary.items() if with_patron_data or name != PATRON_CONTACT
     }
 
 

@@ -17,6 +17,7 @@ from iso_gateway.cli.privacy import names_patron
 from iso_gateway.cli.reading import RequestRecord, Step
 from iso_gateway.identity import text_of
 from iso_gateway.protocol.states import Role
+from iso_gateway.requesting import PATRON_CONTACT
 from iso_gateway.store.records import OutboxRecord, OutboxStatus
 
 #: The narrowest terminal on which both sides stand side by side; that on which the state stands beside them;
@@ -42,7 +43,7 @@ def request(
     Args:
         record: the request.
         width: of the terminal, in characters.
-        with_patron_data: whether the Client-Id is shown.
+        with_patron_data: whether the Client-Id and the patron contact are shown.
         full: whether long notes and names are shown as they are.
     """
     yield from _head(record, with_patron_data=with_patron_data, full=full)
@@ -80,6 +81,8 @@ def _head(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Itera
     ):
         if (value := summary.get(key)) is not None:
             yield Text.assemble((f"  {name}: ", "cyan"), text(value, limit=limit))
+    if with_patron_data and (contact := summary.get(PATRON_CONTACT)) is not None:
+        yield Text.assemble(("  patron contact: ", "cyan"), text(contact, limit=limit))
     yield from _patron(record, with_patron_data=with_patron_data, full=full)
 
 

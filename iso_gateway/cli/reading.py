@@ -10,7 +10,7 @@ from config.settings import Settings
 from iso_gateway import action, interpretation, reading
 from iso_gateway.outbox import operating
 from iso_gateway.protocol.events import Service
-from iso_gateway.protocol.states import Role, TableProfile
+from iso_gateway.protocol.states import TableProfile
 from iso_gateway.reception import Verdict
 from iso_gateway.record import half_state
 from iso_gateway.store.keyring import KeyDisposedError
@@ -18,6 +18,7 @@ from iso_gateway.store.records import (
     AttemptRecord,
     Backlog,
     BreakerState,
+    DeadlineRecord,
     Direction,
     HalfId,
     HalfListing,
@@ -151,12 +152,14 @@ class RequestRecord:
         zone: the time zone of our library.
         steps: oldest first.
         possible: the services that the local user may ask for now.
+        deadlines: when something happens although nothing comes, the next one first.
     """
 
     listing: HalfListing
     zone: tzinfo
     steps: tuple[Step, ...]
     possible: tuple[Service, ...]
+    deadlines: tuple[DeadlineRecord, ...] = ()
 
     @property
     def half(self) -> HalfRecord:
@@ -177,15 +180,16 @@ def read_request(uow: UnitOfWork, settings: Settings, half_id: HalfId) -> Reques
         zone=UTC if local is None else local.zone,
         steps=_steps(uow, settings, half),
         possible=possible_now(settings, half),
+        deadlines=uow.deadlines.of(half_id),
     )
 
 
 def possible_now(settings: Settings, half: HalfRecord) -> tuple[Service, ...]:
-    """The services that the local user may ask for now; none where this version cannot act."""
+    """The services that the local user may ask for now; none where its partner is gone."""
     partner = settings.partner(half.partner)
-    if partner is None or half.role != Role.RESPONDER:
+    if partner is None:
         return ()
-    return action.possible(half_state(half, TableProfile(partner.tables.value)))
+    return action.possible(half_state(half, TableProfile(partner.tables.value)), partner)
 
 
 def _steps(uow: UnitOfWork, settings: Settings, half: HalfRecord) -> tuple[Step, ...]:

@@ -11,6 +11,7 @@ moves, and what is late is told of.
 """
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -259,22 +260,28 @@ class Dispatcher:
 
         return renew
 
-    async def _permit(self, claimed: _Claimed) -> None:
-        """Return if the row is still ours to send, and stays so long enough to be written.
+    def _permit_for(self, claimed: _Claimed) -> Permit:
+        """Give what returns if a row is still ours to send, and stays so long enough to be written.
 
-        Raises:
-            LeaseLostError: it is not.
+        It raises LeaseLostError if it is not. Each lease is renewed at least once before its row is sent;
+        what is asked within half of a lease after that is answered without the database.
         """
-        while True:
-            asked = time.monotonic()
-            held = await self._writer.run(
-                lambda uow: uow.leases.renew(claimed.row.id, claimed.fence, self._clock() + self._lease)
-            )
-            if not held:
-                raise LeaseLostError
-            # If the process was stopped between the answer and here, the answer is worth nothing.
-            if time.monotonic() - asked < self._lease.total_seconds() / 2:
-                return
+        half = self._lease.total_seconds() / 2
+        granted = -math.inf
+
+        async def permit() -> None:
+            nonlocal granted
+            # Again, if the process was stopped between the database's answer and here.
+            while time.monotonic() - granted >= half:
+                asked = time.monotonic()
+                held = await self._writer.run(
+                    lambda uow: uow.leases.renew(claimed.row.id, claimed.fence, self._clock() + self._lease)
+                )
+                if not held:
+                    raise LeaseLostError
+                granted = asked
+
+        return permit
 
     async def _rest(self, pause: float | None) -> None:
         try:
@@ -337,7 +344,7 @@ class Dispatcher:
                 outbox_id=row.id,
                 partner=row.partner,
                 connection_id=row.connection_id,
-                permit=partial(self._permit, claimed) if self._fenced else permitted,
+                permit=self._permit_for(claimed) if self._fenced else permitted,
             ),
             name=f"transmit {row.id}",
         )

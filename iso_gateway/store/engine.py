@@ -10,6 +10,7 @@ returns.
 import os
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
@@ -246,8 +247,9 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
             f"database {where!r} was kept locked for {BUSY_TIMEOUT_MS} ms;"
             " find the process that holds it, and try again"
         )
-    if isinstance(original, sqlite3.Error) and (advice := _ADVICE.get(_primary_code(original))):
-        return UnavailableError(f"database {where!r} can take nothing now: {original}; {advice}")
+    for earlier in _sqlite_errors(error):
+        if advice := _ADVICE.get(_primary_code(earlier)):
+            return UnavailableError(f"database {where!r} can take nothing now: {earlier}; {advice}")
     if isinstance(original, sqlite3.Error):
         # SQLite names tables, columns and constraints in its messages, never values.
         return StoreError(f"database {where!r} refused a statement: {original}; nothing of it was stored")
@@ -269,6 +271,18 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
         f"database {where!r} refused a statement: {type(original).__name__} (SQLSTATE {state});"
         " nothing of it was stored"
     )
+
+
+def _sqlite_errors(error: BaseException) -> Iterator[sqlite3.Error]:
+    """An error of SQLite's and those that led to it.
+
+    Why: a full disk ends the whole transaction, and the savepoint that is to be undone then is not found.
+    """
+    one: BaseException | None = error
+    while one is not None:
+        if isinstance(one, sqlite3.Error):
+            yield one
+        one = one.__context__
 
 
 def _primary_code(error: sqlite3.Error) -> int:

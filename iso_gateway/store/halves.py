@@ -1,13 +1,13 @@
 """Halves: one party's view of a transaction each, which the protocol machine moves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.keys import Vault, inserted_id
-from iso_gateway.store.records import Basis, Deadlines, HalfId, HalfListing, HalfRecord, TransactionId
+from iso_gateway.store.records import Basis, HalfId, HalfListing, HalfRecord, TransactionId
 from iso_gateway.store.tables import halves, keys, transactions
 from iso_gateway.store.transactions import summary_place
 
@@ -63,7 +63,6 @@ class Halves:
         tables: str,
         protocol_version: int,
         at: datetime,
-        deadlines: Deadlines | None = None,
         last_service_at: datetime | None = None,
     ) -> HalfId:
         """Begin a half. A second one of the same transaction, role and local symbol fails with StoreError.
@@ -80,11 +79,10 @@ class Halves:
             "flags": tuple(flags),
             "tables": tables,
             "protocol_version": protocol_version,
-            "expires_at": None if deadlines is None else deadlines.expires_at,
-            "reply_by": None if deadlines is None else deadlines.reply_by,
             "created_at": at,
             "updated_at": at,
             "last_service_at": last_service_at,
+            "former_partners": (),
         }
         return HalfId(inserted_id(self._connection, _INSERT, row))
 
@@ -114,21 +112,27 @@ class Halves:
         flags: Iterable[str],
         at: datetime,
         basis: Basis | None = None,
-        deadlines: Deadlines | None = None,
         last_service_at: datetime | None = None,
     ) -> None:
-        """Move a half. What is None stays as it is; `deadlines` are replaced both at once.
+        """Move a half. What is None stays as it is.
 
         Raises StoreError when there is none such.
         """
         values: dict[str, object] = {"state": state, "flags": tuple(flags), "updated_at": at}
         if basis is not None:
             values["basis"] = basis
-        if deadlines is not None:
-            values["expires_at"] = deadlines.expires_at
-            values["reply_by"] = deadlines.reply_by
         if last_service_at is not None:
             values["last_service_at"] = last_service_at
+        self._change(half_id, values)
+
+    def pass_on(self, half_id: HalfId, partner: str, *, former: Iterable[str], at: datetime) -> None:
+        """Make another partner the other end: the request was forwarded. `former`: whom it was with before.
+
+        Raises StoreError when there is none such.
+        """
+        self._change(half_id, {"partner": partner, "former_partners": tuple(former), "updated_at": at})
+
+    def _change(self, half_id: HalfId, values: Mapping[str, object]) -> None:
         statement = update(halves).where(halves.c.id == half_id).values(values)
         if self._connection.execute(statement).rowcount != 1:
             raise _missing(half_id)
@@ -185,8 +189,8 @@ def _half(row: Row[*tuple[object, ...]]) -> HalfRecord:
         flags=row.flags,
         tables=row.tables,
         protocol_version=row.protocol_version,
-        deadlines=Deadlines(expires_at=row.expires_at, reply_by=row.reply_by),
         created_at=row.created_at,
         updated_at=row.updated_at,
         last_service_at=row.last_service_at,
+        former_partners=row.former_partners,
     )

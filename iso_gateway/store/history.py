@@ -66,10 +66,12 @@ class Inputs:
         provenance: str | None,
         message_id: MessageId | None = None,
         payload: Mapping[str, object] | None = None,
+        facts: Mapping[str, object] | None = None,
     ) -> int:
         """Record what moved a half, or was refused by it; gives its number, from 1, within the half.
 
-        `payload` (JSON values, the fields of a primitive) is sealed by the transaction's key.
+        `payload` (JSON values, the fields of a primitive) is sealed by the transaction's key. `facts` (JSON
+        values, what else the machine was told) stays in plain.
         """
         sequence = 1 + int(self._connection.execute(_LAST_INPUT, {"half_id": half_id}).scalar_one())
         sealed = None
@@ -93,6 +95,7 @@ class Inputs:
             "flags_after": tuple(flags_after),
             "verdict": verdict,
             "provenance": provenance,
+            "facts": facts,
         }
         self._connection.execute(_INSERT_INPUT, row)
         return sequence
@@ -129,6 +132,7 @@ class Inputs:
                     flags_after=row.flags_after,
                     verdict=row.verdict,
                     provenance=row.provenance,
+                    facts=row.facts,
                 )
             )
         return tuple(found)

@@ -64,6 +64,15 @@ class InputKind(enum.StrEnum):
     TIMER = "timer"
 
 
+class DeadlineKind(enum.StrEnum):
+    """What a half's deadline is for: the words of `iso_gateway.protocol.timers`."""
+
+    EXPIRY = "expiry"
+    NO_ANSWER = "no-answer"
+    REPLY = "reply"
+    OVERDUE = "overdue"
+
+
 class OutboxKind(enum.StrEnum):
     """What an outbox row sends: the octets of a stored message, or a mail of its own (documents, later)."""
 
@@ -159,16 +168,28 @@ class TransactionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deadlines:
-    """What a half waits for: the protocol's expiry, and the day by which the partner should have answered."""
+class DeadlineRecord:
+    """When something happens to a half although nothing comes."""
 
-    expires_at: datetime | None
-    reply_by: datetime | None
+    half_id: HalfId
+    kind: DeadlineKind
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRecord:
+    """A message that came too early: it is tried again when its transaction moves, and decided at `until`."""
+
+    message_id: MessageId
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HalfRecord:
-    """One party's view of a transaction: the unit that the protocol machine moves."""
+    """One party's view of a transaction: the unit that the protocol machine moves.
+
+    `former_partners` are those that the request was with before it was forwarded.
+    """
 
     id: HalfId
     transaction_id: TransactionId
@@ -180,10 +201,10 @@ class HalfRecord:
     flags: tuple[str, ...]
     tables: str
     protocol_version: int
-    deadlines: Deadlines
     created_at: datetime
     updated_at: datetime
     last_service_at: datetime | None
+    former_partners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +221,7 @@ class InputRecord:
 
     `provenance` is that of the table row used (S, K or I; see the protocol package). `payload` holds the
     fields of a primitive; it is None when there were none, or when `disposed` says that they can no longer
-    be read.
+    be read. `facts` is what else the machine was told (`iso_gateway.record`); None before they were kept.
     """
 
     half_id: HalfId
@@ -220,6 +241,7 @@ class InputRecord:
     flags_after: tuple[str, ...]
     verdict: str
     provenance: str | None
+    facts: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from iso_gateway.store.records import (
     AttemptOutcome,
     Basis,
     BreakerState,
+    DeadlineKind,
     Direction,
     InputKind,
     KeyPurpose,
@@ -39,7 +40,7 @@ from iso_gateway.store.records import (
     Side,
     Transport,
 )
-from iso_gateway.store.types import ROW_ID, EnumText, NameList, UtcDateTime
+from iso_gateway.store.types import ROW_ID, EnumText, JsonObject, NameList, UtcDateTime
 
 #: Every constraint has a name, so that a migration can speak of it on both databases.
 metadata = MetaData(
@@ -153,11 +154,16 @@ halves = Table(
     Column("flags", NameList, nullable=False, comment="JSON list of names behind the tables' predicates"),
     Column("tables", String(16), nullable=False),
     Column("protocol_version", Integer, nullable=False),
-    Column("expires_at", UtcDateTime),
-    Column("reply_by", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("last_service_at", UtcDateTime),
+    Column(
+        "former_partners",
+        NameList,
+        nullable=False,
+        server_default=text("'[]'"),
+        comment="JSON list of the partners that the request was with before it was forwarded",
+    ),
     UniqueConstraint("transaction_id", "role", "local"),
     CheckConstraint("role IN ('requester', 'responder')", name="role"),
     CheckConstraint("tables IN ('strict', 'lenient')", name="tables"),
@@ -166,10 +172,32 @@ halves = Table(
     _one_of("basis", Basis),
     Index("ix_halves_partner_id", "partner", "id"),
     Index("ix_halves_state_id", "state", "id"),
-    Index("ix_halves_expires_at", "expires_at"),
-    Index("ix_halves_reply_by", "reply_by"),
     comment="one party's view of a transaction: what the protocol machine moves",
     sqlite_autoincrement=True,
+)
+
+deadlines = Table(
+    "deadlines",
+    metadata,
+    Column("half_id", ROW_ID, ForeignKey("halves.id"), primary_key=True, autoincrement=False),
+    Column("kind", EnumText(DeadlineKind), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    _one_of("kind", DeadlineKind),
+    Index("ix_deadlines_at", "at"),
+    comment="when something happens to a half although nothing comes; one of each kind",
+)
+
+held = Table(
+    "held",
+    metadata,
+    Column("message_id", ROW_ID, ForeignKey("messages.id"), primary_key=True, autoincrement=False),
+    Column(
+        "transaction_digest", LargeBinary(32), nullable=False, comment="as transactions.key_digest has it"
+    ),
+    Column("until", UtcDateTime, nullable=False, comment="when it is decided for good"),
+    Index("ix_held_transaction_digest_message_id", "transaction_digest", "message_id"),
+    Index("ix_held_until", "until"),
+    comment="messages that came too early, and wait for those that they overtook",
 )
 
 processings = Table(
@@ -218,6 +246,7 @@ inputs = Table(
     Column("flags_after", NameList, nullable=False),
     Column("verdict", String(64), nullable=False),
     Column("provenance", String(16), comment="of the table row used: seen, known or inferred"),
+    Column("facts", JsonObject, comment="JSON: what else the machine and the deadlines went by"),
     UniqueConstraint("half_id", "sequence"),
     _one_of("kind", InputKind),
     CheckConstraint("sequence >= 1", name="sequence"),
@@ -408,6 +437,8 @@ site_state = Table(
 CHANNEL = "iso_gateway"
 #: Which changes it tells of: table, trigger and the rows concerned.
 ANNOUNCED = (
+    ("deadlines", "AFTER INSERT OR UPDATE ON deadlines FOR EACH STATEMENT"),
+    ("held", "AFTER INSERT OR UPDATE ON held FOR EACH STATEMENT"),
     ("outbox", "AFTER INSERT OR UPDATE ON outbox FOR EACH ROW WHEN (NEW.status = 'waiting')"),
     ("partner_states", "AFTER INSERT OR UPDATE ON partner_states FOR EACH STATEMENT"),
     ("site_state", "AFTER INSERT OR UPDATE OR DELETE ON site_state FOR EACH STATEMENT"),

@@ -10,7 +10,8 @@ from iso_gateway.store.keys import Vault, inserted_id
 from iso_gateway.store.records import KeyId, KeyPurpose, TransactionId, TransactionRecord
 from iso_gateway.store.tables import keys, transactions
 
-_DIGEST = "transactions.key"
+#: What the digest of a canonical Transaction-Id is bound to.
+DIGEST = "transactions.key"
 _COLUMNS = (transactions.c.id, transactions.c.key_id, transactions.c.created_at)
 _INSERT = insert(transactions).returning(transactions.c.id)
 _FIND = select(*_COLUMNS).where(transactions.c.key_digest == bindparam("digest"))
@@ -35,7 +36,7 @@ class Transactions:
 
     def find(self, canonical: bytes) -> TransactionRecord | None:
         """The transaction of a canonical Transaction-Id, if we know it; also after its disposal."""
-        digest = self._vault.digest(canonical, context=_DIGEST)
+        digest = self._vault.digest(canonical, context=DIGEST)
         row = self._connection.execute(_FIND, {"digest": digest}).one_or_none()
         if row is None:
             return None
@@ -48,7 +49,7 @@ class Transactions:
         """
         key = self._vault.create_transaction_key(at)
         row = {
-            "key_digest": self._vault.digest(canonical, context=_DIGEST),
+            "key_digest": self._vault.digest(canonical, context=DIGEST),
             "key_id": key.id,
             "sealed": self._vault.seal_json(key, summary, context=summary_place(key.id)),
             "created_at": at,

@@ -2,7 +2,7 @@
 
 import enum
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -77,3 +77,21 @@ class NameList(TypeDecorator[tuple[str, ...]]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...] | None:  # noqa: ARG002
         """Give the names back in order."""
         return None if value is None else tuple(json.loads(value))
+
+
+class JsonObject(TypeDecorator[Mapping[str, object]]):
+    """An object as JSON text, its keys sorted. It is kept in plain, so it must hold no patron data."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Mapping[str, object] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Write it as text."""
+        return None if value is None else json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Mapping[str, object] | None:  # noqa: ARG002
+        """Give the object back."""
+        if value is None:
+            return None
+        decoded: dict[str, object] = json.loads(value)
+        return decoded

@@ -22,6 +22,7 @@ from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.transactions import Transactions
+from iso_gateway.store.waiting import Deadlines, Held
 
 
 def _now() -> datetime:
@@ -34,9 +35,11 @@ class UnitOfWork:
     __slots__ = (
         "_connection",
         "audit",
+        "deadlines",
         "events",
         "gateways",
         "halves",
+        "held",
         "inputs",
         "leases",
         "messages",
@@ -51,6 +54,8 @@ class UnitOfWork:
         self.messages = Messages(connection, vault)
         self.transactions = Transactions(connection, vault)
         self.halves = Halves(connection, vault, writing=writing)
+        self.deadlines = Deadlines(connection)
+        self.held = Held(connection, vault)
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)

@@ -139,7 +139,7 @@ def gateway(up: PartnerListener, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_a_partner_that_is_down_holds_up_nobody_else(gateway: RunningDaemon, up: PartnerListener) -> None:
-    gateway.exchange(ONE_WAY, cancel(ill_request(transaction="stuck")))
+    gateway.exchange(ONE_WAY, status_query(ill_request(transaction="stuck")))
     gateway.await_line("apdu.deferred", partner="YAZ")
     request = ill_request(transaction="not stuck", requester="ILLUME:ZED")
     gateway.exchange(ONE_WAY, request)
@@ -204,7 +204,7 @@ def test_what_waits_for_a_partner_without_a_file_is_sent_when_it_has_one_again(t
     with PartnerListener().listen() as partner:
         installation = Installation(tmp_path)
         with installation.running() as gateway:
-            gateway.exchange(ONE_WAY, cancel(ill_request()))
+            gateway.exchange(ONE_WAY, status_query(ill_request()))
             gateway.await_line("apdu.deferred")
         file = tmp_path / "partners" / "yaz.toml"
         content = file.read_text(encoding="utf-8")
@@ -216,3 +216,22 @@ def test_what_waits_for_a_partner_without_a_file_is_sent_when_it_has_one_again(t
         with installation.running() as gateway:
             assert partner.octets() == installation.sent()[0].octets
             gateway.await_line("apdu.delivered")
+
+
+def test_what_overtook_the_request_waits_for_it_and_what_nobody_follows_is_refused_in_time(
+    tmp_path: Path,
+) -> None:
+    with PartnerListener().listen() as partner:
+        installation = Installation(tmp_path)
+        installation.add_partner("EARLY", port=partner.port, keys='hold_early = "1h"')
+        installation.add_partner("HASTY", port=partner.port, keys='hold_early = "300ms"')
+        with installation.running() as gateway:
+            early = ill_request(transaction="overtaken", requester="ILLUME:EARLY")
+            gateway.exchange(ONE_WAY, cancel(early))
+            gateway.await_line("apdu.processed", verdict="held")
+            gateway.exchange(ONE_WAY, early)
+            assert state_of(gateway, half_of(gateway, "overtaken")) == "CANCEL-PENDING"
+            gateway.exchange(ONE_WAY, cancel(ill_request(transaction="nobody", requester="ILLUME:HASTY")))
+            # Nothing else happens: the daemon's own clock has it decided.
+            gateway.await_line("apdu.processed", verdict="unknown-transaction", partner="HASTY")
+            assert partner.apdu().asn1_name == "Status-Or-Error-Report"

@@ -12,7 +12,7 @@ from asn1.ill import StatusOrErrorReport
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
 from iso_gateway.store.records import AttemptOutcome, OutboxStatus, Transport
-from tests.support.apdus import cancel, ill_request
+from tests.support.apdus import ill_request, status_query
 from tests.support.daemon import ONE_WAY, TWO_WAY, Installation, PartnerListener
 
 REQUEST: Final = ill_request()
@@ -133,7 +133,7 @@ def test_at_most_what_was_in_flight_goes_out_twice_with_identical_octets(tmp_pat
         installation = Installation(tmp_path, yaz_port=partner.port)
         with installation.running(before=DIE_AFTER_SENDING) as gateway, gateway.connect(ONE_WAY) as peer:
             # It is about no request of ours, so an error report goes to the partner's address.
-            peer.send(cancel(REQUEST))
+            peer.send(status_query(REQUEST))
             first = partner.octets()
             assert gateway.wait() == -9
         with installation.running() as gateway:

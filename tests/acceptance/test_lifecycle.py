@@ -9,7 +9,7 @@ import pytest
 
 from asn1.codec import decode, encode
 from asn1.ill import StatusOrErrorReport
-from tests.support.apdus import cancel, ill_request
+from tests.support.apdus import cancel, ill_request, status_query
 from tests.support.daemon import HOLD, HOST, ONE_WAY, TWO_WAY, Installation
 
 REQUEST: Final = ill_request()
@@ -78,7 +78,7 @@ def test_half_an_apdu_on_a_two_way_connection_may_still_be_completed(tmp_path: P
 def test_what_waits_for_a_partner_that_is_down_does_not_hold_up_the_end(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
     with installation.running() as gateway:
-        gateway.exchange(ONE_WAY, cancel(REQUEST))
+        gateway.exchange(ONE_WAY, status_query(REQUEST))
         gateway.await_line("apdu.deferred")
         assert gateway.stop() == 0
     with installation.reading() as uow:

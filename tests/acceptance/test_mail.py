@@ -23,9 +23,7 @@ REQUEST: Final = ill_request(requester="ILLUME:MEL")
 def installation(tmp_path: Path) -> Installation:
     """An installation that lets mail in, with the partner MEL that is reached by it: nobody is there."""
     made = Installation(tmp_path)
-    made.edit(
-        starter.GATEWAY_FILE, 'symbol = "ILLUME:BEX"', f'symbol = "ILLUME:BEX"\nmail_address = "{OURS}"'
-    )
+    made.edit(starter.GATEWAY_FILE, 'symbol = "ILLUME:BEX"', f'symbol = "ILLUME:BEX"\npublic_mail = "{OURS}"')
     config = made.config.read_text(encoding="utf-8")
     made.config.write_text(
         f'{config}\n[mail]\nrelay_port = 1\nlmtp_host = "{HOST}"\nlmtp_port = 0\n', encoding="utf-8"

@@ -257,8 +257,9 @@ class TestOnAOneWayConnection:
 
     def test_a_partner_is_told_at_its_own_address(self, gateway: RunningDaemon, up: PartnerListener) -> None:
         before = gateway.installation.last_message()
-        assert gateway.exchange(ONE_WAY, cancel(ill_request(transaction="unheard of, one-way"))) == b""
-        answer = Told(up.octets(), about="CANCEL 20261116 111500")
+        unheard_of = status_query(ill_request(transaction="unheard of, one-way"))
+        assert gateway.exchange(ONE_WAY, unheard_of) == b""
+        answer = Told(up.octets(), about="STATUS-QUERY 20261116 111500")
         assert answer.provider == ill.ProviderErrorReport(
             transaction_id_problem=TransactionIdProblem.unknown_transaction_id
         )

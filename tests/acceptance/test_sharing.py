@@ -26,8 +26,8 @@ pytestmark = pytest.mark.postgresql
 REQUEST: Final = ill_request()
 LEASE: Final = "1500ms"
 
-#: The gateway says what it is about to send, and does it once the named pipe `go` has been opened and closed.
-HOLD_SENDING: Final = """
+#: The gateway says that it is about to send, and does it once the named pipe `go` has been opened and closed.
+HOLD_BEFORE_CONNECTING: Final = """
 import asyncio
 from pathlib import Path
 from iso_gateway.daemon import TcpTransmitter
@@ -37,6 +37,20 @@ async def later(self, octets, **keywords):
     await asyncio.to_thread(Path("go").read_bytes)
     return await transmit(self, octets, **keywords)
 TcpTransmitter.transmit = later
+"""
+
+#: The same, when the connection to send on stands already.
+HOLD_BEFORE_WRITING: Final = """
+import asyncio
+from pathlib import Path
+from adapters import tcp_sender
+connect = tcp_sender._connect
+async def later(*arguments):
+    stream = await connect(*arguments)
+    print('{"event": "about-to-send"}', flush=True)
+    await asyncio.to_thread(Path("go").read_bytes)
+    return stream
+tcp_sender._connect = later
 """
 
 
@@ -66,15 +80,16 @@ def test_what_a_killed_gateway_was_sending_is_sent_by_the_other(
     pair: tuple[Installation, Installation], partner: PartnerListener
 ) -> None:
     one, two = pair
-    with two.running() as other:
-        with one.running() as gateway, gateway.connect(ONE_WAY) as peer:
+    with one.running() as gateway:
+        with gateway.connect(ONE_WAY) as peer:
             peer.send(cancel(REQUEST))
-            with partner.accept() as unfinished:
-                first = unfinished.answer()
-                gateway.kill()
-        # No end of the connection: as far as anybody can know, it may not have arrived.
-        second = partner.octets()
-        other.await_line("apdu.delivered")
+            unfinished = partner.accept()
+            first = unfinished.answer()
+        with two.running() as other, unfinished:
+            gateway.kill()
+            # No end of the connection: as far as anybody can know, it has not arrived.
+            second = partner.octets()
+            other.await_line("apdu.delivered")
     assert first == second
     assert partner.is_quiet()
     with two.reading() as uow:
@@ -105,7 +120,7 @@ def test_one_that_stood_still_past_its_lease_sends_nothing_that_the_other_has_ta
     pair: tuple[Installation, Installation], partner: PartnerListener
 ) -> None:
     one, two = pair
-    with one.running(before=HOLD_SENDING) as gateway:
+    with one.running(before=HOLD_BEFORE_CONNECTING) as gateway:
         with gateway.connect(ONE_WAY) as peer:
             peer.send(cancel(REQUEST))
             gateway.await_line("about-to-send")
@@ -118,11 +133,35 @@ def test_one_that_stood_still_past_its_lease_sends_nothing_that_the_other_has_ta
             gateway.await_line("outbox.lease-lost")
             assert partner.is_quiet()
             # It goes on as before.
-            gateway.exchange(ONE_WAY, cancel(ill_request(transaction="another")))
+            with gateway.connect(ONE_WAY) as peer:
+                peer.send(cancel(ill_request(transaction="another")))
+            gateway.await_line("about-to-send", times=2)
+            gateway.release()
             assert partner.octets() != first
-        assert gateway.is_alive
+            gateway.await_line("apdu.delivered")
     with two.reading() as uow:
-        assert [row.attempts for row in uow.outbox.list(finished=True)] == [1 + 1, 1]
+        assert [row.attempts for row in uow.outbox.list(finished=True)] == [2, 1]
+
+
+def test_nothing_is_written_on_a_connection_that_stood_before_the_lease_was_lost(
+    pair: tuple[Installation, Installation], partner: PartnerListener
+) -> None:
+    one, two = pair
+    with one.running(before=HOLD_BEFORE_WRITING) as gateway:
+        with gateway.connect(ONE_WAY) as peer:
+            peer.send(cancel(REQUEST))
+            gateway.await_line("about-to-send")
+        with partner.accept() as unused:
+            gateway.tell(signal.SIGSTOP)
+            with two.running() as other:
+                partner.octets()
+                other.await_line("apdu.delivered")
+            gateway.tell(signal.SIGCONT)
+            gateway.release()
+            gateway.await_line("outbox.lease-lost")
+            with pytest.raises(ConnectionResetError):
+                unused.rest()
+        assert partner.is_quiet()
 
 
 def test_an_answer_goes_out_on_the_connection_whoever_looks_first(

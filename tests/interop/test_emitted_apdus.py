@@ -530,7 +530,7 @@ def test_libyaz_reads_what_we_send_and_reads_our_values_in_it(emission: Emission
 
 def test_every_service_that_can_be_asked_for_is_among_them() -> None:
     performed = {type(step) for emission in EMISSIONS for step in emission.steps}
-    assert performed >= set(get_args(primitives.ResponderPrimitive))
+    assert performed >= set(get_args(primitives.ResponderAnswer))
 
 
 def test_every_answer_is_among_them() -> None:

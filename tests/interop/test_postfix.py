@@ -171,7 +171,7 @@ async def library(
     known = Partner(name="THEM", symbols=(theirs,), transport=MailTransport(address=partner))
     settings: Settings = replace(
         gateway.settings_in(directory),
-        local=(LocalSymbol(name="US", symbol=ours, mail_address=f"ill@{domain}"),),
+        local=(LocalSymbol(name="US", symbol=ours, public_mail=f"ill@{domain}"),),
         partners=(known,),
         routes=(),
         mail=Mail(

@@ -178,7 +178,7 @@ class Installation:
 
     def start(self, *, before: str = "", tracer: Sequence[str | Path] = ()) -> "RunningDaemon":
         """Start a daemon, which may not come up; whoever calls this has to see to its end."""
-        if before == HOLD:
+        if 'Path("go")' in before:
             os.mkfifo(self.directory / "go")
         command: list[str | Path] = [sys.executable, "-c", f"{before}\n{RUN}"] if before else [COMMAND]
         return RunningDaemon(self, [*tracer, *command, "serve", "--config", self.config])

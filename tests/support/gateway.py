@@ -18,7 +18,8 @@ from asn1.ill import ILLApdu, StatusOrErrorReport
 from config.settings import Acknowledge, LocalSymbol, Partner, Settings, TableProfile, TcpTransport
 from config.symbols import Symbol
 from iso_gateway.action import Acted
-from iso_gateway.primitives import ResponderPrimitive
+from iso_gateway.new_request import Item, NewRequest
+from iso_gateway.primitives import Primitive
 from iso_gateway.reception import Processed
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
@@ -197,7 +198,7 @@ class Desk:
             return self.site.gateway.process(uow, message_id)
 
     def begin(
-        self, request: ILLApdu, *, peer: str | None = AT_YAZ, then: tuple[ResponderPrimitive, ...] = ()
+        self, request: ILLApdu, *, peer: str | None = AT_YAZ, then: tuple[Primitive, ...] = ()
     ) -> HalfId:
         """Receive a request, perform services for it, and let everything that follows be delivered."""
         processed = self.receive(request, peer=peer)
@@ -207,10 +208,45 @@ class Desk:
         self.deliver()
         return HalfId(processed.half_id)
 
-    def act(self, half_id: HalfId, primitive: ResponderPrimitive, *, actor: str = "anna") -> Acted:
+    def act(self, half_id: HalfId, primitive: Primitive, *, actor: str = "anna") -> Acted:
         """Perform a service for the local user."""
         with self.site.store.unit_of_work() as uow:
             return self.site.gateway.act(uow, half_id, primitive, actor=actor)
+
+    def repeat(self, half_id: HalfId, *, actor: str = "anna") -> Acted:
+        """Repeat the last service of ours."""
+        with self.site.store.unit_of_work() as uow:
+            return self.site.gateway.repeat(uow, half_id, actor=actor)
+
+    def request(
+        self, new: NewRequest | None = None, *, partner: Partner | None = None, actor: str = "anna"
+    ) -> Acted:
+        """Ask a partner, SFU by default, for a loan or for what is given."""
+        whom = self.partner("SFU") if partner is None else partner
+        with self.site.store.unit_of_work() as uow:
+            return self.site.gateway.request(
+                uow,
+                new or NewRequest(item=Item(title="The Penelopiad")),
+                partner=whom,
+                local=self.site.settings.local[0],
+                actor=actor,
+            )
+
+    def retry(self, half_id: HalfId, *, partner: Partner | None = None, actor: str = "anna") -> Acted:
+        """Ask once more for what ended in retry."""
+        with self.site.store.unit_of_work() as uow:
+            return self.site.gateway.retry(uow, half_id, partner=partner, actor=actor)
+
+    def tick(self) -> datetime | None:
+        """Do what has come due, and give when something does next."""
+        with self.site.store.unit_of_work() as uow:
+            return self.site.gateway.tick(uow)
+
+    def partner(self, name: str) -> Partner:
+        """The partner of a name."""
+        partner = self.site.settings.partner(name)
+        assert partner is not None, name
+        return partner
 
     def outgoing(self) -> list[Outgoing]:
         """What waits to be sent, oldest first."""

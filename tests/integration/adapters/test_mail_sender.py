@@ -134,6 +134,18 @@ async def test_a_connection_that_is_gone_when_the_mail_could_be_given(
     assert (failed.temporary, failed.ambiguous, failed.failure) == (True, False, Failure.RESET)
 
 
+async def test_a_mail_that_is_not_ours_to_send_any_more_is_not_given() -> None:
+    async def refused() -> None:
+        assert server.said("DATA")
+        raise LookupError
+
+    async with MailServer().running() as server:
+        sender = MailSender(Mail(relay_host=HOST, relay_port=server.port))
+        with pytest.raises(LookupError):
+            await sender.send(MAIL, connect_timeout=LONG, send_timeout=LONG, permit=refused)
+    assert server.mails == []
+
+
 async def test_an_answer_that_is_none_may_mean_either() -> None:
     async with MailServer({".": "what?"}).running() as server:
         failed = await failure(server)

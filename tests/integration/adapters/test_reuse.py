@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from adapters.envelope import Envelope
 from adapters.errors import DeliveryFailed, Failure
-from adapters.tcp_connection import CLOSED
+from adapters.tcp_connection import CLOSED, TcpConnection
 from adapters.tcp_connections import SHARED, TcpConnections
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import IGNORED, Delivery, TcpSender
@@ -360,6 +360,28 @@ class TestTheirConnections:
                 assert tcp.is_live("c1"), "answers still go back on it"
                 writer.close()
         assert [(one["partner"], one["other"]) for one in logs if one["event"] == SHARED] == [("A", other)]
+
+    async def test_it_is_looked_at_once_more_immediately_before_writing(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between choosing a connection and writing on it, another may have spoken there."""
+        connections = TcpConnections()
+        known = TcpConnections.is_partners
+
+        def another_speaks(self: TcpConnections, connection: TcpConnection, name: str) -> bool:
+            connections.heard_from("c1", "B", accepted=True)
+            return known(self, connection, name)
+
+        async with inbound(connections) as (tcp, receiver), sending(connections) as sender:
+            reader, writer = await connect(tcp, TWO_WAY)
+            writer.write(APDUS[0])
+            await receiver.until(lambda: len(receiver.elements) == 1)
+            monkeypatch.setattr(TcpConnections, "is_partners", another_speaks)
+            with pytest.raises(DeliveryFailed, match="cannot connect"):
+                await send(sender, NOWHERE, APDUS[1])
+            writer.write_eof()
+            assert await reader.read() == b""
+            writer.close()
 
     async def test_what_was_not_accepted_makes_nobody_known(self) -> None:
         connections = TcpConnections()

@@ -1,6 +1,7 @@
 """TLS: what it protects, what its ends say to a peer, and what an operator is told when it fails."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -380,6 +381,66 @@ class TestWhoIsWho:
             await deliver(to(tcp, listener, authority, reuse=True))
             await receiver.until(lambda: len(receiver.elements) == 1)
 
+    async def test_a_partner_that_speaks_first_has_accepted_us(
+        self, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("adapters.tcp_sender.CONFIRMATION", 60)
+        context = tls.server_context(protected(ONE_WAY, authority.identity("here")))
+        assert context is not None
+
+        async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            stream = TlsStream(reader, writer, context)
+            await stream.open()
+            stream.write(APDUS[1] + APDUS[2])
+            while await stream.read(100):
+                pass
+            stream.close()
+
+        receiver = Recorder()
+        server = await asyncio.start_server(speak, "127.0.0.1", 0)
+        transport = TcpTransport(
+            host="127.0.0.1",
+            port=server.sockets[0].getsockname()[1],
+            mode=ListenerMode.TWO_WAY,
+            tls=True,
+            server_name="localhost",
+            ca_file=str(authority.file),
+        )
+        sender = TcpSender(receiver, LIMITS, ids())
+        await sender.send(transport, APDU, connect_timeout=LONG, send_timeout=LONG, partner="A")
+        await receiver.until(lambda: receiver.elements == [APDUS[1], APDUS[2]])
+        await sender.stop(LONG)
+        server.close()
+        await server.wait_closed()
+
+    async def test_nothing_is_left_of_one_that_is_broken_off(self, authority: Authority) -> None:
+        came, ended = asyncio.Event(), asyncio.Event()
+
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(10)
+            came.set()
+            with contextlib.suppress(ConnectionResetError):
+                while await reader.read(1_000):
+                    pass
+            ended.set()
+            writer.close()
+
+        server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+        transport = TcpTransport(
+            host="127.0.0.1",
+            port=server.sockets[0].getsockname()[1],
+            tls=True,
+            ca_file=str(authority.file),
+        )
+        delivering = asyncio.create_task(deliver(transport))
+        await came.wait()
+        delivering.cancel()
+        await ended.wait()
+        with pytest.raises(asyncio.CancelledError):
+            await delivering
+        server.close()
+        await server.wait_closed()
+
 
 class TestNoTls:
     async def test_a_partner_that_speaks_in_the_clear(self) -> None:
@@ -405,6 +466,18 @@ class TestNoTls:
         server.close()
         assert (failed.ambiguous, failed.failure) == (False, Failure.TLS)
         assert "it did not agree on TLS in time" in failed.reason
+
+    async def test_a_partner_that_closes_instead(self) -> None:
+        async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1_000)
+            writer.close()
+
+        server = await asyncio.start_server(close, "127.0.0.1", 0)
+        transport = TcpTransport(host="127.0.0.1", port=server.sockets[0].getsockname()[1], tls=True)
+        failed = await failure(transport)
+        server.close()
+        assert failed.failure is Failure.TLS
+        assert "it ended the connection without ending TLS" in failed.reason
 
     async def test_a_ca_file_that_has_gone(self, authority: Authority, tmp_path: Path) -> None:
         listener = protected(ONE_WAY, authority.identity("here"))

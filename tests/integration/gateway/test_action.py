@@ -23,9 +23,9 @@ from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.events import Event, Service
 from iso_gateway.protocol.states import HalfState, TableProfile
 from iso_gateway.record import INFERRED_ROW, half_state
-from iso_gateway.store.records import Basis, HalfId, InputKind, Transport
+from iso_gateway.store.records import HalfId, InputKind, Transport
 from tests.support import apdus, gateway
-from tests.support.gateway import AT_SFU, AT_UBC, Desk
+from tests.support.gateway import AT_SFU, AT_UBC, SFU, Desk
 
 REQUEST = apdus.ill_request(requester="ILLUME:SFU")
 FROM_UBC = apdus.ill_request(requester="ILLUME:UBC")
@@ -131,7 +131,12 @@ class TestPerformed:
         assert step.payload["primitive"] == type(primitive).__name__
         event = desk.events()[-1]
         assert event.kind == f"{Service(service).apdu_name.lower()}.request"
-        assert event.detail == {"service": Service(service).phrase, "state": state, "actor": "anna"}
+        assert event.detail == {
+            "service": Service(service).phrase,
+            "repeat": False,
+            "state": state,
+            "actor": "anna",
+        }
         assert (event.half_id, event.message_id) == (half, acted.message_id)
         with desk.reading() as uow:
             entry = uow.audit.list(limit=1)[0]
@@ -177,6 +182,9 @@ class TestPerformed:
             "date": "2026-12-24",
             "cost": None,
             "locations": ["ILLUME:UBC"],
+            "return_to": None,
+            "medium": None,
+            "proposed_delivery": None,
             "note": "ask",
         }
 
@@ -253,18 +261,10 @@ class TestContract:
 
         monkeypatch.setattr(machine, "advance", advanced)
 
-    def test_a_timer_that_is_stopped_needs_nothing_yet(
-        self, desk: Desk, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        half = desk.begin(REQUEST, peer=AT_SFU)
-        self.with_effects(monkeypatch, effects.ClearTimer(), instead=False)
-        assert desk.act(half, SHIP).state == "SHIPPED"
-
     @pytest.mark.parametrize(
         ("asked", "instead"),
         [
             (effects.Indicate(service=Service.SHI), False),
-            (effects.SetTimer(at=gateway.MORNING), False),
             (effects.ClearTimer(), True),
         ],
     )
@@ -288,11 +288,11 @@ class TestContract:
 
 
 class TestPossible:
-    def test_only_what_this_version_can_do_is_offered(self, desk: Desk) -> None:
+    def test_what_the_machine_allows_is_offered_but_for_the_gateways_own_answers(self, desk: Desk) -> None:
         half = desk.begin(apdus.ill_request(requester="ILLUME:SFU", forwardable=True), peer=AT_SFU)
-        services = action.possible(half_state(desk.half(half), TableProfile.STRICT))
-        assert Service.SHI in services
-        assert not {Service.FWN, Service.STR} & set(services)
+        services = action.possible(half_state(desk.half(half), TableProfile.STRICT), SFU)
+        assert {Service.SHI, Service.FWN} <= set(services)
+        assert not {Service.ILL, Service.STR} & set(services)
 
 
 class TestRefused:
@@ -361,24 +361,6 @@ class TestRefused:
         with desk.under(replace(settings, local=(other,), routes=())) as today:
             message = self.refused(today, half, SHIP, NotFoundError)
             assert message == "local symbol 'BEX' of request 1 is no longer configured: put its entry back"
-
-    def test_a_request_of_our_own(self, desk: Desk) -> None:
-        with desk.site.store.unit_of_work() as uow:
-            transaction = uow.transactions.create(b"ours", summary={}, at=desk.clock.now)
-            half = uow.halves.create(
-                transaction_id=transaction,
-                role="requester",
-                local="BEX",
-                partner="SFU",
-                state="PENDING",
-                basis=Basis.OURS,
-                flags=(),
-                tables="strict",
-                protocol_version=2,
-                at=desk.clock.now,
-            )
-        message = self.refused(desk, half, SHIP, PrimitiveRefusedError)
-        assert message == "request 1 is one of our own: this version acts as lender only"
 
 
 class TestServiceDateTime:

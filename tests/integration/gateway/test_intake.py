@@ -20,6 +20,7 @@ from iso_gateway.daemon import Intake, TcpTransmitter, _begin
 from iso_gateway.errors import DeliveryError, StoreError
 from iso_gateway.failure import Failure
 from iso_gateway.membership import Membership, new_gateway_id
+from iso_gateway.outbox.dispatcher import Permit
 from iso_gateway.reception import Processed, Reception, Verdict
 from iso_gateway.recovery import Recovery
 from iso_gateway.store.records import MessageId
@@ -175,14 +176,16 @@ class Connections:
     def is_live(self, connection_id: str) -> bool:
         return connection_id in self.live | self.broken
 
-    async def write(self, connection_id: str, octets: bytes) -> None:
+    async def write(self, connection_id: str, octets: bytes, *, permit: Permit) -> None:
+        await permit()
         if connection_id in self.broken:
             raise DeliveryFailed(
                 "the connection broke", temporary=True, ambiguous=True, failure=AdapterFailure.RESET
             )
         self.written.append((connection_id, octets))
 
-    async def send(self, to: TcpTransport, octets: bytes, **timeouts: object) -> Delivery:
+    async def send(self, to: TcpTransport, octets: bytes, *, permit: Permit, **timeouts: object) -> Delivery:
+        await permit()
         policy = RetryPolicy()
         assert timeouts == {
             "connect_timeout": policy.connect_timeout,

@@ -38,6 +38,8 @@ from tests.support.gateway import AT_SFU, BEX, SFU, UBC, YAZ, Desk
 
 ILL_SFU: Final = "ill@sfu.example"
 REQUEST: Final = ill_request(requester="ILLUME:SFU")
+#: It is for somebody else, so it is answered by a report, and there is no request of ours.
+MISDIRECTED: Final = ill_request(requester="ILLUME:SFU", responder="ILLUME:ELSEWHERE")
 
 
 def by_mail(settings: Settings) -> Settings:
@@ -49,7 +51,7 @@ def by_mail(settings: Settings) -> Settings:
             replace(SFU, transport=MailTransport(address=ILL_SFU), allowed_sources=()),
             replace(UBC, allowed_senders=("@ubc.example",)),
         ),
-        local=(replace(BEX, mail_address="ill@bex.example"),),
+        local=(replace(BEX, public_mail="ill@bex.example"),),
         mail=Mail(relay_host=HOST, lmtp_host=HOST, lmtp_port=0),
     )
 
@@ -200,7 +202,7 @@ class TestNotices:
         assert [event.kind for event in desk.events()].count(returns.NOT_DELIVERED) == 1
 
     def test_a_notice_may_be_faster_than_whoever_sent_the_mail(self, desk: Desk) -> None:
-        receive(desk, encode(message(REQUEST)))
+        receive(desk, encode(MISDIRECTED))
         [waiting] = desk.outgoing()
         with desk.site.store.unit_of_work() as uow:
             fence = uow.outbox.claim(waiting.row.id, "one", desk.clock.now, desk.clock.now)
@@ -247,7 +249,7 @@ class TestNotices:
         assert desk.events()[-1].half_id is None
 
     def test_a_notice_about_a_report_to_no_half(self, desk: Desk) -> None:
-        receive(desk, encode(message(REQUEST)))
+        receive(desk, encode(MISDIRECTED))
         [sent] = desk.deliver()
         processed = notice(desk, sent.row.id, MailFate.FAILED)
         assert processed.half_id is None
@@ -388,9 +390,7 @@ class TestTransmitter:
         assert mark_of(desk.site.store, OutboxId(1)).encode() in first
 
     async def test_the_library_that_the_apdu_is_from_writes(self, desk: Desk) -> None:
-        other = LocalSymbol(
-            name="ABC", symbol=gateway._symbol("ILLUME:ABC"), mail_address="abc@other.example"
-        )
+        other = LocalSymbol(name="ABC", symbol=gateway._symbol("ILLUME:ABC"), public_mail="abc@other.example")
         half_id, row = answered(desk)
         assert half_id
         with desk.reading() as uow:
@@ -412,13 +412,13 @@ class TestTransmitter:
             b"From: <abc@other.example>",
         ]
 
-    @pytest.mark.parametrize("lacking", ["mail", "mail_address"])
+    @pytest.mark.parametrize("lacking", ["mail", "public_mail"])
     async def test_what_was_configured_otherwise_once_waits(self, lacking: str, desk: Desk) -> None:
         settings = desk.site.settings
         settings = replace(settings, mail=None) if lacking == "mail" else replace(settings, local=(BEX,))
         partner = settings.partner("SFU")
         assert partner is not None
-        with pytest.raises(DeliveryError, match=r"set \[mail\] and mail_address") as caught:
+        with pytest.raises(DeliveryError, match=r"set \[mail\] and public_mail") as caught:
             await MailTransmitter(settings, desk.site).send(
                 partner, MailTransport(address=ILL_SFU), encode(REQUEST), outbox_id=OutboxId(1)
             )

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -17,6 +18,7 @@ from iso_gateway.store.records import HalfId, OutboxStatus
 from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
 from tests.support import apdus
 from tests.support.gateway import AT_SFU, ELSEWHERE, Desk
+from tests.support.libraries import assert_replayable
 
 REQUEST = apdus.ill_request(requester="ILLUME:SFU")
 
@@ -116,3 +118,29 @@ def test_an_installation_is_found_again_and_its_key_is_never_made_anew(desk: Des
     with pytest.raises(Exception, match="is missing; restore it"):
         Site.create_or_open(settings)
     assert len(key) > 32
+
+
+def test_what_comes_too_early_waits_and_a_deadline_passes(desk: Desk) -> None:
+    search = ill.SearchType(expiry_flag=ill.ExpiryFlag.other_Date, expiry_date="20261120")
+    request = replace(REQUEST, search_type=search)
+    held = desk.receive(apdus.cancel(request), peer=AT_SFU, two_way=False)
+    assert held.verdict is Verdict.HELD
+    assert desk.receive(apdus.cancel(request), peer=AT_SFU, two_way=False).verdict is Verdict.EXACT_DUPLICATE
+    half = desk.begin(request, peer=AT_SFU)
+    assert desk.half(half).state == "CANCEL-PENDING"
+    desk.act(half, primitives.CancelReply(answer=False))
+    desk.clock.advance(days=5)
+    assert desk.tick() is None
+    assert desk.half(half).state == "NOT-SUPPLIED"
+    assert [type(one.apdu) for one in desk.deliver()] == [ill.CancelReply, ill.Expired]
+    assert_replayable(desk, half)
+
+
+def test_a_request_of_our_own(desk: Desk) -> None:
+    acted = desk.request()
+    assert desk.half(acted.half_id).state == "PENDING"
+    assert desk.repeat(acted.half_id).apdu.service_date_time.date_time_of_original_service is not None
+    with desk.reading() as uow:
+        transaction = desk.half(acted.half_id).transaction_id
+        assert uow.transactions.summary(transaction)["title"] == "The Penelopiad"
+    assert_replayable(desk, acted.half_id)

@@ -13,7 +13,8 @@ from config.settings import CharacterSet, Limits, LocalSymbol, Settings
 from config.symbols import Symbol
 from iso_gateway import primitives
 from iso_gateway.errors import PrimitiveInvalidError, StoreError
-from iso_gateway.reception import ATTENTION, MESSAGE_REFUSED, Verdict
+from iso_gateway.movement import ATTENTION
+from iso_gateway.reception import MESSAGE_REFUSED, Verdict
 from iso_gateway.record import original_request, stored_apdu
 from iso_gateway.store.records import Basis, HalfId
 from tests.support import apdus, gateway

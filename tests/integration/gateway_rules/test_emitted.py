@@ -11,7 +11,7 @@ from iso_gateway import compose, primitives
 from iso_gateway.protocol import errors
 from iso_gateway.protocol.events import ApduType
 from iso_gateway.protocol.states import CurrentState
-from tests.support import apdus
+from tests.support import apdus, composed
 
 DUE: Final = dt.date(2026, 12, 16)
 REQUEST: Final = apdus.ill_request()
@@ -25,7 +25,7 @@ FRAME: Final = compose.Frame(
 EVERYTHING: Final = dict.fromkeys(RULES, Severity.WARNING)
 RESULTS: Final = TransactionResults
 
-PRIMITIVES: Final[tuple[primitives.ResponderPrimitive, ...]] = (
+PRIMITIVES: Final[tuple[primitives.ResponderAnswer, ...]] = (
     primitives.Answer(result=RESULTS.conditional, reason="library-use-only", date=DUE),
     primitives.Answer(result=RESULTS.retry, reason="in-use-on-loan", date=DUE),
     primitives.Answer(result=RESULTS.unfilled, reason="lost", note=" Lost "),
@@ -54,6 +54,13 @@ REPORTS: Final[tuple[errors.Report, ...]] = (
     errors.SecurityProblem(text="The sender is not known here"),
     errors.UnableToPerform(code=errors.UnableToPerformCode.OTHER, note="Not today"),
 )
+
+
+@pytest.mark.parametrize("name", composed.APDUS)
+def test_whatever_can_be_composed_is_as_the_rules_want_it(name: str) -> None:
+    findings = check(composed.APDUS[name], EVERYTHING)
+    # An ISBN of thirteen digits is sent as it is to who does not mind (inferred, protocol.md 3).
+    assert {finding.rule for finding in findings} <= {"isbn-length"}
 
 
 @pytest.mark.parametrize("place", range(len(PRIMITIVES)), ids=lambda place: type(PRIMITIVES[place]).__name__)

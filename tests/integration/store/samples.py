@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 from iso_gateway.store.records import (
     Basis,
-    Deadlines,
     Direction,
     HalfId,
     InputKind,
@@ -59,7 +58,6 @@ def add_half(
         tables="strict",
         protocol_version=2,
         at=NOW,
-        deadlines=Deadlines(expires_at=LATER, reply_by=None),
     )
 
 

@@ -1,19 +1,21 @@
 """Opening a store: URLs, master keys, migrations."""
 
-import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, MetaData, insert, inspect, select, text
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.engine import current, newest, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing, create_master_key
-from iso_gateway.store.tables import metadata
+from iso_gateway.store.records import DeadlineKind
+from iso_gateway.store.tables import deadlines, halves, metadata
 from iso_gateway.store.unit_of_work import Store
 from tests.integration.store import samples
 
@@ -29,8 +31,6 @@ _CONSTRAINTS = {
         " WHERE pronamespace = 'public'::regnamespace"
     ),
 }
-#: Where one part of a table's definition ends and the next begins.
-_PARTS = re.compile(r"\n|, (?=[a-z_]+ [A-Z])")
 
 
 def objects(engine: Engine) -> dict[tuple[str, str], str]:
@@ -41,10 +41,23 @@ def objects(engine: Engine) -> dict[tuple[str, str], str]:
     for kind, name, definition in rows:
         if "alembic_version" in name:
             continue
-        # A column that was added later stands on the line of the one before it.
-        parts = [part.strip().rstrip(",") for part in _PARTS.split(str(definition).replace("\t", " "))]
-        found[str(kind), str(name)] = "\n".join(sorted(part for part in parts if part))
+        found[str(kind), str(name)] = "\n".join(sorted(_parts(str(definition))))
     return found
+
+
+def _parts(definition: str) -> list[str]:
+    """The parts of a definition between commas: a column that was added later stands where SQLite put it."""
+    head, bracket, body = definition.partition("(")
+    if not bracket or not head.startswith("CREATE TABLE"):
+        return [definition]
+    parts, depth = [""], 0
+    for sign in body.strip().removesuffix(")"):
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [head, *(" ".join(part.split()) for part in parts)]
 
 
 class TestMigrations:
@@ -61,6 +74,47 @@ class TestMigrations:
             metadata.create_all(connection)
         assert migrated == objects(engine)
         assert ("trigger", "messages_immutable") in migrated
+
+    def test_deadlines_of_before_are_carried_over(self, open_database: Callable[[], Engine]) -> None:
+        engine = open_database()
+        with engine.begin() as connection:
+            config = Config()
+            config.set_main_option("script_location", "iso_gateway.store:migrations")
+            config.set_main_option("path_separator", "os")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+            # As the first version stored it: reflected, for today's tables lack the columns.
+            old = MetaData()
+            old.reflect(connection)
+            postgresql = engine.dialect.name == "postgresql"
+            now = samples.NOW if postgresql else samples.NOW.replace(tzinfo=None)
+            key = {"id": 1, "purpose": "transaction", "wrapped": b"k", "master_id": "m", "created_at": now}
+            connection.execute(insert(old.tables["keys"]), key)
+            transaction = {"id": 1, "key_digest": b"t", "key_id": 1, "sealed": b"s", "created_at": now}
+            connection.execute(insert(old.tables["transactions"]), transaction)
+            half = {
+                "transaction_id": 1,
+                "role": "responder",
+                "partner": "SFU",
+                "state": "IN-PROCESS",
+                "basis": "ours",
+                "flags": "[]",
+                "tables": "strict",
+                "protocol_version": 2,
+                "created_at": now,
+                "updated_at": now,
+            }
+            for number, column in ((1, "expires_at"), (2, "reply_by")):
+                row = {**half, "id": number, "local": f"BEX-{number}", column: now}
+                connection.execute(insert(old.tables["halves"]), row)
+        upgrade(engine)
+        with engine.connect() as connection:
+            carried = connection.execute(select(deadlines).order_by(deadlines.c.half_id)).all()
+            assert [tuple(row) for row in carried] == [
+                (1, DeadlineKind.EXPIRY, samples.NOW),
+                (2, DeadlineKind.NO_ANSWER, samples.NOW),
+            ]
+            assert connection.execute(select(halves.c.former_partners)).scalars().all() == [(), ()]
 
     def test_an_empty_database_is_at_the_base(self, open_database: Callable[[], Engine]) -> None:
         engine = open_database()

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.keyring import KeyDisposedError
-from iso_gateway.store.records import Basis, Deadlines, Direction, HalfId, InputKind, TransactionId
+from iso_gateway.store.records import Basis, Direction, HalfId, InputKind, TransactionId
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 from tests.integration.store import samples
 
@@ -97,7 +97,6 @@ class TestHalves:
             assert (record.role, record.local, record.partner) == ("responder", "BEX", "SFU")
             assert (record.state, record.basis, record.tables) == ("IN-PROCESS", Basis.OURS, "strict")
             assert record.flags == ("can_send_shipped", "loan")
-            assert record.deadlines == Deadlines(expires_at=samples.LATER, reply_by=None)
             assert (record.created_at, record.updated_at) == (samples.NOW, samples.NOW)
             assert uow.halves.find(transaction, "responder", "BEX") == record
             assert uow.halves.find(transaction, "requester", "BEX") is None
@@ -112,19 +111,15 @@ class TestHalves:
             assert moved == replace(
                 before, state="SHIPPED", flags=("shipped_seen",), updated_at=samples.LATER
             )
-            deadlines = Deadlines(expires_at=None, reply_by=samples.LATER)
             uow.halves.update(
                 half,
                 state="SHIPPED",
                 flags=("shipped_seen",),
                 at=samples.LATER,
                 basis=Basis.OBSERVED,
-                deadlines=deadlines,
                 last_service_at=samples.NOW,
             )
-            assert uow.halves.get(half) == replace(
-                moved, basis=Basis.OBSERVED, deadlines=deadlines, last_service_at=samples.NOW
-            )
+            assert uow.halves.get(half) == replace(moved, basis=Basis.OBSERVED, last_service_at=samples.NOW)
 
     def test_one_per_transaction_role_and_local_symbol(self, store: Store) -> None:
         with store.unit_of_work() as uow:

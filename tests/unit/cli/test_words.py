@@ -1,5 +1,6 @@
 """The words for people, and renderings that no real store of this version leads to."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 
@@ -13,7 +14,6 @@ from iso_gateway.cli.reading import Contents, RequestRecord, Step, kind_in_words
 from iso_gateway.protocol.states import State
 from iso_gateway.store.records import (
     Basis,
-    Deadlines,
     HalfId,
     HalfListing,
     HalfRecord,
@@ -71,7 +71,6 @@ def _borrowing() -> RequestRecord:
         flags=(),
         tables="strict",
         protocol_version=2,
-        deadlines=Deadlines(expires_at=None, reply_by=None),
         created_at=AT,
         updated_at=AT,
         last_service_at=None,
@@ -111,10 +110,10 @@ def test_a_timer_in_a_paragraph() -> None:
     assert "2026-11-20 20:00:00 timer" in _rendered(_borrowing(), 40)
 
 
-def _rendered(record: RequestRecord, width: int) -> list[str]:
+def _rendered(record: RequestRecord, width: int, *, with_patron_data: bool = False) -> list[str]:
     stream = StringIO()
     out = console(stream)
-    for part in ladder.request(record, width=width, with_patron_data=False, full=False):
+    for part in ladder.request(record, width=width, with_patron_data=with_patron_data, full=False):
         out.print(part)
     return [line.rstrip() for line in stream.getvalue().splitlines()]
 
@@ -131,3 +130,13 @@ def _rendered(record: RequestRecord, width: int) -> list[str]:
 )
 def test_a_message_is_called_what_it_is(apdu_type: str | None, verdict: str | None, called: str) -> None:
     assert kind_in_words(apdu_type, verdict) == called
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_how_to_reach_the_patron_is_shown_only_when_it_is_asked_for(*, asked: bool) -> None:
+    borrowing = _borrowing()
+    summary = {"title": "T", "patron_contact": "ada@example.org"}
+    record = replace(borrowing, listing=replace(borrowing.listing, summary=summary))
+    document = data.request(record, [], with_patron_data=asked)
+    assert ("ada@example.org" in str(document)) is asked
+    assert ("ada@example.org" in str(_rendered(record, 80, with_patron_data=asked))) is asked

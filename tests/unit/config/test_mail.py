@@ -12,7 +12,7 @@ from tests.support.authority import Authority
 from tests.unit.config.conftest import GATEWAY, Problems, Site
 
 MAIL = "\n[mail]\n"
-LOCAL = 'mail_address = "ill@bex.example"\n'
+LOCAL = 'public_mail = "ill@bex.example"\n'
 PARTNER = 'name = "AAA"\nsymbols = ["A"]\n[transport]\nkind = "mail"\naddress = "ILL@aaa.example"\n'
 
 
@@ -44,7 +44,7 @@ def test_mail_is_read_with_absolute_paths(site: Site, tmp_path: Path) -> None:
         maildir_interval=timedelta(seconds=2),
         variable_sender=False,
     )
-    assert settings.local[0].mail_address == "ill@bex.example"
+    assert settings.local[0].public_mail == "ill@bex.example"
     [partner] = settings.partners
     assert partner.transport == MailTransport(address="ILL@aaa.example")
     assert partner.senders == {"ill@aaa.example", "desk@b.example", "@c.example"}
@@ -111,7 +111,7 @@ def test_a_partner_by_mail_needs_a_mail_server_and_our_address(problems: Problem
     )
     [line] = problems({"gateway.toml": GATEWAY + MAIL, "partners/aaa.toml": PARTNER})
     assert line == (
-        "gateway.toml: local[0].mail_address: is missing, and 'AAA' is reached by mail;"
+        "gateway.toml: local[0].public_mail: is missing, and 'AAA' is reached by mail;"
         " expected the address of its ILL software"
     )
 

@@ -54,7 +54,7 @@ def text(value: str) -> GeneralString:
     return GeneralString.from_text(value)
 
 
-def composed(primitive: primitives.ResponderPrimitive, request: ill.ILLRequest = REQUEST) -> ill.ILLApdu:
+def composed(primitive: primitives.SingleApduPrimitive, request: ill.ILLRequest = REQUEST) -> ill.ILLApdu:
     """Give what we send, read back from its octets, so that it can be sent at all."""
     apdu = apdu_for(primitive, request, FRAME)
     assert decode(encode(apdu)) == apdu
@@ -70,7 +70,7 @@ def answer(**fields: object) -> ill.ResultsExplanation:
     return apdu.results_explanation
 
 
-def refused(primitive: primitives.ResponderPrimitive, request: ill.ILLRequest = REQUEST) -> str:
+def refused(primitive: primitives.SingleApduPrimitive, request: ill.ILLRequest = REQUEST) -> str:
     with pytest.raises(PrimitiveInvalidError) as caught:
         apdu_for(primitive, request, FRAME)
     return str(caught.value)
@@ -116,7 +116,7 @@ class TestFrame:
 
 class TestServiceOf:
     def test_every_primitive_asks_for_a_service(self) -> None:
-        asked: dict[primitives.ResponderPrimitive, Service] = {
+        asked: dict[primitives.Primitive, Service] = {
             primitives.Ship(): Service.SHI,
             primitives.SendMessage(note="x"): Service.MSG,
             primitives.CancelReply(answer=True): Service.CAR_YES,
@@ -342,7 +342,7 @@ class TestShip:
 
     def test_only_what_can_travel_is_shipped(self) -> None:
         message = refused(primitives.Ship(service_type=ILLServiceType.locations))
-        assert message == "'locations' cannot be shipped: say loan or copy-non-returnable"
+        assert message == "'locations' cannot be supplied: say loan or copy-non-returnable"
 
     def test_the_other_services_say_nothing_about_loans(self) -> None:
         assert is_loan(primitives.CheckIn(), REQUEST) is None
@@ -391,7 +391,7 @@ class TestOtherServices:
         ],
     )
     def test_each_carries_what_was_asked_for(
-        self, primitive: primitives.ResponderPrimitive, apdu: ill.ILLApdu
+        self, primitive: primitives.SingleApduPrimitive, apdu: ill.ILLApdu
     ) -> None:
         assert composed(primitive) == apdu
 

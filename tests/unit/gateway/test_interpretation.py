@@ -11,7 +11,7 @@ from asn1.schema import Unlisted
 from iso_gateway.interpretation import (
     Direction,
     direction_of,
-    facts_of,
+    facts_received,
     is_marked_repeat,
     receiving_role,
     service_of,
@@ -19,6 +19,7 @@ from iso_gateway.interpretation import (
 from iso_gateway.protocol.events import ApduType, Facts, Service
 from iso_gateway.protocol.states import Role
 from tests.support import apdus
+from tests.support.gateway import BEX, SFU
 
 REQUEST = apdus.ill_request()
 FRAME: Final = {
@@ -134,16 +135,20 @@ class TestRepeat:
         assert not is_marked_repeat(replace(REQUEST, service_date_time=when))
 
 
+def received(apdu: ILLApdu, *, original_seen: bool = False) -> Facts:
+    return facts_received(apdu, SFU, BEX, original_seen=original_seen)
+
+
 class TestFacts:
     def test_a_request_says_what_its_sender_can_do(self) -> None:
-        assert facts_of(REQUEST, original_seen=False) == Facts(
+        assert received(REQUEST) == Facts(
             may_forward=False, can_send_shipped=True, can_send_received=True, can_send_returned=True
         )
 
     def test_each_of_them_is_read_from_its_own_field(self) -> None:
         messages = replace(REQUEST.requester_optional_messages, can_send_RECEIVED=False)
         request = replace(apdus.ill_request(forwardable=True), requester_optional_messages=messages)
-        assert facts_of(request, original_seen=True) == Facts(
+        assert received(request, original_seen=True) == Facts(
             may_forward=True,
             can_send_shipped=True,
             can_send_received=False,
@@ -153,7 +158,7 @@ class TestFacts:
 
     def test_third_party_info_without_permission_permits_nothing(self) -> None:
         request = replace(REQUEST, third_party_info_type=ill.ThirdPartyInfoType())
-        assert facts_of(request, original_seen=False).may_forward is False
+        assert received(request).may_forward is False
 
     @pytest.mark.parametrize(
         ("kind", "loan"),
@@ -164,10 +169,10 @@ class TestFacts:
         ],
     )
     def test_what_was_shipped_is_a_loan_or_not(self, kind: ILLServiceType | Unlisted, *, loan: bool) -> None:
-        assert facts_of(shipped(kind), original_seen=False) == Facts(loan=loan)
-        received = replace(apdus.received(REQUEST), shipped_service_type=kind)
-        assert facts_of(received, original_seen=False) == Facts(loan=loan)
+        assert received(shipped(kind)) == Facts(loan=loan)
+        arrived = replace(apdus.received(REQUEST), shipped_service_type=kind)
+        assert received(arrived) == Facts(loan=loan)
 
     def test_the_others_say_nothing(self) -> None:
-        assert facts_of(apdus.cancel(REQUEST), original_seen=False) == Facts()
-        assert facts_of(apdus.renew(REQUEST), original_seen=True) == Facts(original_seen=True)
+        assert received(apdus.cancel(REQUEST)) == Facts()
+        assert received(apdus.renew(REQUEST), original_seen=True) == Facts(original_seen=True)

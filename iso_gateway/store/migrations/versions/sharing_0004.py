@@ -64,10 +64,11 @@ def _announce() -> None:
         "CREATE TRIGGER outbox_announce AFTER INSERT OR UPDATE ON outbox"
         " FOR EACH ROW WHEN (NEW.status = 'waiting') EXECUTE FUNCTION announce()"
     )
-    op.execute(
-        "CREATE TRIGGER partner_states_announce AFTER INSERT OR UPDATE ON partner_states"
-        " FOR EACH STATEMENT EXECUTE FUNCTION announce()"
-    )
+    for table in ("deadlines", "held", "partner_states"):
+        op.execute(
+            f"CREATE TRIGGER {table}_announce AFTER INSERT OR UPDATE ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION announce()"
+        )
     op.execute(
         "CREATE TRIGGER site_state_announce AFTER INSERT OR UPDATE OR DELETE ON site_state"
         " FOR EACH STATEMENT EXECUTE FUNCTION announce()"
