@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import structlog
 
-from asn1.codec import decode, encode
-from asn1.ill import ILLAnswer, ILLApdu, Shipped, TransactionResults
+from asn1.codec import decode
+from asn1.ill import ILLApdu, TransactionResults
 from config.settings import LocalSymbol, Mail, MailTls, MailTransport, Partner, Settings
 from config.symbols import Symbol
 from iso_gateway.daemon import Intake
@@ -25,7 +25,7 @@ from iso_gateway.outbox.dispatcher import (
     Dispatcher,
     Permit,
 )
-from iso_gateway.primitives import Answer, CheckIn, Ship
+from iso_gateway.primitives import Answer, CheckIn, Primitive, Receive, Return, Ship
 from iso_gateway.sending import Context, Destination, enqueue
 from iso_gateway.services import APDU_PROCESSED
 from iso_gateway.store.records import (
@@ -33,7 +33,6 @@ from iso_gateway.store.records import (
     GatewayId,
     HalfId,
     MessageId,
-    OutboxId,
     OutboxRecord,
     OutboxStatus,
     Transport,
@@ -42,7 +41,7 @@ from iso_gateway.store.writer import Writer
 from tests.integration.adapters.mails import HOST
 from tests.integration.gateway.dispatching import LogLines
 from tests.support import gateway, postfix
-from tests.support.apdus import ill_request, received, returned
+from tests.support.apdus import ill_request
 from tests.support.authority import Authority
 from tests.support.gateway import Desk
 from tests.support.postfix import Postfix
@@ -54,6 +53,7 @@ BOX: Final = "box.example"
 #: Of the borrower, and of the lender.
 REQUEST: Final = ill_request(requester="ILLUME:SFU", responder="ILLUME:BEX")
 OURS: Final = ill_request(requester="ILLUME:BEX", responder="ILLUME:SFU")
+DUE: Final = date(2026, 12, 24)
 THEIRS: Final = ("ILLUME:SFU", "ILLUME:BEX")
 
 
@@ -104,14 +104,7 @@ class Library:
     """A gateway that lets mail in and sends by it, as the daemon does, on a clock of the test's."""
 
     desk: Desk
-    transmitter: MailTransmitter
     dispatcher: Dispatcher
-
-    async def give(self, apdu: ILLApdu, number: int) -> None:
-        """Send an APDU that no outbox holds."""
-        [partner] = self.desk.site.settings.partners
-        assert isinstance(partner.transport, MailTransport)
-        await self.transmitter.send(partner, partner.transport, encode(apdu), outbox_id=OutboxId(number))
 
     def send(self, apdu: ILLApdu) -> MessageId:
         """Queue an APDU of a request that this gateway does not follow."""
@@ -204,7 +197,7 @@ async def library(
             dispatcher.stop()
         running = asyncio.create_task(dispatcher.run())
         try:
-            yield Library(desk=desk, transmitter=transmitter, dispatcher=dispatcher)
+            yield Library(desk=desk, dispatcher=dispatcher)
         finally:
             dispatcher.stop()
             await running
@@ -223,39 +216,41 @@ class _NoConnections:
 
 
 async def test_a_whole_loan_by_mail(tmp_path: Path, system: MailSystem, lines: LogLines) -> None:
+    """From the request to the check-in, each side a gateway; every APDU goes through the mail server."""
     async with (
         library(tmp_path / "l", system, domain=LENDER, partner=f"ill@{BORROWER}") as lender,
-        library(
-            tmp_path / "b", system, domain=BORROWER, partner=f"ill@{LENDER}", symbols=THEIRS, answers=False
-        ) as borrower,
+        library(tmp_path / "b", system, domain=BORROWER, partner=f"ill@{LENDER}", symbols=THEIRS) as borrower,
     ):
-        await borrower.give(REQUEST, 1)
-        half_id = HalfId((await processed(lines, "applied"))["half_id"])
-        assert lender.desk.half(half_id).state == "IN-PROCESS"
+        [partner] = borrower.desk.site.settings.partners
+        asked = borrower.desk.request(partner=partner)
+        borrower.dispatcher.wake()
+        lent = HalfId((await processed(lines, "applied"))["half_id"])
+        borrowed = asked.half_id
+        assert borrowed is not None
 
-        answers = []
-        for primitive in (Answer(result=TransactionResults.will_supply), Ship()):
-            acted = lender.desk.act(half_id, primitive)
-            lender.dispatcher.wake()
-            await processed(lines, "unknown-transaction")
-            answers.append(acted.apdu)
-        assert [decode(octets) for octets in borrower.came()] == answers
-        assert [type(apdu) for apdu in answers] == [ILLAnswer, Shipped]
+        steps: list[tuple[Library, HalfId, Primitive, tuple[str, str]]] = [
+            (lender, lent, Answer(result=TransactionResults.will_supply), ("IN-PROCESS", "PENDING")),
+            (lender, lent, Ship(date_due=DUE), ("SHIPPED", "SHIPPED")),
+            (borrower, borrowed, Receive(), ("SHIPPED", "RECEIVED")),
+            (borrower, borrowed, Return(), ("SHIPPED", "RETURNED")),
+            (lender, lent, CheckIn(), ("CHECKED-IN", "RETURNED")),
+        ]
+        for side, half_id, primitive, states in steps:
+            side.desk.act(half_id, primitive)
+            side.dispatcher.wake()
+            await processed(lines, "applied")
+            assert (lender.desk.half(lent).state, borrower.desk.half(borrowed).state) == states
 
-        await borrower.give(received(REQUEST), 2)
-        await processed(lines, "applied")
-        await borrower.give(returned(REQUEST), 3)
-        await processed(lines, "applied")
-        lender.desk.act(half_id, CheckIn())
-        lender.dispatcher.wake()
-        await processed(lines, "unknown-transaction")
-        assert lender.desk.half(half_id).state == "CHECKED-IN"
-        with lender.desk.reading() as uow:
-            came = [one.message for one in uow.messages.list() if one.message.direction is Direction.RECEIVED]
-        assert {(one.transport, one.listener, one.peer_address) for one in came} == {
-            (Transport.MAIL, "lmtp", f"ill@{BORROWER}")
-        }
-        assert lender.desk.outgoing() == []
+        for one, theirs in ((lender, BORROWER), (borrower, LENDER)):
+            with one.desk.reading() as uow:
+                messages = [listed.message for listed in uow.messages.list()]
+            came = [message for message in messages if message.direction is Direction.RECEIVED]
+            assert {message.transport for message in messages} == {Transport.MAIL}
+            assert {(message.listener, message.peer_address) for message in came} == {
+                ("lmtp", f"ill@{theirs}")
+            }
+            assert len(messages) == 6
+            assert one.desk.outgoing() == []
 
 
 @pytest.mark.parametrize("variable_sender", [True, False])
