@@ -81,9 +81,7 @@ def advice(failure: Failure) -> str:
         case Failure.MAIL_SERVER:
             return "look whether our own mail server runs and lets this gateway in, and at [mail]"
         case Failure.MAIL_DEFERRED:
-            return (
-                "nothing yet: our mail server takes no mail for the partner now; ask its operator if it lasts"
-            )
+            return "nothing yet; if it lasts, ask whoever runs our own mail server"
         case Failure.MAIL_REFUSED:
             return "compare transport.address with the partner's, then send it again"
         case Failure.RETURNED:
