@@ -22,7 +22,7 @@ from functools import partial
 from typing import Final, Protocol, TypeAlias, assert_never
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from config.settings import RetryPolicy, Settings
 from iso_gateway.errors import DeliveryError, StoreError
@@ -291,12 +291,13 @@ class Dispatcher:
 
     async def _finish(self) -> None:
         """Let what is on its way end within the grace; break off the rest, and store how all of it ended."""
-        if self._transmissions:
-            await asyncio.wait(tuple(self._transmissions), timeout=GRACE)
-            for transmission in tuple(self._transmissions):
-                transmission.cancel()
-        if self._sending:
-            await asyncio.wait([task for _, task in self._sending.values()])
+        sending = [task for _, task in self._sending.values()]
+        if not sending:
+            return
+        await asyncio.wait(sending, timeout=GRACE)
+        for transmission in self._transmissions:
+            transmission.cancel()
+        await asyncio.wait(sending)
 
     async def _send_due(self) -> float | None:
         """Begin to send what is due; gives the seconds until something else is, None if nothing waits."""
@@ -330,11 +331,17 @@ class Dispatcher:
 
     def _notice_the_clock(self, uow: UnitOfWork, now: datetime) -> None:
         """Let nothing wait for a moment that a clock set back has moved away: at the start, and later."""
+        known = self._latest is not None
         if self._latest is None or now < self._latest - STEP:
-            uow.partners.no_later_than(now)
+            # At the start nobody knows, and a gateway that starts over and over must not hammer a partner.
+            uow.partners.no_later_than(now, furthest=timedelta(0) if known else self._longest_wait())
             if uow.outbox.no_later_than(now):
                 log.warning(CLOCK_SET_BACK)
         self._latest = now
+
+    def _longest_wait(self) -> timedelta:
+        policies = [self._settings.retry, *(partner.retry for partner in self._settings.partners)]
+        return max(policy.max_delay * (1 + policy.jitter) for policy in policies)
 
     async def _send(self, claimed: _Claimed) -> None:
         row = claimed.row
@@ -402,28 +409,41 @@ class Dispatcher:
         Raises:
             StoreError: it could not be stored, and the gateway stops.
         """
+        isolating = False
         while True:
             last_try = self._stopping.is_set()
             try:
-                return await self._writer.run(lambda uow: self._record(uow, batch))
+                return await self._writer.run(partial(self._record, batch=batch, isolating=isolating))
             except _DATABASE_ERRORS as error:
                 if last_try:
                     raise
                 self._unavailable(error)
+            isolating = True
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), PAUSE)
 
-    def _record(self, uow: UnitOfWork, batch: Sequence[_Ended]) -> list[_Line]:
+    def _record(self, uow: UnitOfWork, *, batch: Sequence[_Ended], isolating: bool) -> list[_Line]:
+        """Store how sendings ended.
+
+        Args:
+            uow: where.
+            batch: how each ended.
+            isolating: whether one that the database refuses is left out, because all have been refused for it
+                before. A database that cannot be used refuses all, and none is left out for that.
+        """
         lines: list[_Line] = []
         for ended in batch:
             try:
                 with uow.savepoint():
                     lines += self._end(uow, ended)
-            except _DATABASE_ERRORS:
-                raise
-            except Exception as error:  # noqa: BLE001 - one row must not keep the others from being stored
-                # It stays leased, and is sent again after that.
-                log.error(SENDING_BROKE, outbox_id=ended.claimed.row.id, error=type(error).__name__)  # noqa: TRY400
+            except Exception as error:
+                if isinstance(error, _DATABASE_ERRORS) and (
+                    not isolating or isinstance(error, OperationalError)
+                ):
+                    raise
+                # One row must not keep the others from being stored. It stays leased, and is sent again.
+                name = type(error).__name__
+                log.error(SENDING_BROKE, outbox_id=ended.claimed.row.id, error=name)  # noqa: TRY400
         return lines
 
     def _end(self, uow: UnitOfWork, ended: _Ended) -> list[_Line]:

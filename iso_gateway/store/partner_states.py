@@ -1,6 +1,6 @@
 """What stands between us and each partner: an operator who suspended it, and its circuit breaker."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
@@ -27,12 +27,12 @@ _END_PROBES = (
 )
 _RETRY_LATEST = (
     update(partner_states)
-    .where(partner_states.c.breaker != BreakerState.CLOSED, partner_states.c.retry_at > bindparam("now"))
+    .where(partner_states.c.breaker != BreakerState.CLOSED, partner_states.c.retry_at > bindparam("limit"))
     .values(retry_at=bindparam("now"))
 )
 _TURN_LATEST = (
     update(partner_states)
-    .where(partner_states.c.paced_until > bindparam("now"))
+    .where(partner_states.c.paced_until > bindparam("limit"))
     .values(paced_until=bindparam("now"))
 )
 
@@ -97,10 +97,13 @@ class PartnerStates:
         """Take every probe for lost: for the only gateway of a database, when it starts."""
         self._connection.execute(_END_PROBES, {"now": now})
 
-    def no_later_than(self, now: datetime) -> None:
-        """Let nothing wait for a moment that a clock set back has moved away."""
-        self._connection.execute(_RETRY_LATEST, {"now": now})
-        self._connection.execute(_TURN_LATEST, {"now": now})
+    def no_later_than(self, now: datetime, *, furthest: timedelta = timedelta(0)) -> None:
+        """Let nothing wait for a moment that a clock set back has moved away.
+
+        `furthest`: what is no further away than this may be as it should.
+        """
+        self._connection.execute(_RETRY_LATEST, {"now": now, "limit": now + furthest})
+        self._connection.execute(_TURN_LATEST, {"now": now, "limit": now + furthest})
 
     def set_breaker(self, state: PartnerStateRecord) -> None:
         """Keep what the last attempts told: the breaker, and what went wrong last."""

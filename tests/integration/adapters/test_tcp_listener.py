@@ -417,6 +417,21 @@ class TestWriting:
                 await tcp.write("c1", APDU)
             writer.close()
 
+    async def test_what_is_broken_off_is_never_taken_for_whole(self) -> None:
+        receiver = Recorder()
+        async with listening(receiver, TWO_WAY) as tcp:
+            reader, writer = await connect(tcp, TWO_WAY)
+            await until(lambda: tcp.is_live("c1"))
+            writing = asyncio.create_task(tcp.write("c1", bytes(32 * 2**20)))
+            await reader.readexactly(1)
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+            assert not tcp.is_live("c1")
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+            writer.close()
+
     async def test_a_peer_that_does_not_read_cannot_have_the_apdu(self) -> None:
         receiver = Recorder()
         async with listening(receiver, TWO_WAY, limits=replace(LIMITS, answer_timeout=SHORT)) as tcp:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy.exc import IntegrityError
 
 from config.settings import RetryPolicy, Settings, Unclear
 from iso_gateway import primitives
@@ -23,6 +25,7 @@ from iso_gateway.store.records import (
     OutboxStatus,
     PartnerStateRecord,
 )
+from iso_gateway.store.unit_of_work import UnitOfWork
 from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
 from tests.support import apdus, gateway
 from tests.support.gateway import AT_SFU, AT_UBC, Desk
@@ -186,6 +189,35 @@ class TestBreaker:
         assert module.DELIVERY_DELAYED in kinds(desk)
         assert module.NOT_DELIVERED not in kinds(desk)
 
+    async def test_one_message_that_the_partner_breaks_off_on_does_not_keep_the_others_back(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk, 1), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+            # It has been due again for long when the other is queued.
+            desk.clock.advance(hours=1)
+            say(desk, begun(desk, 2), "b")
+            wire.failing["SFU"] = []
+            dispatcher.wake()
+            await lines.until(module.APDU_DELIVERED)
+            assert said(wire) == ["a", "a", "a", "b"]
+            await lines.until(module.APDU_DELIVERED)
+
+    async def test_a_gateway_that_starts_again_waits_as_the_one_before(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+        opened = state(desk)
+        say(desk, begun(desk, 2), "b")
+        async with dispatching(desk, wire, owner="next"):
+            say(desk, begun(desk, 1, "UBC"), "u")
+            await lines.until(module.APDU_DELIVERED)
+        assert said(wire) == ["a", "a", "a", "u"]
+        assert state(desk) == opened
+
 
 class TestFairness:
     async def test_a_partner_that_never_answers_takes_no_more_than_its_share(
@@ -214,9 +246,9 @@ class TestFairness:
         jobs: list[int] = []
         record = Dispatcher._record
 
-        def counting(self: Dispatcher, uow: object, batch: object) -> object:
-            jobs.append(len(batch))  # type: ignore[arg-type] # a sequence, whatever of
-            return record(self, uow, batch)  # type: ignore[arg-type] # as it came
+        def counting(self: Dispatcher, uow: UnitOfWork, **given: Any) -> object:
+            jobs.append(len(given["batch"]))
+            return record(self, uow, **given)
 
         monkeypatch.setattr(Dispatcher, "_record", counting)
         with Desk.open(with_retry(settings, concurrency=30)) as desk:
@@ -232,16 +264,26 @@ class TestFairness:
         assert sum(jobs) == 20
         assert len(jobs) <= 4
 
+    @pytest.mark.parametrize(
+        "error", [ValueError("for J. Doe"), IntegrityError("for J. Doe", None, Exception())]
+    )
     async def test_one_row_that_cannot_be_stored_costs_the_others_nothing(
-        self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
+        self,
+        desk: Desk,
+        wire: Wire,
+        lines: LogLines,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        error: Exception,
     ) -> None:
         end = Dispatcher._end
 
-        def ending(self: Dispatcher, uow: object, ended: object) -> object:
-            if ended.claimed.row.id == 1:  # type: ignore[attr-defined] # it is one of the dispatcher's own
-                raise ValueError("for J. Doe")
-            return end(self, uow, ended)  # type: ignore[arg-type] # as it came
+        def ending(self: Dispatcher, uow: UnitOfWork, ended: Any) -> object:
+            if ended.claimed.row.id == 1:
+                raise error
+            return end(self, uow, ended)
 
+        monkeypatch.setattr(module, "PAUSE", 0.01)
         monkeypatch.setattr(Dispatcher, "_end", ending)
         say(desk, begun(desk, 1), "a")
         say(desk, begun(desk, 2), "b")
@@ -379,6 +421,25 @@ class TestOperator:
                 await lines.until(module.APDU_DELIVERED)
             assert said(wire) == ["u", "v", "a", "b", "c", "d"]
             assert state(desk) == PartnerStateRecord(partner="SFU")
+
+    async def test_what_an_operator_holds_up_outlives_its_lifetime_though_the_partner_is_down(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+            suspend(desk)
+            desk.clock.advance(days=20)
+            say(desk, begun(desk, 1, "UBC"), "u")
+            dispatcher.wake()
+            await lines.until(module.APDU_DELIVERED)
+            assert [row.status for row in rows(desk)] == [OutboxStatus.WAITING, OutboxStatus.DELIVERED]
+            # Let go, it gets its try.
+            suspend(desk, resume=True)
+            wire.failing["SFU"] = []
+            dispatcher.wake()
+            await lines.until(module.APDU_DELIVERED)
+        assert said(wire)[-1] == "a"
 
     async def test_a_held_message_holds_its_lane_and_no_other(
         self, desk: Desk, wire: Wire, lines: LogLines

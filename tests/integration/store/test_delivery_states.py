@@ -316,5 +316,7 @@ class TestPartnerStates:
                 uow.partners.probe_now(name, NOW)
             assert uow.partners.get("SFU").retry_at == NOW
             assert uow.partners.get("UBC").retry_at == far, "one is on its way already"
+            uow.partners.no_later_than(NOW, furthest=timedelta(hours=1))
+            assert uow.partners.get("UBC").retry_at == far, "it may be as it should"
             uow.partners.no_later_than(NOW)
             assert uow.partners.get("UBC").retry_at == NOW

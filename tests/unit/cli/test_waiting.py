@@ -155,6 +155,14 @@ class TestRetry:
             assert [one.id for one in uow.outbox.due(probe_at)] == [5, 3]
         assert audit(place)[0].action == "waiting.retry"
 
+    def test_what_is_being_sent_says_so(self, place: Installation, command: Command) -> None:
+        at = place.clock()
+        with place.site.store.unit_of_work() as uow:
+            assert uow.outbox.claim(OutboxId(3), "test", at, at + timedelta(minutes=1)) is not None
+        assert waiting(command)[3]["why"] == "it is being tried"
+        told = command.json("waiting", "retry", 3, *WHY, "--yes")
+        assert told == {"done": [], "passed_over": [3]}
+
     def test_the_audit_of_a_disposed_request_is_kept_apart_from_it(
         self, place: Installation, command: Command
     ) -> None:
