@@ -502,6 +502,15 @@ class TestForwarding:
         assert desk.receive(plain, peer=ADDRESSES["SFU"]).verdict == "unknown-sender"
         assert desk.receive(onward.octets, peer=ADDRESSES["SFU"], two_way=True).verdict == "applied"
 
+    def test_a_partner_whose_addresses_nobody_knows_hands_nothing_on(self, tmp_path: Path) -> None:
+        anywhere = replace(as_partner("SFU"), allowed_sources=())
+        with Libraries.open(tmp_path, "BEX", "SFU", "UBC", SFU=anywhere) as three:
+            three.request("BEX", "SFU", FORWARDABLE)
+            three.act("SFU", primitives.Forward(to="UBC"), carried=False)
+            onward, _ = three.take("SFU")
+            # Anyone could say that it was handed on by SFU.
+            assert three.bring("SFU", onward).verdict == "unknown-sender"
+
     def test_what_the_requester_is_told_does_not_go_back_to_who_handed_it_on(self, tmp_path: Path) -> None:
         acknowledged = replace(as_partner("BEX"), acknowledge=Acknowledge.STATUS_REPORT)
         with Libraries.open(tmp_path, "BEX", "SFU", "UBC", BEX=acknowledged) as three:
