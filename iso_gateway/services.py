@@ -16,6 +16,7 @@ from asn1.codec import WireError
 from config.settings import LocalSymbol, Partner, Settings
 from iso_gateway import action, passing, primitives, requesting, returns
 from iso_gateway.action import Acted
+from iso_gateway.errors import ConflictError, UnavailableError
 from iso_gateway.new_request import NewRequest
 from iso_gateway.reception import Processed, Reception, Verdict
 from iso_gateway.requesting import Randomness
@@ -211,6 +212,8 @@ class Gateway:
             # Nobody can say any more what the request was, so nothing can be sent or told about it.
             uow.deadlines.replace(half_id, {})
             return
+        except (ConflictError, UnavailableError):
+            raise  # it has nothing to do with this half, and all of it is done again
         except Exception as error:  # noqa: BLE001 - the others must be served
             # Only the kind of error: its text may repeat what a message says.
             log.error(DEADLINE_FAILED, half_id=half_id, error=type(error).__name__)  # noqa: TRY400
@@ -262,6 +265,8 @@ class Gateway:
         except KeyDisposedError:
             uow.held.take(held.message_id)
             return None
+        except (ConflictError, UnavailableError):
+            raise  # as said
         except Exception as error:  # noqa: BLE001 - as said
             # Only the kind of error: its text may repeat what the message says.
             log.error(HELD_FAILED, message_id=held.message_id, error=type(error).__name__)  # noqa: TRY400

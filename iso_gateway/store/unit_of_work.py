@@ -67,8 +67,12 @@ class UnitOfWork:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """A part that can fail alone: an exception undoes what was done inside, and is raised on."""
-        with self._connection.begin_nested():
+        """A part that can fail alone: an exception undoes what was done inside, and is raised on.
+
+        Errors of the database are raised as StoreError. Whoever goes on after an error has to let pass
+        ConflictError and UnavailableError: they are not about this part, and the whole is done again.
+        """
+        with _explained(self._connection.engine), self._connection.begin_nested():
             yield
 
 

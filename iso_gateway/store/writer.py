@@ -18,10 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError
-
 from iso_gateway.errors import ConflictError, DisconnectedError, StoreError
-from iso_gateway.store.engine import failure
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 
 T = TypeVar("T")
@@ -43,7 +40,7 @@ class _Job(Generic[T]):
         self._result: list[T] = []
         self._error: BaseException | None = None
 
-    def run(self, uow: UnitOfWork, store: Store) -> None:
+    def run(self, uow: UnitOfWork) -> None:
         """Do it; its own failure undoes its own savepoint and nothing else.
 
         Raises:
@@ -53,10 +50,8 @@ class _Job(Generic[T]):
         try:
             with uow.savepoint():
                 self._result = [self.function(uow)]
-        except DBAPIError as error:
-            self._error = failure(store.engine, error)
-            if isinstance(self._error, DisconnectedError):
-                raise self._error from error
+        except DisconnectedError:
+            raise
         except BaseException as error:  # noqa: BLE001  (given to the caller, whatever it is)
             self._error = error
 
@@ -151,7 +146,7 @@ class Writer:
         try:
             with self._store.unit_of_work() as uow:
                 for job in jobs:
-                    job.run(uow, self._store)
+                    job.run(uow)
                 committing = True
         except BaseException as error:  # noqa: BLE001  (the commit failed: nobody's result is on disk)
             # A connection that breaks during the commit leaves open whether it was done: not twice, then.
