@@ -14,7 +14,7 @@ import structlog
 
 from asn1.codec import WireError
 from config.settings import LocalSymbol, Partner, Settings
-from iso_gateway import action, passing, primitives, requesting
+from iso_gateway import action, passing, primitives, requesting, returns
 from iso_gateway.action import Acted
 from iso_gateway.errors import ConflictError, UnavailableError
 from iso_gateway.new_request import NewRequest
@@ -107,6 +107,20 @@ class Gateway:
         message_id = self.receive(uow, octets, arrival)
         message = uow.messages.get(message_id)
         return self._logged(Reception(self._settings, uow, message, self._clock()).unreadable(error))
+
+    def receive_without_apdu(
+        self, uow: UnitOfWork, octets: bytes, reason: str, arrival: Arrival
+    ) -> Processed:
+        """Keep a mail that carries no APDU."""
+        message_id = self.receive(uow, octets, arrival)
+        return self._logged(returns.note_without_apdu(uow, message_id, reason, self._clock()))
+
+    def receive_notice(
+        self, uow: UnitOfWork, octets: bytes, notice: returns.MailNotice, arrival: Arrival
+    ) -> Processed:
+        """Keep a mail that says what became of one of ours, and do what follows from it."""
+        message_id = self.receive(uow, octets, arrival)
+        return self._logged(returns.note_notice(uow, message_id, notice, self._clock()))
 
     def process(self, uow: UnitOfWork, message_id: MessageId) -> Processed:
         """Classify a stored message: its verdict, the new state, the event, the answers, all at once.

@@ -25,6 +25,7 @@ from iso_gateway.cli.reading import (
     PartnerDelivery,
     RequestRecord,
     Waiting,
+    kind_in_words,
 )
 from iso_gateway.failure import advice
 from iso_gateway.store.records import (
@@ -124,7 +125,8 @@ def message(
     full: bool,
 ) -> Iterator[Text]:
     """One message with everything that is known of it, as lines."""
-    kind = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), "unreadable")
+    apdu_type = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), None)
+    kind = kind_in_words(apdu_type, processings[-1].verdict if processings else None)
     yield text(f"Message {record.id}: {kind}, {record.direction.value}", "bold")
     yield from _pairs(
         ("stored", _local(record.stored_at)),

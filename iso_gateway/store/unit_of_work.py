@@ -110,6 +110,13 @@ class Store:
         """Whether several gateways can use it at once: SQLite has one, which holds its state directory."""
         return self._engine.dialect.name != "sqlite"
 
+    def keyed_digest(self, data: bytes, *, context: str) -> bytes:
+        """What proves that data was marked by this installation: nobody without its keys can make it.
+
+        `context` keeps the digests of one purpose from those of others.
+        """
+        return self._ring.digest(self._standing.digest.secret, data, context=context)
+
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:
         """One transaction: on disk when the `with` has ended, undone when it ends in an exception.
