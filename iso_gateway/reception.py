@@ -127,6 +127,10 @@ class Verdict(enum.StrEnum):
     RULE_BROKEN = "rule-broken"
     #: nothing follows from it and nothing is answered
     IGNORED = "ignored"
+    #: a mail that carries no APDU
+    NO_APDU = "no-apdu"
+    #: a mail that says what became of one that we sent
+    MAIL_NOTICE = "mail-notice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +226,10 @@ class Reception:
         self._octets = uow.messages.raw(message.id)
         self._limits = reading.limits_for(settings, None)
         self._addressing = Addressing(
-            settings, message.peer_address, vouched_for=message.transport is Transport.LOCAL
+            settings,
+            message.peer_address,
+            by_mail=message.transport is Transport.MAIL,
+            vouched_for=message.transport is Transport.LOCAL,
         )
         self._handed_on = False
 
@@ -326,7 +333,8 @@ class Reception:
         if not self._addressing.may_come_from_here(partner) and not self._was_forwarded(apdu):
             return self._refuse(
                 Verdict.UNKNOWN_SENDER,
-                f"it names {partner.name} as its sender but comes from an address outside of allowed_sources",
+                f"it names {partner.name} as its sender but comes from an address outside of"
+                f" {'allowed_senders' if self._addressing.by_mail else 'allowed_sources'}",
                 header,
                 None,
                 SecurityProblem(text="The sender is not known here"),

@@ -211,7 +211,12 @@ def _group_of(settings: Settings, uow: UnitOfWork, listing: MessageListing) -> o
     header = _header_of(octets, reading.limits_for(settings, None))
     if header is None:
         return f"message {message.id}"
-    addressing = Addressing(settings, message.peer_address, vouched_for=message.transport is Transport.LOCAL)
+    addressing = Addressing(
+        settings,
+        message.peer_address,
+        by_mail=message.transport is Transport.MAIL,
+        vouched_for=message.transport is Transport.LOCAL,
+    )
     canonical = canonical_transaction(header.transaction_id, addressing.initial_requester(header))
     known = uow.transactions.find(canonical)
     return canonical if known is None else known.id

@@ -7,9 +7,10 @@ checked in a bounded memory.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, Select, exists, select
+from sqlalchemy import Row, Select, exists, func, select
 
 from iso_gateway.errors import StoreError
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.history import audit_place, event_place
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.keys import Vault
@@ -19,6 +20,8 @@ from iso_gateway.store.tables import audit, events, inputs, messages, outbox, pr
 from iso_gateway.store.transactions import summary_place
 
 _MESSAGES = select(messages.c.id, messages.c.direction, messages.c.size, messages.c.digest)
+_broken = func.pragma_foreign_key_check().table_valued("table", "rowid", "parent")
+_BROKEN = select(_broken.c.table, _broken.c.rowid, _broken.c.parent)
 _HAS_OUTBOX_ROW = exists().where(outbox.c.message_id == messages.c.id)
 
 
@@ -50,7 +53,7 @@ class Checks:
         """Rows that refer to rows that are not there; PostgreSQL cannot have any."""
         if self._connection.dialect.name != "sqlite":
             return ()
-        rows = self._connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        rows = self._connection.execute(_BROKEN).all()
         return tuple(
             f"row {row[1]} of table {row[0]} refers to a row of {row[2]} that is not there" for row in rows
         )

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.keys import Vault
 from iso_gateway.store.messages import LATEST, RAW_DIGEST, listing_of, listing_query
