@@ -177,6 +177,15 @@ class LenientChannels(Channels):
 
     tables = TableProfile.LENIENT
 
+    @initialize(condition=st.booleans(), taken_back=st.booleans())
+    def begin_with_a_condition(self, *, condition: bool, taken_back: bool) -> None:
+        """The lender makes a condition, and may think better of it."""
+        while condition and self.talk.sides[RESPONDER].inbox:
+            self.talk.deliver(RESPONDER)
+        for service in (Service.ANS_CO, *(Service.ANS_UN,) * taken_back):
+            if condition and service in sensible(self.talk.sides[RESPONDER].half):
+                self.talk.ask(RESPONDER, service)
+
     @rule()
     def ask_again(self) -> None:
         """The ILL-REQUEST goes out once more, unmarked."""
