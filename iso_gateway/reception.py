@@ -22,7 +22,15 @@ from asn1.codec import (
     decode_header,
 )
 from asn1.extensions import AdditionalUserErrorReportInfo
-from asn1.ill import ForwardNotification, ILLApdu, ILLRequest, Shipped, StatusOrErrorReport
+from asn1.ill import (
+    ForwardNotification,
+    ILLApdu,
+    ILLRequest,
+    Message,
+    Shipped,
+    StatusOrErrorReport,
+    StatusQuery,
+)
 from asn1.rules import Finding
 from config.settings import Acknowledge, LocalSymbol, Partner, Settings
 from iso_gateway import compose, interpretation, judgement, reading
@@ -546,7 +554,8 @@ class Reception:
     def _follow_forwarding(self, case: _Case, half: HalfRecord) -> None:
         """Let the half be with the library that has the request now."""
         sender = case.parties.partner
-        if case.standing is _Standing.SUCCESSOR:
+        if case.standing is _Standing.SUCCESSOR and not isinstance(case.apdu, Message | StatusQuery):
+            # Whoever only asks or says something need not have the request, and is not given it for that.
             log.info(INFERRED_CHECK, check=UNANNOUNCED_RESPONDER, apdu_type=case.apdu.asn1_name)
             half = self._pass_on(half, sender)
         if not isinstance(case.apdu, ForwardNotification) or case.standing is _Standing.FORMER:
@@ -914,8 +923,14 @@ def _standing(half: HalfRecord | None, partner: Partner, apdu: ILLApdu) -> _Stan
         return _Standing.PARTNER
     if partner.name in half.former_partners:
         return _Standing.FORMER
-    permitted = half.role == Role.REQUESTER and "may_forward" in half.flags
-    if permitted and half.state in _PROCESSING and not isinstance(apdu, StatusOrErrorReport):
+    # Where it went we may have been told, but as a symbol that was no partner of ours then.
+    went_on = "may_forward" in half.flags or ("forwarded" in half.flags and not half.former_partners)
+    if (
+        half.role == Role.REQUESTER
+        and went_on
+        and half.state in _PROCESSING
+        and not isinstance(apdu, StatusOrErrorReport)
+    ):
         return _Standing.SUCCESSOR
     return _Standing.STRANGER
 

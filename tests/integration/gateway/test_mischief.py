@@ -69,8 +69,8 @@ def shipped_by(libraries: Libraries, name: str) -> ILLApdu:
     )
 
 
-def notified(libraries: Libraries, sender: str, to: str) -> Processed:
-    """Let a library tell BEX that it handed the request on."""
+def notified(libraries: Libraries, sender: str, to: str, *, desk: Desk | None = None) -> Processed:
+    """Let a library tell BEX, at another desk than its own if there is one, that it handed the request on."""
     apdu = from_lender(
         libraries,
         sender,
@@ -78,7 +78,7 @@ def notified(libraries: Libraries, sender: str, to: str) -> Processed:
         responder_id=system_id(f"ILLUME:{to}"),
         intermediary_id=system_id(f"ILLUME:{sender}"),
     )
-    return libraries.desks["BEX"].receive(apdu, peer=ADDRESSES[sender], two_way=False)
+    return (desk or libraries.desks["BEX"]).receive(apdu, peer=ADDRESSES[sender], two_way=False)
 
 
 class TestRepeats:
@@ -320,6 +320,34 @@ class TestForwardedInCircles:
         three.clock.advance(minutes=1)
         repeated = three.desks["BEX"].repeat(HalfId(1))
         assert (repeated.partner, repeated.apdu.responder_id) == ("UBC", system_id("ILLUME:UBC"))
+
+
+class TestNewResponders:
+    def test_whoever_only_asks_does_not_get_the_request_by_it(self, three: Libraries) -> None:
+        three.request("BEX", "SFU", FORWARDABLE)
+        desk = three.desks["BEX"]
+        for apdu in (
+            from_lender(three, "UBC", ill.StatusQuery),
+            from_lender(three, "UBC", ill.Message, note=apdus.text("Is it yours?")),
+        ):
+            assert desk.receive(apdu, peer=ADDRESSES["UBC"]).verdict is Verdict.APPLIED
+        assert desk.half(1).partner == "SFU"
+        assert desk.receive(shipped_by(three, "SFU"), peer=ADDRESSES["SFU"]).verdict is Verdict.APPLIED
+
+    def test_one_that_becomes_a_partner_later_is_heard_then(self, three: Libraries) -> None:
+        three.request("BEX", "SFU")
+        desk = three.desks["BEX"]
+        settings = desk.site.settings
+        without = tuple(one for one in settings.partners if one.name != "UBC")
+        with desk.under(replace(settings, partners=without)) as before:
+            assert notified(three, "SFU", "UBC", desk=before).verdict is Verdict.APPLIED
+            shipped = shipped_by(three, "UBC")
+            assert before.receive(shipped, peer=ADDRESSES["UBC"], two_way=False).verdict is (
+                Verdict.UNKNOWN_SENDER
+            )
+        assert desk.receive(shipped, peer=ADDRESSES["UBC"], two_way=False).verdict is Verdict.APPLIED
+        half = desk.half(1)
+        assert (half.state, half.partner, half.former_partners) == ("SHIPPED", "UBC", ("SFU",))
 
 
 class TestUnexpectedItems:
