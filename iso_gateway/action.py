@@ -10,6 +10,7 @@ from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, SystemAddress
 from config.settings import Partner, Settings
 from iso_gateway import capability, compose, interpretation, primitives
 from iso_gateway.errors import NotFoundError, PrimitiveInvalidError, PrimitiveRefusedError
+from iso_gateway.identity import symbol_of
 from iso_gateway.movement import Ends, Move, ends_of, raise_attention, record_move, service_time
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.events import Service, ServiceRequested
@@ -42,6 +43,29 @@ class Acted:
     state: State
     partner: str
     onward: MessageId | None = None
+
+
+class NotPossibleNowError(PrimitiveRefusedError):
+    """The state tables do not allow a service now.
+
+    Args:
+        reason: why, in the machine's words.
+        service: what was asked for.
+        possible: what is possible instead, as `possible` gives it.
+    """
+
+    def __init__(self, reason: str, *, service: Service, possible: tuple[Service, ...]) -> None:
+        super().__init__(f"{reason}; possible now: {', '.join(one.phrase for one in possible)}")
+        self.service = service
+        self.possible = possible
+
+
+class NotUnderstoodError(PrimitiveRefusedError):
+    """The partner's software cannot take a service, by its profile."""
+
+    def __init__(self, refusal: capability.Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +117,7 @@ def perform(
         sending = _Sending(apdu=apdu)
     event = ServiceRequested(service=service, facts=interpretation.facts_sent(sending.apdu, ends.partner))
     return _carry_out(
-        uow, ends, event, sending, payload=_payload(primitive), actor=actor, at=at, service_at=service_at
+        uow, ends, event, sending, payload=payload_of(primitive), actor=actor, at=at, service_at=service_at
     )
 
 
@@ -122,6 +146,35 @@ def repeat(settings: Settings, uow: UnitOfWork, half_id: HalfId, *, actor: str, 
     )
 
 
+def repeat_message(
+    settings: Settings,
+    uow: UnitOfWork,
+    half_id: HalfId,
+    message_id: MessageId,
+    *,
+    actor: str,
+    at: datetime,
+) -> Acted:
+    """Send the service of ours that one message carried once more, marked as a repeat.
+
+    Raises:
+        NotFoundError: the half's partner or local symbol is no longer configured.
+        StoreError: there is no such half, or what it says has been disposed of.
+        PrimitiveRefusedError: the message carried no service of ours, or the machine does not let it repeat.
+    """
+    ends = ends_of(settings, uow, half_id)
+    for record in uow.inputs.of(half_id):
+        onward = (record.payload or {}).get(ONWARD)
+        if record.kind is InputKind.APDU or message_id not in (record.message_id, onward):
+            continue
+        repeated = _repetition(settings, uow, ends, record, actor=actor, at=at)
+        if repeated is None:
+            said = Service(record.service).phrase
+            raise PrimitiveRefusedError(f"{said} cannot be repeated in {ends.half.state}")
+        return repeated
+    raise PrimitiveRefusedError(f"message {message_id} carried no service of request {half_id}")
+
+
 def possible(state: HalfState, partner: Partner) -> tuple[Service, ...]:
     """The services that the local user may ask for now, as far as the partner's software can take them.
 
@@ -147,15 +200,14 @@ def _require_allowed(before: HalfState, event: ServiceRequested, partner: Partne
     """What a service says does not decide whether it is allowed, so this comes before it is composed."""
     outcome = machine.advance(before, event, at)
     if outcome.verdict is machine.Verdict.REFUSED:
-        others = ", ".join(one.phrase for one in possible(before, partner))
-        raise PrimitiveRefusedError(f"{outcome.reason}; possible now: {others}")
+        raise NotPossibleNowError(outcome.reason, service=event.service, possible=possible(before, partner))
 
 
 def _require_capable(partner: Partner, service: Service, before: HalfState | None = None) -> None:
     now = None if before is None else machine.allowed(before)
     refused = capability.refusal(partner, service, possible=now)
     if refused is not None:
-        raise PrimitiveRefusedError(str(refused))
+        raise NotUnderstoodError(refused)
 
 
 def _completed(
@@ -185,6 +237,10 @@ def _forwarding(
         )
     if onward_to.name == ends.partner.name:
         raise PrimitiveInvalidError(f"the request came from {onward_to.name}: forward it to another library")
+    if _has_been_tried(request, onward_to):
+        raise PrimitiveInvalidError(
+            f"the request says that {onward_to.name} was tried already: forward it to another library"
+        )
     _require_capable(onward_to, Service.ILL)
     theirs = compose.Terms.between(ends.local, ends.partner)
     onward_terms = compose.Terms.between(ends.local, onward_to)
@@ -203,13 +259,26 @@ def _forwarding(
     return _Sending(apdu=notification, onward=onward, onward_to=onward_to)
 
 
+def _has_been_tried(request: ILLRequest, partner: Partner) -> bool:
+    """Whether a request has been with a library before it came to us: it would only go round in a circle."""
+    third_party = request.third_party_info_type
+    tried = () if third_party is None else third_party.already_tried_list or ()
+    symbols = [symbol for symbol in map(symbol_of, tried) if symbol is not None]
+    return any(symbol.matches(own) for symbol in symbols for own in (*partner.symbols, *partner.aliases))
+
+
 def _repetition(
     settings: Settings, uow: UnitOfWork, ends: Ends, record: InputRecord, *, actor: str, at: datetime
 ) -> Acted | None:
-    """Repeat what an input sent; None where the machine does not let it repeat now."""
+    """Repeat what an input sent; None where the machine does not let it repeat now, or it went elsewhere.
+
+    What went to a library that has handed the request on is no repeat to the one that has it now.
+    """
     service = Service(record.service)
     if record.message_id is None or service is Service.EXP:
         # EXPIRED is the gateway's own doing, and no wish of anybody (protocol.md 2.6).
+        return None
+    if uow.messages.processings(record.message_id)[-1].partner != ends.partner.name:
         return None
     sent = stored_apdu(uow, record.message_id)
     facts = interpretation.facts_sent(sent, ends.partner, original_seen=True)
@@ -312,7 +381,7 @@ def _carry_out(
     )
 
 
-def _payload(primitive: primitives.Primitive) -> dict[str, object]:
+def payload_of(primitive: primitives.Primitive) -> dict[str, object]:
     """The fields of a primitive as JSON values, for the record."""
     fields = {name: _json(value) for name, value in asdict(primitive).items()}
     return {"primitive": type(primitive).__name__, **fields}

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 import structlog
 
 from adapters.envelope import Envelope, written
-from adapters.errors import DeliveryFailed
+from adapters.errors import DeliveryFailed, ListenError
 from adapters.tcp_connections import TcpConnections
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
@@ -32,6 +32,7 @@ from config.settings import ListenerMode, Settings, TcpTransport
 from iso_gateway import logs
 from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
+from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
 from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
 from iso_gateway.reception import Processed, Verdict
@@ -318,14 +319,19 @@ class Daemon:
         known = KnownConnections(self._settings, connections)
         intake = Intake(site.gateway, writer, known)
         name = partial(_connection_id, gateway)
-        limits = self._settings.limits
-        listeners = TcpListeners(self._settings.listeners, limits, intake, name, connections)
-        sender = TcpSender(intake, limits, name, connections)
+        listeners = TcpListeners(self._settings.listeners, self._settings.limits, intake, name, connections)
+        sender = TcpSender(intake, self._settings.limits, name, connections)
         transmitter = TcpTransmitter(self._settings, listeners, sender)
+        by_transport = ByTransport(
+            self._settings,
+            transmitter,
+            MailTransmitter(self._settings, site),
+            is_live=lambda connection_id: listeners.is_live(connection_id) or sender.is_live(connection_id),
+        )
         dispatcher = Dispatcher(
             self._settings,
             writer,
-            transmitter,
+            by_transport,
             gateway=gateway,
             lease=lease,
             fenced=shared,
@@ -346,7 +352,8 @@ class Daemon:
         recovery = Recovery(writer, intake.take_up, lease=lease, clock=site.clock)
         await _begin(membership, recovery, alone=not shared)
         _warn_of_certificates(self._settings, site.clock())
-        await listeners.start(self._sockets)
+        mail = MailEntrance(self._settings, MailIntake(intake, site.gateway, site, writer))
+        addresses = await self._listen(listeners, mail)
 
         def noticed() -> None:
             dispatcher.wake()
@@ -357,8 +364,7 @@ class Daemon:
             # Another gateway may have died: what only it could send is for all now.
             dispatcher.wake()
 
-        follow = partial(_follow, (site.gateway, known, transmitter, dispatcher))
-        status = partial(_status, site, listeners)
+        followers = (site.gateway, known, transmitter, by_transport, mail, dispatcher)
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             keeping_time = tasks.create_task(timekeeper.run(), name="timekeeper")
@@ -366,8 +372,13 @@ class Daemon:
             beating = tasks.create_task(
                 self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
             )
-            self._say_ready(gateway, listeners.addresses, ready)
-            attending = tasks.create_task(self._attend(writer, follow, status), name="service manager")
+            self._say_ready(gateway, addresses, ready)
+            attending = tasks.create_task(
+                self._attend(
+                    writer, partial(_follow, followers), partial(_status, site, listeners, addresses)
+                ),
+                name="service manager",
+            )
             await self._stop.wait()
             log.info(STOPPING)
             self._manager.stopping()
@@ -375,7 +386,7 @@ class Daemon:
             watching.cancel()
             timekeeper.stop()
             await keeping_time
-            await listeners.stop(GRACE)
+            await asyncio.gather(listeners.stop(GRACE), mail.stop(GRACE))
             dispatcher.stop()
             await sending
             await sender.stop(GRACE)
@@ -384,6 +395,16 @@ class Daemon:
         if self._replaced is not None:
             raise self._replaced
         await membership.leave()
+
+    async def _listen(self, listeners: TcpListeners, mail: MailEntrance) -> Mapping[str, tuple[str, int]]:
+        """Let everybody in, or nobody; gives the address of each listener."""
+        await listeners.start(self._sockets)
+        try:
+            await mail.start()
+        except ListenError:
+            await listeners.stop(timedelta(0))
+            raise
+        return {**listeners.addresses, **mail.addresses}
 
     def _say_ready(
         self,
@@ -432,9 +453,9 @@ def _follow(followers: Iterable[Follower], settings: Settings) -> None:
         one.follow(settings)
 
 
-def _status(site: Site, listeners: TcpListeners) -> str:
+def _status(site: Site, listeners: TcpListeners, addresses: Mapping[str, tuple[str, int]]) -> str:
     """The line by which `systemctl status` says how the gateway is."""
-    ports = ", ".join(f"{name} on {written(*at)}" for name, at in listeners.addresses.items())
+    ports = ", ".join(f"{name} on {written(*at)}" for name, at in addresses.items())
     return f"serves {len(site.settings.partners)} partners; {ports}; {listeners.connections} connected"
 
 

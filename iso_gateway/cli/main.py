@@ -12,7 +12,19 @@ import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigErrors
-from iso_gateway.cli import apdu, database, demo, events, messages, partners, requests, simulate, waiting
+from iso_gateway.cli import (
+    apdu,
+    database,
+    demo,
+    events,
+    messages,
+    partners,
+    replaying,
+    requests,
+    simulate,
+    verifying,
+    waiting,
+)
 from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
 from iso_gateway.errors import GatewayError
 
@@ -169,6 +181,8 @@ _NOUNS: Final = {
 }
 
 app.command(name="events")(events.events)
+app.command(name="replay")(replaying.replay)
+database.app.command(name="verify")(verifying.verify)
 app.command(name="simulate")(simulate.simulate)
 app.command(name="demo")(demo.demo)
 

@@ -4,7 +4,7 @@ No input, no output. Long cells of lists are cut, and patron data is in none of 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
@@ -12,16 +12,33 @@ from rich.table import Table
 from rich.text import Text
 
 from config.settings import MailTransport, Partner, Settings, TcpTransport
-from iso_gateway.cli import data, trees, words
+from iso_gateway.action import Acted
+from iso_gateway.cli import data, standing, trees, words
+from iso_gateway.cli.offering import Offer, Typist
 from iso_gateway.cli.output import shown, text
 from iso_gateway.cli.privacy import names_patron, without_client_id
-from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, PartnerDelivery, Waiting
+from iso_gateway.cli.reading import (
+    Contents,
+    Delivery,
+    ListedMessage,
+    ListedRequest,
+    PartnerDelivery,
+    RequestRecord,
+    Waiting,
+    kind_in_words,
+)
 from iso_gateway.failure import advice
+from iso_gateway.protocol.events import Service
+from iso_gateway.replay.evidence import Evidence
+from iso_gateway.replay.rebuilding import Rebuild
+from iso_gateway.replay.replaying import Replayed
+from iso_gateway.replay.verifying import Problem
 from iso_gateway.store.records import (
+    AuditRecord,
     Direction,
     EventRecord,
     GatewayRecord,
-    HalfListing,
+    InputRecord,
     MessageRecord,
     OutboxRecord,
     OutboxStatus,
@@ -34,17 +51,13 @@ CELL = 60
 DUMP_LINES = 16
 
 HIDDEN = "Client-Id hidden: --with-patron-data shows it"
+PATRON_HIDDEN = "patron hidden: --patron shows who it is for"
 OCTETS_HIDDEN = "octets hidden, because they may name the patron: --with-patron-data shows them"
 DISPOSED = "disposed of: nobody can read it any more"
 
 
-def moment(at: datetime) -> str:
-    """A time for people, in the zone of this machine, or in the one that it was given."""
-    return at.strftime("%Y-%m-%d %H:%M:%S")
-
-
 def _local(at: datetime) -> str:
-    return moment(at.astimezone())
+    return words.moment(at.astimezone())
 
 
 def _table(*columns: str, rows: Iterable[Sequence[RenderableType]], empty: str) -> RenderableType:
@@ -117,9 +130,12 @@ def message(
     *,
     with_patron_data: bool,
     full: bool,
+    moves: Sequence[InputRecord] = (),
+    operations: Sequence[AuditRecord] = (),
 ) -> Iterator[Text]:
     """One message with everything that is known of it, as lines."""
-    kind = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), "unreadable")
+    apdu_type = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), None)
+    kind = kind_in_words(apdu_type, processings[-1].verdict if processings else None)
     yield text(f"Message {record.id}: {kind}, {record.direction.value}", "bold")
     yield from _pairs(
         ("stored", _local(record.stored_at)),
@@ -142,9 +158,112 @@ def message(
             ("request", one.half_id),
             ("answered by message", one.answer_message_id),
         )
+    for one_move in moves:
+        yield from _move(one_move)
+    for operation in operations:
+        yield text(f"{operation.action} {_local(operation.at)}", "bold")
+        yield from _pairs(("by", operation.actor), ("why", operation.reason or None))
     for delivery in deliveries:
         yield from _delivery(delivery)
     yield from _contents(contents, with_patron_data=with_patron_data, full=full)
+
+
+def _move(record: InputRecord) -> Iterator[Text]:
+    yield text(f"Request {record.half_id}, input {record.sequence}", "bold")
+    yield from _pairs(
+        ("service", f"{Service(record.service).phrase}{' as a repeat' if record.repeat else ''}"),
+        ("verdict", record.verdict),
+        ("state before", words.state_in_words(record.state_before)),
+        ("state after", words.state_in_words(record.state_after)),
+        ("flags after", ", ".join(record.flags_after) or None),
+        ("row of the tables", record.provenance),
+    )
+
+
+def replayed(one: Replayed, *, dry_run: bool) -> Text:
+    """What came of replaying a message, as a line."""
+    line = Text.assemble(
+        f"message {one.message_id}  ",
+        text(f"{'would be ' if dry_run else ''}{one.result.value}", "bold"),
+    )
+    if one.before != one.after:
+        line.append(f"  {shown(one.before)} -> {shown(one.after)}")
+    if one.half_id is not None:
+        line.append(f"  request {one.half_id} {shown(one.state)}")
+    line.append(f"  {'late: ' if one.late else ''}{shown(one.reason, 2 * CELL)}")
+    if one.sends is not None and not dry_run:
+        line.append(f"  sends message {one.sends}")
+    return line
+
+
+def problem(one: Problem) -> Text:
+    """Something that is wrong with the database, as a line."""
+    about = "".join(
+        f"  {name} {number}"
+        for name, number in (("request", one.half_id), ("message", one.message_id))
+        if number is not None
+    )
+    return Text.assemble((f"{one.part.value}{about}: ", "bold"), text(one.text))
+
+
+def rebuild(found: Rebuild, *, applied: bool) -> Iterator[Text]:
+    """A request as it is, and as it follows from its inputs, as lines."""
+    half = found.half
+    yield text(f"Request {half.id}: {words.state_in_words(half.state)}", "bold")
+    for difference in found.history:
+        yield text(
+            f"  recorded otherwise: {difference.what} {difference.stored!r}, today {difference.computed!r}"
+        )
+    for difference in found.differences:
+        yield text(
+            f"  {difference.what} is {difference.stored!r}, should be {difference.computed!r}", "yellow"
+        )
+    for one in found.unsent:
+        why = "" if one.why_not is None else f", and cannot be: {one.why_not}"
+        yield text(
+            f"  message {one.message_id} ({one.apdu_type}) for {one.partner} was never sent{why}", "yellow"
+        )
+    if not found.is_needed:
+        yield Text("  nothing is to be put right")
+    elif applied:
+        yield Text("  put right", style="green")
+    else:
+        yield Text("  --apply puts it right")
+
+
+def evidence(found: Sequence[Evidence], zone: tzinfo) -> RenderableType:
+    """When each message of a request was stored, classified, delivered and confirmed."""
+
+    def at(value: datetime | None) -> Text:
+        return text("" if value is None else words.moment(value.astimezone(zone)))
+
+    return _table(
+        "message",
+        "direction",
+        "ISO message",
+        "stored",
+        "classified",
+        "attempts",
+        "delivered",
+        "confirmed",
+        rows=(
+            (
+                text(one.message_id),
+                text(one.direction.value),
+                text(one.apdu_type or "?", "bold"),
+                at(one.stored_at),
+                Text.assemble(at(one.classified_at), " ", text(one.verdict)),
+                text(one.attempts or ""),
+                at(one.delivered_at),
+                Text.assemble(
+                    at(one.confirmed_at),
+                    "" if one.confirmed_by is None else f" by message {one.confirmed_by}",
+                ),
+            )
+            for one in found
+        ),
+        empty="no messages",
+    )
 
 
 def _pairs(*pairs: tuple[str, object]) -> Iterator[Text]:
@@ -197,34 +316,80 @@ def _contents(contents: Contents, *, with_patron_data: bool, full: bool) -> Iter
             yield Text("  ") + entry
 
 
-def requests(listings: Sequence[HalfListing]) -> RenderableType:
-    """A list of requests."""
+def requests(listed: Sequence[ListedRequest]) -> RenderableType:
+    """A list of requests: where each stands, what it is for, and what it waits for."""
     return _table(
         "request",
         "we are",
-        "state",
-        "partner",
-        "ILL number",
-        "title",
-        "last change",
-        rows=(_request_row(one) for one in listings),
+        "state, since",
+        "title, ILL number, what matters",
+        rows=(_request_row(one) for one in listed),
         empty="no requests",
     )
 
 
-def _request_row(listing: HalfListing) -> tuple[Text, ...]:
-    half, summary = listing.half, listing.summary
+def _request_row(one: ListedRequest) -> tuple[Text, ...]:
+    half, summary = one.listing.half, one.listing.summary
     title = DISPOSED if summary is None else summary.get("title")
     number = None if summary is None else summary.get("request_number")
+    item = [text(said, limit=CELL) for said in (title, number) if said is not None]
+    item += [text(said, "yellow") for said in standing.in_words(one.standing, one.zone)]
     return (
         text(half.id),
-        text(f"{words.role_in_words(half.role)} {half.local}"),
-        text(words.state_in_words(half.state), "bold"),
-        text(half.partner),
-        text(number, limit=CELL),
-        text(title, limit=CELL),
-        text(_local(half.updated_at)),
+        Text("\n").join(
+            (
+                text(f"{words.role_in_words(half.role)} {half.local}"),
+                text(f"{words.towards(half.role).split()[1]} {half.partner}"),
+            )
+        ),
+        Text("\n").join((text(words.state_in_words(half.state), "bold"), text(_local(half.updated_at)))),
+        Text("\n").join(item),
     )
+
+
+def offers(record: RequestRecord, offered: Sequence[Offer]) -> Iterator[Text]:
+    """What can be done about a request, each with the command to type and what it means."""
+    half = record.half
+    yield Text.assemble(
+        text(f"Request {half.id}: {words.state_in_words(half.state)}", "bold"),
+        text(f"; we {words.towards(half.role)} {half.partner}"),
+    )
+    for said in standing.in_words(record.standing, record.zone):
+        yield text(f"  {said}", "yellow")
+    if not offered:
+        yield Text("nothing can be done about it now")
+        return
+    yield Text("What can be done now:")
+    for offer in offered:
+        yield text(f"  {offer.command}", "bold")
+        yield text(f"      {offer.meaning}")
+
+
+def acted(result: Acted, *, again: bool = False) -> Iterator[Text]:
+    """What came of a service that was asked for.
+
+    Args:
+        result: that.
+        again: whether it was sent before.
+    """
+    name = result.apdu.asn1_name.upper()
+    state = words.state_in_words(result.state.value)
+    onward = "" if result.onward is None else f", and the request handed on as message {result.onward}"
+    yield text(
+        f"{name} queued{' once more' if again else ''} for {result.partner} as message {result.message_id}"
+        f"{onward}; request {result.half_id} is now {state}"
+    )
+
+
+def asked(result: Acted, record: RequestRecord, typist: Typist) -> Iterator[Text]:
+    """What came of a request of ours, and what next."""
+    yield from acted(result)
+    summary = record.listing.summary or {}
+    yield Text.assemble(("  ILL number: ", "cyan"), text(summary.get("request_number")))
+    for said in standing.in_words(record.standing, record.zone):
+        yield text(f"  {said}")
+    yield text(f"what becomes of it: {typist.command(f'requests show {result.half_id}')}")
+    yield text(f"what can be done:   {typist.command(f'requests act {result.half_id}')}")
 
 
 def waiting(listed: Sequence[Waiting]) -> RenderableType:
@@ -249,7 +414,11 @@ def _waiting_row(one: Waiting) -> tuple[Text, ...]:
         text(row.message_id),
         text(row.partner or "(the connection it answers)"),
         text(_local(row.created_at)),
-        text(words.why_waiting(one), "bold" if row.status is OutboxStatus.HELD else "", limit=4 * CELL),
+        text(
+            words.why_waiting(row, one.state, first=one.first),
+            "bold" if row.status is OutboxStatus.HELD else "",
+            limit=4 * CELL,
+        ),
         text(row.attempts),
         text(_next_attempt(one)),
     )

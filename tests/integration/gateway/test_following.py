@@ -86,7 +86,7 @@ async def test_nobody_goes_on_with_the_old_settings(
     # The daemon itself started with them, and starts with no others.
     assert holders(old) == {"Daemon"}
     assert holders(old.limits) == set()
-    assert holders(new.limits) == {"TcpListeners", "TcpSender"}
+    assert holders(new.limits) == {"TcpListeners", "TcpSender", "MailInbox"}
     daemon.stop()
     await task
     assert read == [old.source]

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from iso_gateway.errors import StoreError
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.engine import data_version, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import create_key
@@ -131,7 +132,7 @@ class TestPostgresql:
         upgrade(engine)
         with ThreadPoolExecutor(1) as pool:
             with engine.begin() as connection:
-                create_key(connection, ring, KeyPurpose.DIGEST, samples.NOW)
+                create_key(Connection(connection), ring, KeyPurpose.DIGEST, samples.NOW)
                 waiting: Future[Store] = pool.submit(Store, engine, ring)
                 wait_until_blocked(engine, waiting)
                 assert not waiting.done()
