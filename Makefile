@@ -57,12 +57,13 @@ install-environment:
 LOCAL := /usr/local
 install-files:
 	install -d $(DESTDIR)$(LOCAL)/lib/systemd/system $(DESTDIR)$(LOCAL)/lib/sysusers.d $(DESTDIR)$(LOCAL)/bin \
-		$(DESTDIR)$(LOCAL)/share/doc/iso-gateway
+		$(DESTDIR)$(LOCAL)/share/doc/iso-gateway/adr
 	install -m 0644 config/systemd/iso-gateway.service config/systemd/iso-gateway.socket \
 		$(DESTDIR)$(LOCAL)/lib/systemd/system
 	install -m 0644 config/systemd/iso-gateway.sysusers $(DESTDIR)$(LOCAL)/lib/sysusers.d/iso-gateway.conf
 	install -m 0755 config/systemd/iso-gateway.sh $(DESTDIR)$(LOCAL)/bin/iso-gateway
 	install -m 0644 docs/*.md CHANGELOG.md README.md $(DESTDIR)$(LOCAL)/share/doc/iso-gateway
+	install -m 0644 docs/adr/*.md $(DESTDIR)$(LOCAL)/share/doc/iso-gateway/adr
 
 ## uninstall: takes away what install has made, and keeps the configuration, the state and the user
 uninstall:
