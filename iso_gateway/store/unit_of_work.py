@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
+from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
 from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
 from iso_gateway.store.history import Audit, Events, Inputs
@@ -116,7 +116,9 @@ class Store:
 @contextmanager
 def _read_only(connection: Connection) -> Iterator[Connection]:
     if connection.dialect.name == "postgresql":
-        yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        reading = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        may_take_long(reading)
+        yield reading
         return
     reading = connection.execution_options(**{BEGIN_OPTION: "DEFERRED"})
     reading.exec_driver_sql("PRAGMA query_only = ON")
