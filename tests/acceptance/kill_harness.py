@@ -75,11 +75,14 @@ STAFF_RULES: Final[list[dict[str, Any]]] = [
 PARTNERS: Final = {"ONE": ONE_WAY, "TWO": TWO_WAY, "SIX": ONE_WAY}
 KILLABLE: Final = tuple(name for name, mode in PARTNERS.items() if mode == ONE_WAY)
 
+#: Where this package is, for processes that are to find it.
+ROOT: Final = Path(__file__).resolve().parents[2]
+
 #: For how long a gateway of two that is no longer heard of keeps what it had in hand.
 LEASE: Final = dt.timedelta(milliseconds=1500)
 #: How late another may be to take that over: a machine is not always quick.
 LATE: Final = dt.timedelta(seconds=2)
-#: Seconds within which everything has to come to its end once nothing is killed any more.
+#: Seconds that a partner may take to come up.
 PATIENCE: Final = 60.0
 #: How many messages may wait before our own people ask for nothing more.
 BACKLOG: Final = 40
@@ -162,6 +165,7 @@ class Plan:
         most: how many requests of its own a partner may have open.
         longest: the most seconds that a gateway runs between kills.
         broken: the promise that is broken on purpose (`BREAKS`).
+        patience: seconds within which everything has to come to its end once nothing is killed any more.
     """
 
     kills: int
@@ -171,6 +175,7 @@ class Plan:
     most: int = 6
     longest: float = 1.5
     broken: str = ""
+    patience: float = 60.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -230,11 +235,15 @@ class PartnerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and return once it listens."""
+        """Start it; it listens later."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+                self._command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
             )
+
+    def await_ready(self) -> None:
+        """Return once it listens."""
+        assert self._process is not None
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
@@ -247,12 +256,12 @@ class PartnerProcess:
             self._process.kill()
             self._process.communicate()
 
-    def end(self) -> bool:
+    def end(self, *, within: float) -> bool:
         """Have it end once all its requests are over; False if they do not come to their ends."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.communicate(timeout=PATIENCE)
+            self._process.communicate(timeout=within)
         except subprocess.TimeoutExpired:
             self.kill()
             return False
@@ -359,11 +368,13 @@ class Play:
         with contextlib.ExitStack() as stack:
             gateways = [one.start(before=BREAKS.get(self._plan.broken, "")) for one in self._installations]
             stack.callback(_kill_all, gateways)
-            for gateway in gateways:
-                gateway.await_ready()
             for partner in self._partners:
                 stack.callback(partner.kill)
                 partner.start()
+            for gateway in gateways:
+                gateway.await_ready()
+            for partner in self._partners:
+                partner.await_ready()
             self._people.start()
             stack.callback(self._people.drain)
             killing = threading.Thread(target=self._kill_partners, name="partners")
@@ -441,6 +452,7 @@ class Play:
             self._result.partner_kills += 1
             _pause(chance.choice((0.0, 0.5)))
             partner.start()
+            partner.await_ready()
 
     # -- at the end
 
@@ -448,11 +460,11 @@ class Play:
         """Begin nothing more, and wait until everything is over."""
         (self._installations[0].directory / "drained").touch()
         self._people.drain()
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + self._plan.patience
         while time.monotonic() < until and not self._is_quiet():
             _pause(0.2)
         for partner in self._partners:
-            if not partner.end():
+            if not partner.end(within=max(1.0, until - time.monotonic())):
                 self._result.judgement.broken.append(f"{partner.name}: its requests do not come to an end")
 
     def _is_quiet(self) -> bool:
@@ -591,7 +603,7 @@ def main() -> None:
     logging.getLogger().setLevel(logging.WARNING)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with contextlib.ExitStack() as stack:
-        directory = arguments.keep or Path(
+        directory = (arguments.keep and arguments.keep.resolve()) or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="iso-gateway-kills-"))
         )
         url = stack.enter_context(_database(arguments.database))
