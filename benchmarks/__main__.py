@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import codec, connections, daemon, machine, measure, store
+from benchmarks import codec, connections, daemon, machine, measure, scale, store
 from benchmarks.measure import Extent, Row
 
 _PARTS: Final[Mapping[str, Callable[[Extent, Path], list[Row]]]] = {
@@ -19,6 +19,7 @@ _PARTS: Final[Mapping[str, Callable[[Extent, Path], list[Row]]]] = {
     "machine": lambda extent, _directory: machine.measure(extent),
     "store": store.measure,
     "daemon": daemon.measure,
+    "scale": scale.measure,
     "connections": connections.measure,
 }
 

@@ -36,6 +36,8 @@ class Extent:
         codec_passes: how often the APDUs of a codec measurement are gone through in a round.
         requests: requests that the store and the daemon each take in a round.
         commits: bare commits in a round.
+        few: stored transactions in the smaller of two databases.
+        many: stored transactions in the larger, a multiple of `few`.
         connections: connections that are held open.
     """
 
@@ -43,11 +45,15 @@ class Extent:
     codec_passes: int
     requests: int
     commits: int
+    few: int
+    many: int
     connections: int
 
 
-FULL = Extent(rounds=7, codec_passes=3, requests=512, commits=1000, connections=1000)
-QUICK = Extent(rounds=1, codec_passes=1, requests=64, commits=100, connections=200)
+FULL = Extent(
+    rounds=7, codec_passes=3, requests=512, commits=1000, few=1000, many=1_000_000, connections=1000
+)
+QUICK = Extent(rounds=1, codec_passes=1, requests=64, commits=100, few=64, many=640, connections=200)
 """Enough to see that everything runs, and for no figure."""
 
 

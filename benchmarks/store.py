@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Final
@@ -22,12 +23,12 @@ from iso_gateway.reception import Verdict
 from iso_gateway.services import Arrival, Gateway
 from iso_gateway.site import Site
 from iso_gateway.store.records import Transport
-from iso_gateway.store.writer import Writer
+from iso_gateway.store.writer import BATCH, Writer
 
 SUBMITTERS: Final = 64
 
-#: How many callables may share a commit: 1 as in the daemon today, and what sharing would give.
-_BATCHES: Final = (1, 16)
+#: How many callables may share a commit: as in the daemon, and none for comparison.
+_BATCHES: Final = (BATCH, 1)
 
 
 def measure(extent: Extent, directory: Path) -> list[Row]:
@@ -45,13 +46,12 @@ def _measure(extent: Extent, directory: Path, batch: int) -> Row:
     ):
         # The daemon writes its log lines too: what they cost belongs to the figure.
         logs.configure(settings.logging, nowhere)
-        requests = Requests()
-        asyncio.run(_submit_all(site.gateway, writer, requests.take(SUBMITTERS)))
+        reception = Reception(gateway=site.gateway, writer=writer, requests=Requests())
+        reception.round(1.0, SUBMITTERS)
         rounds = [
-            _round(bare.per_second(extent.commits), site.gateway, writer, requests.take(extent.requests))
-            for _ in range(extent.rounds)
+            reception.round(bare.per_second(extent.commits), extent.requests) for _ in range(extent.rounds)
         ]
-    sharing = f", up to {batch} in a commit" if batch > 1 else ""
+    sharing = ", no shared commits (not what the daemon does)" if batch == 1 else ""
     return Row(
         what=f"store: receive to queued answer, {SUBMITTERS} submitters{sharing}",
         against="bare one-row commits",
@@ -60,14 +60,25 @@ def _measure(extent: Extent, directory: Path, batch: int) -> Row:
     )
 
 
-def _round(baseline: float, gateway: Gateway, writer: Writer, requests: Sequence[bytes]) -> Round:
-    before, cpu_before = perf_counter(), process_time()
-    asyncio.run(_submit_all(gateway, writer, requests))
-    seconds, cpu = perf_counter() - before, process_time() - cpu_before
-    return Round(ours=len(requests) / seconds, baseline=baseline, cpu=cpu * 1e6 / len(requests))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reception:
+    """An open gateway, and the requests that it is going to take."""
+
+    gateway: Gateway
+    writer: Writer
+    requests: Requests
+
+    def round(self, baseline: float, number: int) -> Round:
+        """Take so many requests; `baseline` is what was measured right before."""
+        requests = self.requests.take(number)
+        before, cpu_before = perf_counter(), process_time()
+        asyncio.run(submit_all(self.gateway, self.writer, requests))
+        seconds, cpu = perf_counter() - before, process_time() - cpu_before
+        return Round(ours=number / seconds, baseline=baseline, cpu=cpu * 1e6 / number)
 
 
-async def _submit_all(gateway: Gateway, writer: Writer, requests: Sequence[bytes]) -> None:
+async def submit_all(gateway: Gateway, writer: Writer, requests: Sequence[bytes]) -> None:
+    """Submit requests on so many tasks as there are submitters, and wait for all to be answered."""
     waiting = iter(requests)
     async with asyncio.TaskGroup() as tasks:
         for number in range(SUBMITTERS):

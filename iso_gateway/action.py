@@ -44,6 +44,29 @@ class Acted:
     onward: MessageId | None = None
 
 
+class NotPossibleNowError(PrimitiveRefusedError):
+    """The state tables do not allow a service now.
+
+    Args:
+        reason: why, in the machine's words.
+        service: what was asked for.
+        possible: what is possible instead, as `possible` gives it.
+    """
+
+    def __init__(self, reason: str, *, service: Service, possible: tuple[Service, ...]) -> None:
+        super().__init__(f"{reason}; possible now: {', '.join(one.phrase for one in possible)}")
+        self.service = service
+        self.possible = possible
+
+
+class NotUnderstoodError(PrimitiveRefusedError):
+    """The partner's software cannot take a service, by its profile."""
+
+    def __init__(self, refusal: capability.Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sending:
     """What a service puts on the wire: to the half's partner, and of a forwarding to the next responder."""
@@ -93,7 +116,7 @@ def perform(
         sending = _Sending(apdu=apdu)
     event = ServiceRequested(service=service, facts=interpretation.facts_sent(sending.apdu, ends.partner))
     return _carry_out(
-        uow, ends, event, sending, payload=_payload(primitive), actor=actor, at=at, service_at=service_at
+        uow, ends, event, sending, payload=payload_of(primitive), actor=actor, at=at, service_at=service_at
     )
 
 
@@ -147,15 +170,14 @@ def _require_allowed(before: HalfState, event: ServiceRequested, partner: Partne
     """What a service says does not decide whether it is allowed, so this comes before it is composed."""
     outcome = machine.advance(before, event, at)
     if outcome.verdict is machine.Verdict.REFUSED:
-        others = ", ".join(one.phrase for one in possible(before, partner))
-        raise PrimitiveRefusedError(f"{outcome.reason}; possible now: {others}")
+        raise NotPossibleNowError(outcome.reason, service=event.service, possible=possible(before, partner))
 
 
 def _require_capable(partner: Partner, service: Service, before: HalfState | None = None) -> None:
     now = None if before is None else machine.allowed(before)
     refused = capability.refusal(partner, service, possible=now)
     if refused is not None:
-        raise PrimitiveRefusedError(str(refused))
+        raise NotUnderstoodError(refused)
 
 
 def _completed(
@@ -312,7 +334,7 @@ def _carry_out(
     )
 
 
-def _payload(primitive: primitives.Primitive) -> dict[str, object]:
+def payload_of(primitive: primitives.Primitive) -> dict[str, object]:
     """The fields of a primitive as JSON values, for the record."""
     fields = {name: _json(value) for name, value in asdict(primitive).items()}
     return {"primitive": type(primitive).__name__, **fields}

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import assert_never
 
 from asn1.codec import Header
-from config.settings import LocalSymbol, Partner, Settings
+from config.settings import LocalSymbol, MailTransport, Partner, Settings
 from config.symbols import Symbol
 from iso_gateway import interpretation
 from iso_gateway.identity import symbol_of
@@ -23,11 +23,14 @@ class Addressing:
 
     Args:
         settings: partners and local symbols.
-        peer_address: host and port that the message came from; None where its way in has none.
+        peer_address: host and port that the message came from; for mail the address of the envelope's sender
+            and that of the author, or one if they are the same; None where its way in has none.
+        by_mail: whether it came by mail.
     """
 
     settings: Settings
     peer_address: str | None
+    by_mail: bool = False
 
     def ends(self, header: Header) -> tuple[Symbol | None, Symbol | None]:
         """Who sent a message and whom it is for, as it says."""
@@ -66,7 +69,7 @@ class Addressing:
         possible = [
             partner
             for partner in self.settings.partners
-            if partner.allowed_sources and self.may_come_from_here(partner)
+            if (self.by_mail or partner.allowed_sources) and self.may_come_from_here(partner)
         ]
         return possible[0] if len(possible) == 1 else None
 
@@ -76,11 +79,24 @@ class Addressing:
         return partner if partner is not None and self.may_come_from_here(partner) else None
 
     def may_come_from_here(self, partner: Partner) -> bool:
-        """Whether the partner's allowed_sources hold the address that the message came from."""
+        """Whether the partner's allowed_sources hold the address that the message came from.
+
+        A mail has to come from addresses that the profile names: anybody can send one, in any name. And who
+        is reached by mail may come by TCP only from where the profile says.
+        """
+        if self.by_mail:
+            return self._is_sender(partner)
         if not partner.allowed_sources:
-            return True
+            return not isinstance(partner.transport, MailTransport)
         host = self._host
         return host is not None and any(host in network for network in partner.allowed_sources)
+
+    def _is_sender(self, partner: Partner) -> bool:
+        addresses = (self.peer_address or "").split()
+        return bool(addresses) and all(
+            address in partner.senders or f"@{address.rpartition('@')[2]}" in partner.senders
+            for address in addresses
+        )
 
     def local(self, recipient: Symbol | None) -> LocalSymbol | None:
         """The library of ours that is addressed; without a symbol, our only one."""

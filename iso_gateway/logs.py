@@ -12,6 +12,8 @@ from config.settings import LogFormat, Logging
 
 def escaped(text: str) -> str:
     """Text with every character that a terminal or a log reader could act on written as an escape."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
     )

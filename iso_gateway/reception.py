@@ -127,6 +127,10 @@ class Verdict(enum.StrEnum):
     RULE_BROKEN = "rule-broken"
     #: nothing follows from it and nothing is answered
     IGNORED = "ignored"
+    #: a mail that carries no APDU
+    NO_APDU = "no-apdu"
+    #: a mail that says what became of one that we sent
+    MAIL_NOTICE = "mail-notice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +220,9 @@ class Reception:
         self._held = held
         self._octets = uow.messages.raw(message.id)
         self._limits = reading.limits_for(settings, None)
-        self._addressing = Addressing(settings, message.peer_address)
+        self._addressing = Addressing(
+            settings, message.peer_address, by_mail=message.transport is Transport.MAIL
+        )
         self._handed_on = False
 
     def process(self) -> Processed:
@@ -319,7 +325,8 @@ class Reception:
         if not self._addressing.may_come_from_here(partner) and not self._was_forwarded(apdu):
             return self._refuse(
                 Verdict.UNKNOWN_SENDER,
-                f"it names {partner.name} as its sender but comes from an address outside of allowed_sources",
+                f"it names {partner.name} as its sender but comes from an address outside of"
+                f" {'allowed_senders' if self._addressing.by_mail else 'allowed_sources'}",
                 header,
                 None,
                 SecurityProblem(text="The sender is not known here"),

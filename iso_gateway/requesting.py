@@ -1,18 +1,19 @@
 """What becomes of a request of our own: a transaction begun, its ILL-REQUEST composed and queued.
 
 The Transaction-Id is new for good, also when the database is an older backup: it is the day and 50 random
-bits, and one that the database knows is never taken. The patron contact stays in the transaction's sealed
-summary.
+bits, and one that the database knows is never taken. What is known of the patron stays in the transaction's
+sealed summary.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Final
 
 from asn1.ill import ILLRequest, TransactionId
 from config.settings import LocalSymbol, Partner, Settings
 from iso_gateway import capability, compose, interpretation
-from iso_gateway.action import Acted
+from iso_gateway.action import Acted, NotUnderstoodError
 from iso_gateway.errors import NotFoundError, PrimitiveRefusedError
 from iso_gateway.identity import canonical_transaction
 from iso_gateway.movement import Ends, Move, ends_of, record_move, service_time
@@ -28,7 +29,8 @@ from iso_gateway.store.unit_of_work import UnitOfWork
 #: The letters of a transaction-qualifier: none that looks like another (Crockford's base 32).
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 QUALIFIER_LENGTH: Final = 10
-#: Keys of a transaction's summary. The contact is the patron's: it is shown only to whoever asks for it.
+#: Keys of a transaction's summary. Client and contact are the patron's: shown only to whoever asks for them.
+CLIENT: Final = "client"
 PATRON_CONTACT: Final = "patron_contact"
 REFERENCE: Final = "reference"
 RETRY_OF: Final = "retry_of"
@@ -68,7 +70,12 @@ def request(
     _require_reachable(settings, local, partner)
     frame = _opening(uow, local, partner, at, randomness)
     apdu = compose.ill_request(new, frame, compose.Terms.between(local, partner))
-    kept = {PATRON_CONTACT: new.patron_contact, REFERENCE: new.reference, RETRY_OF: new.retry_of}
+    kept = {
+        CLIENT: None if new.client is None else asdict(new.client),
+        PATRON_CONTACT: new.patron_contact,
+        REFERENCE: new.reference,
+        RETRY_OF: new.retry_of,
+    }
     return _begin(uow, apdu, local, partner, kept=kept, actor=actor, at=at, service_at=frame.at)
 
 
@@ -117,8 +124,8 @@ def retry(
         compose.Terms.between(ends.local, partner),
         read_as=ends.partner.character_set.value,
     )
-    kept = {name: summary.get(name) for name in (PATRON_CONTACT, REFERENCE)}
-    kept[RETRY_OF] = summary.get("request_number")
+    kept = {name: summary.get(name) for name in (CLIENT, PATRON_CONTACT, REFERENCE)}
+    kept[RETRY_OF] = half_id
     return _begin(uow, apdu, ends.local, partner, kept=kept, actor=actor, at=at, service_at=frame.at)
 
 
@@ -129,7 +136,7 @@ def _require_reachable(settings: Settings, local: LocalSymbol, partner: Partner)
         )
     refused = capability.refusal(partner, Service.ILL)
     if refused is not None:
-        raise PrimitiveRefusedError(str(refused))
+        raise NotUnderstoodError(refused)
 
 
 def _opening(

@@ -14,8 +14,9 @@ import structlog
 
 from asn1.codec import WireError
 from config.settings import LocalSymbol, Partner, Settings
-from iso_gateway import action, passing, primitives, requesting
+from iso_gateway import action, passing, primitives, requesting, returns
 from iso_gateway.action import Acted
+from iso_gateway.errors import ConflictError, UnavailableError
 from iso_gateway.new_request import NewRequest
 from iso_gateway.reception import Processed, Reception, Verdict
 from iso_gateway.requesting import Randomness
@@ -107,6 +108,20 @@ class Gateway:
         message = uow.messages.get(message_id)
         return self._logged(Reception(self._settings, uow, message, self._clock()).unreadable(error))
 
+    def receive_without_apdu(
+        self, uow: UnitOfWork, octets: bytes, reason: str, arrival: Arrival
+    ) -> Processed:
+        """Keep a mail that carries no APDU."""
+        message_id = self.receive(uow, octets, arrival)
+        return self._logged(returns.note_without_apdu(uow, message_id, reason, self._clock()))
+
+    def receive_notice(
+        self, uow: UnitOfWork, octets: bytes, notice: returns.MailNotice, arrival: Arrival
+    ) -> Processed:
+        """Keep a mail that says what became of one of ours, and do what follows from it."""
+        message_id = self.receive(uow, octets, arrival)
+        return self._logged(returns.note_notice(uow, message_id, notice, self._clock()))
+
     def process(self, uow: UnitOfWork, message_id: MessageId) -> Processed:
         """Classify a stored message: its verdict, the new state, the event, the answers, all at once.
 
@@ -197,6 +212,8 @@ class Gateway:
             # Nobody can say any more what the request was, so nothing can be sent or told about it.
             uow.deadlines.replace(half_id, {})
             return
+        except (ConflictError, UnavailableError):
+            raise  # it has nothing to do with this half, and all of it is done again
         except Exception as error:  # noqa: BLE001 - the others must be served
             # Only the kind of error: its text may repeat what a message says.
             log.error(DEADLINE_FAILED, half_id=half_id, error=type(error).__name__)  # noqa: TRY400
@@ -248,6 +265,8 @@ class Gateway:
         except KeyDisposedError:
             uow.held.take(held.message_id)
             return None
+        except (ConflictError, UnavailableError):
+            raise  # as said
         except Exception as error:  # noqa: BLE001 - as said
             # Only the kind of error: its text may repeat what the message says.
             log.error(HELD_FAILED, message_id=held.message_id, error=type(error).__name__)  # noqa: TRY400

@@ -4,7 +4,7 @@ APDUs and their components have the standard's names (`asn1.json`). Times are IS
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
@@ -17,23 +17,23 @@ from config.settings import Partner, Settings
 from config.symbols import Symbol
 from iso_gateway.action import Acted
 from iso_gateway.cli import words
-from iso_gateway.cli.privacy import CLIENT_ID, names_patron, without_patron
+from iso_gateway.cli.offering import Offer
+from iso_gateway.cli.privacy import CLIENT_ID, names_patron, summary_of, without_patron
 from iso_gateway.cli.reading import (
     Contents,
     Delivery,
     ListedMessage,
+    ListedRequest,
     PartnerDelivery,
     RequestRecord,
     Step,
     Waiting,
 )
 from iso_gateway.failure import advice
-from iso_gateway.requesting import PATRON_CONTACT
 from iso_gateway.store.records import (
     BreakerState,
     EventRecord,
     GatewayRecord,
-    HalfListing,
     MessageRecord,
     OutboxRecord,
     ProcessingRecord,
@@ -176,7 +176,7 @@ def waiting_row(one: Waiting) -> dict[str, Json]:
     return {
         **outbox_row(one.row),
         "next_attempt_at": plain(one.next_attempt_at),
-        "why": words.why_waiting(one),
+        "why": words.why_waiting(one.row, one.state, first=one.first),
         "partner_suspended": one.state.suspended,
         "breaker": one.state.breaker.value,
     }
@@ -217,9 +217,9 @@ def delivery(one: Delivery) -> dict[str, Json]:
     return {**outbox_row(one.row), "attempts": plain(attempts)}
 
 
-def request_row(listing: HalfListing) -> dict[str, Json]:
+def request_row(one: ListedRequest | RequestRecord) -> dict[str, Json]:
     """A request in a list. What names it is None once its key has been disposed of."""
-    half, summary = listing.half, listing.summary or {}
+    half, summary, standing = one.listing.half, one.listing.summary or {}, one.standing
     return {
         "id": half.id,
         "role": half.role,
@@ -230,33 +230,48 @@ def request_row(listing: HalfListing) -> dict[str, Json]:
         "request_number": plain(summary.get("request_number")),
         "created_at": plain(half.created_at),
         "updated_at": plain(half.updated_at),
+        "deadlines": {waiting.kind.value: plain(waiting.at) for waiting in standing.deadlines},
+        "held": [{"message_id": held.message_id, "until": plain(held.until)} for held in standing.held],
+        "attention": [notice.reason for notice in standing.notices if notice.stands],
+        "cancel_wished": standing.cancel_wished,
     }
 
 
-def request(record: RequestRecord, possible: list[str], *, with_patron_data: bool) -> dict[str, Json]:
-    """One request with its history, oldest first, and what `requests act` can do now."""
-    half = record.half
+def request(record: RequestRecord, offered: Sequence[Offer], *, with_patron_data: bool) -> dict[str, Json]:
+    """One request with its history, oldest first, and what can be done about it now."""
+    half, summary = record.half, record.listing.summary
+    told = None if summary is None else summary_of(summary, with_patron_data=with_patron_data)
     return {
-        **request_row(record.listing),
+        **request_row(record),
         "basis": half.basis.value,
         "tables": half.tables,
         "protocol_version": half.protocol_version,
         "flags": plain(half.flags),
-        "deadlines": {one.kind.value: plain(one.at) for one in record.deadlines},
-        "summary": _shown_summary(record.listing.summary, with_patron_data=with_patron_data),
-        "disposed": record.listing.summary is None,
-        "possible": plain(possible),
+        "former_partners": plain(half.former_partners),
+        "summary": plain(told),
+        "disposed": summary is None,
+        "notices": [
+            {"at": plain(notice.at.astimezone(record.zone)), "reason": notice.reason, "stands": notice.stands}
+            for notice in record.standing.notices
+        ],
+        "possible": [offer(one) for one in offered],
         "history": [_step(step, record, with_patron_data=with_patron_data) for step in record.steps],
     }
 
 
-def _shown_summary(summary: Mapping[str, object] | None, *, with_patron_data: bool) -> Json:
-    """What lists know a request by; how to reach the patron only when it is asked for."""
-    if summary is None:
-        return None
+def offer(one: Offer) -> dict[str, Json]:
+    """Something that can be done about a request now."""
     return {
-        name: plain(value) for name, value in summary.items() if with_patron_data or name != PATRON_CONTACT
+        "service": None if one.service is None else one.service.phrase,
+        "command": one.command,
+        "meaning": one.meaning,
     }
+
+
+def asked(record: RequestRecord) -> dict[str, Json]:
+    """What else is told of a request of ours that was just made."""
+    row = request_row(record)
+    return {name: row[name] for name in ("request_number", "deadlines")}
 
 
 def _step(step: Step, record: RequestRecord, *, with_patron_data: bool) -> dict[str, Json]:
@@ -265,6 +280,8 @@ def _step(step: Step, record: RequestRecord, *, with_patron_data: bool) -> dict[
         "at": plain(step.at.astimezone(record.zone)),
         "direction": "sent" if step.by_us else "received",
         "service": step.name,
+        "repeat": step.repeat,
+        "partner": step.partner,
         "message_id": step.message_id,
         "state": step.state,
         "verdict": step.verdict,
@@ -284,6 +301,7 @@ def acted(result: Acted) -> dict[str, Json]:
         "type": result.apdu.asn1_name,
         "partner": result.partner,
         "state": result.state.value,
+        "onward_message_id": result.onward,
     }
 
 

@@ -166,9 +166,9 @@ def resume(
             held, waiting = upkeep.waiting_to_resume(uow)
         old = sum(row.created_at <= held.since for row in waiting)
         complain(f"held since {held.since.astimezone():%Y-%m-%d %H:%M}: {shown(held.reason)}")
+        wait = "message waits" if len(waiting) == 1 else "messages wait"
         complain(
-            f"{len(waiting)} messages wait to be sent, {old} of them from before;"
-            " see 'iso-gateway waiting list'"
+            f"{len(waiting)} {wait} to be sent, {old} of them from before; see 'iso-gateway waiting list'"
         )
         if not yes:
             typer.confirm("Send them all?", abort=True, err=True)
@@ -203,4 +203,8 @@ def _report(counts: Any, *, json: bool) -> None:
 
 
 def _rows(counts: Any) -> str:
-    return f"{counts['messages']} messages, {counts['halves']} requests, {sum(counts.values())} rows in all"
+    messages, requests = counts["messages"], counts["halves"]
+    return (
+        f"{messages} message{'' if messages == 1 else 's'}, {requests} request{'' if requests == 1 else 's'},"
+        f" {sum(counts.values())} rows in all"
+    )

@@ -147,6 +147,7 @@ def _chosen(report: "Report") -> list["Line"]:
 
 def _write_history(report: "Report", line: "Line") -> None:
     from iso_gateway.cli import ladder, opening, reading
+    from iso_gateway.cli.offering import Typist
     from iso_gateway.cli.output import console
 
     if line.half_id is None:
@@ -154,5 +155,5 @@ def _write_history(report: "Report", line: "Line") -> None:
     with opening.reading(report.settings) as uow:
         record = reading.read_request(uow, report.settings, line.half_id)
     out = console()
-    for part in ladder.request(record, width=out.width, with_patron_data=False, full=False):
+    for part in ladder.request(record, Typist(), width=out.width, with_patron_data=False, full=False):
         out.print(part)

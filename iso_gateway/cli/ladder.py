@@ -1,23 +1,26 @@
 """The history of a request as a ladder: borrower on the left, lender on the right, a message on each rung."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from typing import Final
 
 from rich.console import RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from asn1 import ill
 from asn1.ill import ILLApdu
 from asn1.schema import Unlisted
-from iso_gateway.cli import rendering, words
+from iso_gateway.cli import rendering, standing, telling, words
+from iso_gateway.cli.offering import Typist
 from iso_gateway.cli.output import shown, text
 from iso_gateway.cli.privacy import names_patron
 from iso_gateway.cli.reading import RequestRecord, Step
+from iso_gateway.cli.standing import Notice
 from iso_gateway.identity import text_of
 from iso_gateway.protocol.states import Role
-from iso_gateway.requesting import PATRON_CONTACT
+from iso_gateway.requesting import CLIENT, PATRON_CONTACT, REFERENCE, RETRY_OF
 from iso_gateway.store.records import OutboxRecord, OutboxStatus
 
 #: The narrowest terminal on which both sides stand side by side; that on which the state stands beside them;
@@ -36,12 +39,13 @@ _EFFECTIVE: Final = ("applied", "composed")
 
 
 def request(
-    record: RequestRecord, *, width: int, with_patron_data: bool, full: bool
+    record: RequestRecord, typist: Typist, *, width: int, with_patron_data: bool, full: bool
 ) -> Iterator[RenderableType]:
     """A request: what it is, its ladder, and what can be done now.
 
     Args:
         record: the request.
+        typist: how commands are typed.
         width: of the terminal, in characters.
         with_patron_data: whether the Client-Id and the patron contact are shown.
         full: whether long notes and names are shown as they are.
@@ -52,14 +56,18 @@ def request(
     beside = width >= SIDE_BY_SIDE
     if beside:
         yield _ends(record, width)
-    for step in record.steps:
-        yield from _rung(step, record, width) if beside else _paragraph(step, record)
-        indent = _INDENT if beside else 2
-        for line in _details(step, record.zone, full=full):
+    indent = _INDENT if beside else 2
+    entries: list[Step | Notice] = [*record.steps, *record.standing.notices]
+    for entry in sorted(entries, key=lambda one: one.at):
+        if isinstance(entry, Notice):
+            yield _notice(entry, record.zone)
+            continue
+        yield from _rung(entry, record, width) if beside else _paragraph(entry, record)
+        for line in _details(entry, record.zone, full=full):
             yield Padding(line, (0, 0, 0, indent), expand=False)
     if record.possible:
         yield Text()
-        yield Text(f"What can be done now: iso-gateway requests act {record.half.id}")
+        yield text(f"What can be done now: {typist.command(f'requests act {record.half.id}')}")
 
 
 def _head(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Iterator[Text]:
@@ -75,15 +83,48 @@ def _head(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Itera
     limit = None if full else _NAME
     for name, key in (
         ("ILL number", "request_number"),
+        ("our reference", REFERENCE),
+        ("tries again", RETRY_OF),
         ("title", "title"),
         ("author", "author"),
         ("article", "title_of_article"),
     ):
         if (value := summary.get(key)) is not None:
-            yield Text.assemble((f"  {name}: ", "cyan"), text(value, limit=limit))
-    if with_patron_data and (contact := summary.get(PATRON_CONTACT)) is not None:
-        yield Text.assemble(("  patron contact: ", "cyan"), text(contact, limit=limit))
+            told = f"request {value}" if key == RETRY_OF else value
+            yield Text.assemble((f"  {name}: ", "cyan"), text(told, limit=limit))
+    yield from _kept(summary, with_patron_data=with_patron_data, limit=limit)
     yield from _patron(record, with_patron_data=with_patron_data, full=full)
+    for said in standing.in_words(record.standing, record.zone):
+        yield text(f"  {said}", "yellow")
+    if half.former_partners:
+        yield text(f"  was with {', '.join(half.former_partners)} before it was handed on")
+
+
+def _kept(summary: Mapping[str, object], *, with_patron_data: bool, limit: int | None) -> Iterator[Text]:
+    """What is known here of the patron of a request of ours, and told to nobody unasked."""
+    client, contact = summary.get(CLIENT), summary.get(PATRON_CONTACT)
+    if client is None and contact is None:
+        return
+    if not with_patron_data:
+        yield Text(f"  {rendering.PATRON_HIDDEN}", style="yellow")
+        return
+    if isinstance(client, Mapping):
+        parts = (client.get(name) for name in ("name", "status", "identifier"))
+        known = ", ".join(str(part) for part in parts if part is not None)
+        yield Text.assemble(("  patron: ", "cyan"), text(known, limit=limit))
+    if contact is not None:
+        yield Text.assemble(("  patron contact: ", "cyan"), text(contact, limit=limit))
+
+
+def _notice(notice: Notice, zone: tzinfo) -> Table:
+    """What was put before a person, at its time; dim where it is old news."""
+    style = "yellow" if notice.stands else "dim"
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(no_wrap=True)
+    line.add_column()
+    at = words.moment(notice.at.astimezone(zone))
+    line.add_row(at, text(f"attention: {notice.reason or rendering.DISPOSED}", style))
+    return line
 
 
 def _patron(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Iterator[Text]:
@@ -128,11 +169,26 @@ def _rightward(step: Step, record: RequestRecord) -> bool:
     return step.by_us is (record.half.role == Role.REQUESTER)
 
 
+def _elsewhere(step: Step, record: RequestRecord) -> str:
+    """The other library of a message, where it is not the one that the request is with now."""
+    if step.partner in (None, record.half.partner):
+        return ""
+    if _is_onward(step, record):
+        return f" on to {step.partner}"
+    return f" {'to' if step.by_us else 'of'} {step.partner}"
+
+
+def _is_onward(step: Step, record: RequestRecord) -> bool:
+    """Whether a message is the request that we, its lender, handed on to another library."""
+    elsewhere = step.partner not in (None, record.half.partner)
+    return step.by_us and elsewhere and record.half.role == Role.RESPONDER
+
+
 def _rung(step: Step, record: RequestRecord, width: int) -> Iterator[Text]:
     inner = _rung_width(width) - 2
-    label = f" {shown(_label(step))} "[: inner - 1]
-    at = rendering.moment(step.at.astimezone(record.zone))
-    if step.message_id is None:
+    label = f" {shown(_label(step))}{shown(_elsewhere(step, record))} "[: inner - 1]
+    at = words.moment(step.at.astimezone(record.zone))
+    if step.message_id is None or _is_onward(step, record):
         rung = f"|{label:.^{inner}}|"
     elif _rightward(step, record):
         rung = f"|{label:-^{inner - 1}}>|"
@@ -151,9 +207,11 @@ def _rung(step: Step, record: RequestRecord, width: int) -> Iterator[Text]:
 
 def _paragraph(step: Step, record: RequestRecord) -> Iterator[Text]:
     borrower, lender = _names(record)
-    at = rendering.moment(step.at.astimezone(record.zone))
+    at = words.moment(step.at.astimezone(record.zone))
     if step.message_id is None:
         way = "timer"
+    elif _is_onward(step, record):
+        way = f"lender {lender}{_elsewhere(step, record)}"
     elif _rightward(step, record):
         way = f"borrower {borrower} -> lender {lender}"
     else:
@@ -170,7 +228,8 @@ def _state(step: Step) -> str:
 
 def _label(step: Step) -> str:
     number = "" if step.message_id is None else f" [{step.message_id}]"
-    return f"{step.name.replace('answer TRUE', 'yes').replace('answer FALSE', 'no')}{number}"
+    again = " again" if step.repeat else ""
+    return f"{step.name.replace('answer TRUE', 'yes').replace('answer FALSE', 'no')}{again}{number}"
 
 
 def _details(step: Step, zone: tzinfo, *, full: bool) -> Iterator[Text]:
@@ -184,6 +243,9 @@ def _details(step: Step, zone: tzinfo, *, full: bool) -> Iterator[Text]:
         if step.message_id is not None and step.contents.octets is None:
             yield Text(rendering.DISPOSED)
         return
+    particulars = telling.particulars(apdu)
+    if particulars:
+        yield text(particulars, limit=None if full else _NOTE)
     for said in report_in_words(apdu):
         yield text(said)
     for name in ("requester_note", "responder_note", "note"):
@@ -195,9 +257,9 @@ def _details(step: Step, zone: tzinfo, *, full: bool) -> Iterator[Text]:
 def _delivery(row: OutboxRecord, zone: tzinfo) -> Text:
     line = rendering.fate(row)
     if row.status is OutboxStatus.DELIVERED and row.finished_at is not None:
-        line.append(f" {rendering.moment(row.finished_at.astimezone(zone))}")
+        line.append(f" {words.moment(row.finished_at.astimezone(zone))}")
     if row.finished_at is None and row.attempts:
-        line.append(f", next attempt {rendering.moment(row.next_attempt_at.astimezone(zone))}")
+        line.append(f", next attempt {words.moment(row.next_attempt_at.astimezone(zone))}")
     return line
 
 

@@ -30,9 +30,13 @@ Config = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 WithPatronData = Annotated[
-    bool, typer.Option("--with-patron-data", help="Show the Client-Id too, which names the patron.")
+    bool,
+    typer.Option("--with-patron-data", "--patron", help="Show what names the patron, or how to reach them."),
 ]
 Full = Annotated[bool, typer.Option("--full", help="Show long values in full.")]
+Again = Annotated[
+    bool, typer.Option("--again", help="Do it although the very same was done last, and nothing came since.")
+]
 Limit = Annotated[
     int, typer.Option("--limit", metavar="N", min=1, max=100_000, help="The most that is listed.")
 ]
@@ -109,3 +113,20 @@ def settings_from(context: typer.Context, config: Path | None) -> "Settings":
             param_hint="--config",
         )
     return load(path or DEFAULT_CONFIG)
+
+
+def typed_config(context: typer.Context, config: Path | None) -> str | None:
+    """The configuration as the command line names it, for commands that are shown to be typed.
+
+    Args:
+        context: of the command.
+        config: the option of the command itself.
+
+    Returns:
+        None where the command line does not name one: what is typed next finds the same without it.
+    """
+    root = context.find_root()
+    source = root.get_parameter_source("config")
+    if config is None and source is not None and source.name == "COMMANDLINE":
+        config = root.obj
+    return None if config is None else str(config)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iso_gateway.cli.options import Config, Json, Reason, Yes, reason_given, settings_from
-from iso_gateway.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from config.settings import Partner, Settings
+    from config.settings import Settings
 
 PartnerArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The partner's name, in any case of letters.")
@@ -43,10 +42,11 @@ def show(
     """Show one partner with every setting, its base profile's included, and how delivery to it stands."""
     from iso_gateway.cli import data, opening, reading, rendering
     from iso_gateway.cli.output import write_json, write_lines
+    from iso_gateway.cli.parties import partner_named
     from iso_gateway.site import NotInitializedError
 
     settings = settings_from(context, config)
-    partner = named(settings, name)
+    partner = partner_named(settings, name)
     try:
         with opening.reading(settings) as uow:
             delivery = reading.partner_delivery(uow, partner.name)
@@ -73,10 +73,11 @@ def suspend(
 
     What is on its way is finished. What the partner sends is received as always.
     """
+    from iso_gateway.cli.parties import partner_named
     from iso_gateway.outbox import operating
 
     settings = settings_from(context, config)
-    partner = named(settings, name).name
+    partner = partner_named(settings, name).name
     _change(settings, partner, operating.suspend, "suspended", reason, yes=yes, json=json)
 
 
@@ -91,10 +92,11 @@ def resume(
     json: Json = False,
 ) -> None:
     """Send again to a partner that was suspended; what has waited goes out at its retry.resume_rate."""
+    from iso_gateway.cli.parties import partner_named
     from iso_gateway.outbox import operating
 
     settings = settings_from(context, config)
-    partner = named(settings, name).name
+    partner = partner_named(settings, name).name
     _change(settings, partner, operating.resume, "resumed", reason, yes=yes, json=json)
 
 
@@ -158,10 +160,11 @@ def prove(
     from iso_gateway.cli import data
     from iso_gateway.cli.opening import quiet
     from iso_gateway.cli.output import shown, write_json, write_lines
+    from iso_gateway.cli.parties import partner_named
     from iso_gateway.site import opened_if_any
 
     settings = settings_from(context, config)
-    partner = named(settings, name)
+    partner = partner_named(settings, name)
     quiet()
 
     async def tested() -> probe.Result:
@@ -182,15 +185,3 @@ def prove(
         write_lines(f"{partner.name}: {shown(result.words)}")
     if not result.outcome.good:
         raise typer.Exit(1)
-
-
-def named(settings: "Settings", name: str) -> "Partner":
-    """The partner of a name, whatever the case of its letters.
-
-    Raises:
-        NotFoundError: there is none.
-    """
-    partner = next((one for one in settings.partners if one.name.casefold() == name.casefold()), None)
-    if partner is None:
-        raise NotFoundError(f"there is no partner {name!r}; partners list shows those there are")
-    return partner

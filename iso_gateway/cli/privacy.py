@@ -18,6 +18,7 @@ from asn1.extensions import (
 from asn1.ill import APDUS, Extension, ILLApdu, ILLRequest, Shipped
 from asn1.schema import Choice, describe
 from iso_gateway.cli.reading import Contents
+from iso_gateway.requesting import REFERENCE, RETRY_OF
 
 #: The component that is hidden, by its name in JSON.
 CLIENT_ID = "client-id"
@@ -35,6 +36,12 @@ PRIVATE_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {kind.asn1_name: why for kind, why in PRIVATE.items()}
 )
 _PRIVATE_IDENTIFIERS = frozenset(identifier for identifier, kind in EXTENSIONS.items() if kind in PRIVATE)
+
+#: What of a transaction's summary names nobody. Whatever is not among these may be the patron's.
+_SUMMARY_SHOWN = frozenset(
+    {"request_number", "requester", "responder", "title", "author", "title_of_article", "service_types"}
+    | {REFERENCE, RETRY_OF}
+)
 
 _FORM = 0xE0
 _APPLICATION_CONSTRUCTED = 0x60
@@ -57,6 +64,11 @@ def names_patron(contents: Contents) -> bool:
         return False
     first = contents.octets[0]
     return first & _FORM == _APPLICATION_CONSTRUCTED and first not in _WITHOUT_CLIENT_ID
+
+
+def summary_of(summary: Mapping[str, object], *, with_patron_data: bool) -> dict[str, object]:
+    """A transaction's summary; without what is the patron's, unless that is asked for."""
+    return {name: value for name, value in summary.items() if with_patron_data or name in _SUMMARY_SHOWN}
 
 
 def without_client_id(apdu: ILLApdu) -> ILLApdu:

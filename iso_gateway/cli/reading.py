@@ -1,23 +1,26 @@
 """What the command reads of the store, as values that can be shown or written as JSON."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 from asn1.codec import WireError
 from asn1.ill import ILLApdu
 from config.settings import Settings
 from iso_gateway import action, interpretation, reading
+from iso_gateway.cli import offering, standing
+from iso_gateway.cli.offering import Offer, Typist
+from iso_gateway.cli.standing import Standing
 from iso_gateway.outbox import operating
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import TableProfile
+from iso_gateway.reception import Verdict
 from iso_gateway.record import half_state
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import (
     AttemptRecord,
     Backlog,
     BreakerState,
-    DeadlineRecord,
     Direction,
     HalfId,
     HalfListing,
@@ -129,6 +132,8 @@ class Step:
         reason: why, in the gateway's own words.
         deliveries: for what we sent.
         contents: what it says.
+        partner: name of the partner that it came from or goes to; None where nobody knows.
+        repeat: whether it is marked as a repeat.
     """
 
     at: datetime
@@ -140,6 +145,8 @@ class Step:
     reason: str
     deliveries: tuple[Delivery, ...]
     contents: Contents
+    partner: str | None = None
+    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,14 +158,14 @@ class RequestRecord:
         zone: the time zone of our library.
         steps: oldest first.
         possible: the services that the local user may ask for now.
-        deadlines: when something happens although nothing comes, the next one first.
+        standing: what it waits for.
     """
 
     listing: HalfListing
     zone: tzinfo
     steps: tuple[Step, ...]
     possible: tuple[Service, ...]
-    deadlines: tuple[DeadlineRecord, ...] = ()
+    standing: Standing = field(default_factory=Standing)
 
     @property
     def half(self) -> HalfRecord:
@@ -173,13 +180,45 @@ def read_request(uow: UnitOfWork, settings: Settings, half_id: HalfId) -> Reques
         summary: dict[str, object] | None = uow.transactions.summary(half.transaction_id)
     except KeyDisposedError:
         summary = None
-    local = next((one for one in settings.local if one.name == half.local), None)
     return RequestRecord(
         listing=HalfListing(half=half, summary=summary),
-        zone=UTC if local is None else local.zone,
+        zone=_zone_of(settings, half),
         steps=_steps(uow, settings, half),
         possible=possible_now(settings, half),
-        deadlines=uow.deadlines.of(half_id),
+        standing=standing.of(uow, half),
+    )
+
+
+def _zone_of(settings: Settings, half: HalfRecord) -> tzinfo:
+    local = next((one for one in settings.local if one.name == half.local), None)
+    return UTC if local is None else local.zone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedRequest:
+    """A request in a list, with what it waits for and the time zone of our library."""
+
+    listing: HalfListing
+    standing: Standing
+    zone: tzinfo
+
+
+def listed_requests(
+    uow: UnitOfWork, settings: Settings, listings: Sequence[HalfListing]
+) -> tuple[ListedRequest, ...]:
+    """Requests with what each waits for."""
+    known = standing.of_all(uow, [one.half for one in listings])
+    return tuple(
+        ListedRequest(listing=one, standing=known[one.half.id], zone=_zone_of(settings, one.half))
+        for one in listings
+    )
+
+
+def offers(record: RequestRecord, typist: Typist) -> tuple[Offer, ...]:
+    """What can be done about a request now; nothing once its partner is gone."""
+    repeatable = any(step.by_us and step.state is not None for step in record.steps)
+    return offering.offers(
+        record.half.id, record.possible, typist, repeatable=repeatable and bool(record.possible)
     )
 
 
@@ -225,6 +264,8 @@ def _message_step(
         reason="" if processing is None else processing.reason,
         deliveries=deliveries_of(uow, message.id) if by_us else (),
         contents=contents,
+        partner=sender,
+        repeat=record is not None and record.repeat,
     )
 
 
@@ -242,13 +283,22 @@ def _timer_step(record: InputRecord) -> Step:
     )
 
 
+def kind_in_words(apdu_type: str | None, verdict: str | None) -> str:
+    """What a message is: the name of its APDU, or what it is instead."""
+    if apdu_type is not None:
+        return apdu_type
+    return {Verdict.NO_APDU.value: "mail", Verdict.MAIL_NOTICE.value: "notice about a mail"}.get(
+        verdict or "", "unreadable"
+    )
+
+
 def _name_of(contents: Contents, processing: ProcessingRecord | None) -> str:
     service = None if contents.apdu is None else interpretation.service_of(contents.apdu)
     if service is not None:
         return service.phrase
     if processing is not None and processing.apdu_type is not None:
         return processing.apdu_type.upper()
-    return "unreadable"
+    return kind_in_words(None, None if processing is None else processing.verdict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

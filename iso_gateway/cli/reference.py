@@ -29,8 +29,12 @@ so it works beside the running gateway and without it; what it queues, the runni
   `apdu listen`: one a line). APDUs and their components have the standard's names there.
 - Text from the network is escaped: no control character of a message reaches the terminal. Lists cut long
   texts; `--full` shows those of a single thing in full.
-- The Client-Id, which names the patron, is hidden unless `--with-patron-data` is given; so are the octets of
-  a message that holds one, or that may. Lists show no patron data at all.
+- The Client-Id, which names the patron, and the patron contact of a request of ours are hidden unless
+  `--with-patron-data`, or `--patron` for short, is given; so are the octets of a message that holds a
+  Client-Id, or that may. Lists show no patron data at all.
+- What is asked for twice, by a double click or at two terminals, is sent once: the second is told what was
+  done, when and by whom. `--again` does it a second time; `requests repeat` sends the last message once more,
+  marked so that the other library knows it.
 - Times are those of this machine in lists, and those of our library in `requests show`. In JSON they have
   their offset.
 """

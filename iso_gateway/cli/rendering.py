@@ -12,16 +12,26 @@ from rich.table import Table
 from rich.text import Text
 
 from config.settings import MailTransport, Partner, Settings, TcpTransport
-from iso_gateway.cli import data, trees, words
+from iso_gateway.action import Acted
+from iso_gateway.cli import data, standing, trees, words
+from iso_gateway.cli.offering import Offer, Typist
 from iso_gateway.cli.output import shown, text
 from iso_gateway.cli.privacy import names_patron, without_client_id
-from iso_gateway.cli.reading import Contents, Delivery, ListedMessage, PartnerDelivery, Waiting
+from iso_gateway.cli.reading import (
+    Contents,
+    Delivery,
+    ListedMessage,
+    ListedRequest,
+    PartnerDelivery,
+    RequestRecord,
+    Waiting,
+    kind_in_words,
+)
 from iso_gateway.failure import advice
 from iso_gateway.store.records import (
     Direction,
     EventRecord,
     GatewayRecord,
-    HalfListing,
     MessageRecord,
     OutboxRecord,
     OutboxStatus,
@@ -34,17 +44,13 @@ CELL = 60
 DUMP_LINES = 16
 
 HIDDEN = "Client-Id hidden: --with-patron-data shows it"
+PATRON_HIDDEN = "patron hidden: --patron shows who it is for"
 OCTETS_HIDDEN = "octets hidden, because they may name the patron: --with-patron-data shows them"
 DISPOSED = "disposed of: nobody can read it any more"
 
 
-def moment(at: datetime) -> str:
-    """A time for people, in the zone of this machine, or in the one that it was given."""
-    return at.strftime("%Y-%m-%d %H:%M:%S")
-
-
 def _local(at: datetime) -> str:
-    return moment(at.astimezone())
+    return words.moment(at.astimezone())
 
 
 def _table(*columns: str, rows: Iterable[Sequence[RenderableType]], empty: str) -> RenderableType:
@@ -119,7 +125,8 @@ def message(
     full: bool,
 ) -> Iterator[Text]:
     """One message with everything that is known of it, as lines."""
-    kind = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), "unreadable")
+    apdu_type = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), None)
+    kind = kind_in_words(apdu_type, processings[-1].verdict if processings else None)
     yield text(f"Message {record.id}: {kind}, {record.direction.value}", "bold")
     yield from _pairs(
         ("stored", _local(record.stored_at)),
@@ -197,34 +204,80 @@ def _contents(contents: Contents, *, with_patron_data: bool, full: bool) -> Iter
             yield Text("  ") + entry
 
 
-def requests(listings: Sequence[HalfListing]) -> RenderableType:
-    """A list of requests."""
+def requests(listed: Sequence[ListedRequest]) -> RenderableType:
+    """A list of requests: where each stands, what it is for, and what it waits for."""
     return _table(
         "request",
         "we are",
-        "state",
-        "partner",
-        "ILL number",
-        "title",
-        "last change",
-        rows=(_request_row(one) for one in listings),
+        "state, since",
+        "title, ILL number, what matters",
+        rows=(_request_row(one) for one in listed),
         empty="no requests",
     )
 
 
-def _request_row(listing: HalfListing) -> tuple[Text, ...]:
-    half, summary = listing.half, listing.summary
+def _request_row(one: ListedRequest) -> tuple[Text, ...]:
+    half, summary = one.listing.half, one.listing.summary
     title = DISPOSED if summary is None else summary.get("title")
     number = None if summary is None else summary.get("request_number")
+    item = [text(said, limit=CELL) for said in (title, number) if said is not None]
+    item += [text(said, "yellow") for said in standing.in_words(one.standing, one.zone)]
     return (
         text(half.id),
-        text(f"{words.role_in_words(half.role)} {half.local}"),
-        text(words.state_in_words(half.state), "bold"),
-        text(half.partner),
-        text(number, limit=CELL),
-        text(title, limit=CELL),
-        text(_local(half.updated_at)),
+        Text("\n").join(
+            (
+                text(f"{words.role_in_words(half.role)} {half.local}"),
+                text(f"{words.towards(half.role).split()[1]} {half.partner}"),
+            )
+        ),
+        Text("\n").join((text(words.state_in_words(half.state), "bold"), text(_local(half.updated_at)))),
+        Text("\n").join(item),
     )
+
+
+def offers(record: RequestRecord, offered: Sequence[Offer]) -> Iterator[Text]:
+    """What can be done about a request, each with the command to type and what it means."""
+    half = record.half
+    yield Text.assemble(
+        text(f"Request {half.id}: {words.state_in_words(half.state)}", "bold"),
+        text(f"; we {words.towards(half.role)} {half.partner}"),
+    )
+    for said in standing.in_words(record.standing, record.zone):
+        yield text(f"  {said}", "yellow")
+    if not offered:
+        yield Text("nothing can be done about it now")
+        return
+    yield Text("What can be done now:")
+    for offer in offered:
+        yield text(f"  {offer.command}", "bold")
+        yield text(f"      {offer.meaning}")
+
+
+def acted(result: Acted, *, again: bool = False) -> Iterator[Text]:
+    """What came of a service that was asked for.
+
+    Args:
+        result: that.
+        again: whether it was sent before.
+    """
+    name = result.apdu.asn1_name.upper()
+    state = words.state_in_words(result.state.value)
+    onward = "" if result.onward is None else f", and the request handed on as message {result.onward}"
+    yield text(
+        f"{name} queued{' once more' if again else ''} for {result.partner} as message {result.message_id}"
+        f"{onward}; request {result.half_id} is now {state}"
+    )
+
+
+def asked(result: Acted, record: RequestRecord, typist: Typist) -> Iterator[Text]:
+    """What came of a request of ours, and what next."""
+    yield from acted(result)
+    summary = record.listing.summary or {}
+    yield Text.assemble(("  ILL number: ", "cyan"), text(summary.get("request_number")))
+    for said in standing.in_words(record.standing, record.zone):
+        yield text(f"  {said}")
+    yield text(f"what becomes of it: {typist.command(f'requests show {result.half_id}')}")
+    yield text(f"what can be done:   {typist.command(f'requests act {result.half_id}')}")
 
 
 def waiting(listed: Sequence[Waiting]) -> RenderableType:
@@ -249,7 +302,11 @@ def _waiting_row(one: Waiting) -> tuple[Text, ...]:
         text(row.message_id),
         text(row.partner or "(the connection it answers)"),
         text(_local(row.created_at)),
-        text(words.why_waiting(one), "bold" if row.status is OutboxStatus.HELD else "", limit=4 * CELL),
+        text(
+            words.why_waiting(row, one.state, first=one.first),
+            "bold" if row.status is OutboxStatus.HELD else "",
+            limit=4 * CELL,
+        ),
         text(row.attempts),
         text(_next_attempt(one)),
     )

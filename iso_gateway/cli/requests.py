@@ -1,11 +1,10 @@
 """`iso-gateway requests`: the requests, their history, and what our library does about them."""
 
-import datetime as dt
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from iso_gateway.cli import asking, doing
 from iso_gateway.cli.options import (
     Before,
     Config,
@@ -16,44 +15,11 @@ from iso_gateway.cli.options import (
     RequestId,
     WithPatronData,
     settings_from,
+    typed_config,
 )
+from iso_gateway.cli.verbs import Side
 
 app = typer.Typer(no_args_is_help=True, help="The requests, their history, and what to do about them.")
-
-
-class ServiceName(StrEnum):
-    """What our library can do about a request as its lender."""
-
-    ANSWER = "answer"
-    SHIP = "ship"
-    MESSAGE = "message"
-    CANCEL_REPLY = "cancel-reply"
-    RENEW_ANSWER = "renew-answer"
-    RECALL = "recall"
-    OVERDUE = "overdue"
-    CHECK_IN = "check-in"
-    LOST = "lost"
-    DAMAGED = "damaged"
-    STATUS_QUERY = "status-query"
-
-
-class Result(StrEnum):
-    """What an answer can be, in the standard's spelling."""
-
-    CONDITIONAL = "conditional"
-    RETRY = "retry"
-    UNFILLED = "unfilled"
-    LOCATIONS_PROVIDED = "locations-provided"
-    WILL_SUPPLY = "will-supply"
-    HOLD_PLACED = "hold-placed"
-    ESTIMATE = "estimate"
-
-
-class ShippedAs(StrEnum):
-    """Whether what is shipped is to come back."""
-
-    LOAN = "loan"
-    COPY = "copy-non-returnable"
 
 
 @app.command("list")
@@ -66,23 +32,34 @@ def list_(
         str | None,
         typer.Option("--state", metavar="STATE", help="Only those in this state, as IN-PROCESS."),
     ] = None,
+    side: Annotated[
+        Side | None,
+        typer.Option(
+            "--as",
+            metavar="|".join(Side),
+            help="Only those in which our library is this.",
+            show_default=False,
+        ),
+    ] = None,
     limit: Limit = 50,
     before: Before = None,
     json: Json = False,
 ) -> None:
     """List requests, newest first."""
-    from iso_gateway.cli import data, opening, rendering
+    from iso_gateway.cli import data, opening, reading, rendering, words
     from iso_gateway.cli.output import write, write_json
     from iso_gateway.store import records
 
     settings = settings_from(context, config)
     with opening.reading(settings) as uow:
-        listed = uow.halves.list(
+        halves = uow.halves.list(
             limit=limit,
             before_id=None if before is None else records.HalfId(before),
+            role=None if side is None else words.role_of(side.value),
             partner=partner,
             state=None if state is None else state.upper(),
         )
+        listed = reading.listed_requests(uow, settings, halves)
     if json:
         write_json([data.request_row(one) for one in listed])
     else:
@@ -100,142 +77,27 @@ def show(
     json: Json = False,
 ) -> None:
     """Show one request with its history: borrower left, lender right."""
-    from iso_gateway.cli import acting, data, ladder, opening, reading
+    from iso_gateway.cli import data, ladder, opening, reading
+    from iso_gateway.cli.offering import Typist
     from iso_gateway.cli.output import console, write_json
     from iso_gateway.store import records
 
     settings = settings_from(context, config)
     with opening.reading(settings) as uow:
         record = reading.read_request(uow, settings, records.HalfId(request_id))
+    typist = Typist(config=typed_config(context, config))
     if json:
-        possible = acting.commands_for(record.possible)
-        write_json(data.request(record, possible, with_patron_data=with_patron_data))
+        offered = reading.offers(record, typist)
+        write_json(data.request(record, offered, with_patron_data=with_patron_data))
         return
     out = console()
-    for part in ladder.request(record, width=out.width, with_patron_data=with_patron_data, full=full):
+    shown = ladder.request(record, typist, width=out.width, with_patron_data=with_patron_data, full=full)
+    for part in shown:
         out.print(part)
 
 
-@app.command()
-def act(
-    context: typer.Context,
-    request_id: RequestId,
-    service: Annotated[
-        ServiceName | None,
-        typer.Argument(
-            metavar="SERVICE",
-            help=f"What to do: {', '.join(ServiceName)}. Without it, what can be done now is listed.",
-            show_default=False,
-        ),
-    ] = None,
-    *,
-    config: Config = None,
-    result: Annotated[
-        Result | None, typer.Option("--result", metavar="|".join(Result), help="answer: which one.")
-    ] = None,
-    reason: Annotated[
-        str | None,
-        typer.Option(
-            "--reason",
-            metavar="REASON",
-            help="answer: the reason or condition in the standard's spelling, as in-use-on-loan.",
-        ),
-    ] = None,
-    date: Annotated[
-        dt.datetime | None,
-        typer.Option(
-            "--date",
-            formats=["%Y-%m-%d"],
-            metavar="YYYY-MM-DD",
-            help="answer: when to retry, reply by, expect or supply; ship, check-in: when, if not today.",
-        ),
-    ] = None,
-    due: Annotated[
-        dt.datetime | None,
-        typer.Option(
-            "--due",
-            formats=["%Y-%m-%d"],
-            metavar="YYYY-MM-DD",
-            help="ship, renew-answer, overdue: when the item is or was due.",
-        ),
-    ] = None,
-    renewable: Annotated[
-        bool | None,
-        typer.Option(
-            "--renewable/--not-renewable",
-            help="ship, renew-answer, overdue: whether the loan can be renewed.",
-            show_default=False,
-        ),
-    ] = None,
-    yes: Annotated[
-        bool | None,
-        typer.Option("--yes/--no", help="cancel-reply, renew-answer: what is answered.", show_default=False),
-    ] = None,
-    cost: Annotated[
-        str | None, typer.Option("--cost", metavar="TEXT", help="answer estimate: the cost, in words.")
-    ] = None,
-    location: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--location",
-            metavar="SYMBOL",
-            help="answer: another library that may have the item; may be given several times.",
-        ),
-    ] = None,
-    service_type: Annotated[
-        ShippedAs | None,
-        typer.Option(
-            "--service-type",
-            metavar="|".join(ShippedAs),
-            help="ship: whether it is to come back; else what was asked for.",
-        ),
-    ] = None,
-    note: Annotated[
-        str | None,
-        typer.Option("--note", "--text", metavar="TEXT", help="A note for the partner; message: its text."),
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Do something about a request as its lender, or list what can be done now.
-
-    The message is queued, and the running gateway sends it: requests show tells what became of it.
-    """
-    from iso_gateway.cli import acting, data, opening, reading
-    from iso_gateway.cli.output import shown, write_json, write_lines
-    from iso_gateway.store import records
-
-    settings = settings_from(context, config)
-    identifier = records.HalfId(request_id)
-    if service is None:
-        with opening.reading(settings) as uow:
-            possible = acting.commands_for(reading.possible_now(settings, uow.halves.get(identifier)))
-        if json:
-            write_json(possible)
-        else:
-            write_lines(*(possible or [f"nothing can be done about request {request_id} now"]))
-        return
-    fields = acting.Fields(
-        result=result,
-        reason=reason,
-        date=None if date is None else date.date(),
-        due=None if due is None else due.date(),
-        renewable=renewable,
-        yes=yes,
-        cost=cost,
-        location=tuple(location or ()) or None,
-        service_type=service_type,
-        note=note,
-    )
-    try:
-        primitive = acting.primitive_for(service, fields)
-    except acting.WrongFieldError as error:
-        raise typer.BadParameter(str(error)) from None
-    with opening.installation(settings) as site, site.store.unit_of_work() as uow:
-        acted = site.gateway.act(uow, identifier, primitive, actor=acting.actor())
-    if json:
-        write_json(data.acted(acted))
-    else:
-        write_lines(
-            f"{acted.apdu.asn1_name.upper()} queued for {shown(acted.partner)} as message {acted.message_id};"
-            f" request {acted.half_id} is now {acted.state.value}"
-        )
+app.command()(asking.new)
+app.command()(doing.act)
+app.command()(doing.repeat)
+app.command()(doing.query)
+app.command()(doing.message)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from iso_gateway.cli.options import Config, Json, settings_from
-from iso_gateway.cli.partners import named
 from iso_gateway.errors import GatewayError, NotFoundError
 
 if TYPE_CHECKING:
@@ -84,7 +83,9 @@ def simulate(
 
 
 def _profile(settings: "Settings", name: str) -> "Partner":
-    profile = named(settings, name)
+    from iso_gateway.cli.parties import partner_named
+
+    profile = partner_named(settings, name)
     if not profile.test:
         raise GatewayError(
             f"partner {profile.name!r} is a real library: what is played under its name would be taken for"

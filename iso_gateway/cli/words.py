@@ -4,12 +4,12 @@ Borrower and lender for requester and responder; a state in words with the stand
 words for what became of a message are never mixed up: stored, waiting to send, delivered, not delivered.
 """
 
+from datetime import datetime
 from typing import Final, assert_never
 
-from iso_gateway.cli.reading import Waiting
 from iso_gateway.failure import Failure, advice
 from iso_gateway.protocol.states import Role, State
-from iso_gateway.store.records import BreakerState, OutboxStatus
+from iso_gateway.store.records import BreakerState, OutboxRecord, OutboxStatus, PartnerStateRecord
 
 _STATES: Final = {
     State.IDLE: "Not begun",
@@ -52,6 +52,21 @@ def role_in_words(role: str) -> str:
     return _ROLES[Role(role)]
 
 
+def role_of(side: str) -> Role:
+    """The role of the `borrower` or `lender`."""
+    return next(role for role, words in _ROLES.items() if words == side)
+
+
+def towards(role: str) -> str:
+    """How we stand to our partner: `borrow from` them, or `lend to` them."""
+    return "borrow from" if Role(role) is Role.REQUESTER else "lend to"
+
+
+def moment(at: datetime) -> str:
+    """A time for people, in the zone of this machine, or in the one that it was given."""
+    return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
 def fate_in_words(status: OutboxStatus) -> str:
     """What became of a message that is to be sent."""
     match status:
@@ -69,14 +84,19 @@ def fate_in_words(status: OutboxStatus) -> str:
             assert_never(status)
 
 
-def why_waiting(one: Waiting) -> str:
-    """Why something has not been sent yet, and what can be done, in the gateway's words."""
-    row, state = one.row, one.state
+def why_waiting(row: OutboxRecord, state: PartnerStateRecord, *, first: bool) -> str:
+    """Why something has not been sent yet, and what can be done, in the gateway's words.
+
+    Args:
+        row: what waits.
+        state: what stands between us and its partner.
+        first: whether nothing of its lane stands in front of it.
+    """
     if row.status is OutboxStatus.HELD:
         if row.held_by is not None:
             return f"{row.held_by} holds it back: waiting release lets it go"
         return f"{row.last_error}: find out, then waiting release, or waiting release --as-delivered"
-    if not one.first:
+    if not first:
         return "an earlier message of the same request has to be delivered first"
     if state.suspended:
         return f"{state.suspended_by} suspended its partner: partners resume {state.partner} goes on"

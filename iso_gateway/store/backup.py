@@ -19,6 +19,7 @@ from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.errors import StoreError
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.copying import TABLES, copy
 from iso_gateway.store.engine import describe, failure, open_sqlite_file, upgrade
 from iso_gateway.store.gateways import hold_sending
@@ -85,7 +86,7 @@ def hold(engine: Engine, reason: str, at: datetime, *, keep: bool = False) -> No
         with engine.begin() as connection:
             connection.execute(delete(gateways))
             if not (keep and connection.execute(select(site_state)).first()):
-                hold_sending(connection, reason, at)
+                hold_sending(Connection(connection), reason, at)
     except DBAPIError as error:
         raise failure(engine, error) from error
 

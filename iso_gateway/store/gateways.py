@@ -14,7 +14,6 @@ from typing import Final
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Engine,
     bindparam,
     delete,
@@ -30,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.engine import failure
 from iso_gateway.store.records import GatewayId, GatewayRecord, SendingHold
 from iso_gateway.store.tables import gateways, site_state
@@ -159,7 +159,7 @@ def alive_in(engine: Engine, since: datetime) -> tuple[GatewayRecord, ...]:
         with engine.connect() as connection:
             if not inspect(connection).has_table(gateways.name):
                 return ()
-            return Gateways(connection).alive(since)
+            return Gateways(Connection(connection)).alive(since)
     except DBAPIError as error:
         raise failure(engine, error) from error
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import Row, Select, Update, bindparam, insert, select, update
 
 from iso_gateway.errors import StoreError
+from iso_gateway.store.connection import Connection, locking
 from iso_gateway.store.keys import Vault, inserted_id
 from iso_gateway.store.records import Basis, HalfId, HalfListing, HalfRecord, TransactionId
 from iso_gateway.store.tables import halves, keys, transactions
@@ -84,7 +86,9 @@ class Halves:
             "last_service_at": last_service_at,
             "former_partners": (),
         }
-        return HalfId(inserted_id(self._connection, _INSERT, row))
+        half_id = HalfId(inserted_id(self._connection, _INSERT, row))
+        self._vault.belongs(half_id, transaction_id)
+        return half_id
 
     def get(self, half_id: HalfId) -> HalfRecord:
         """One half. Raises StoreError when there is none such."""
@@ -133,8 +137,8 @@ class Halves:
         self._change(half_id, {"partner": partner, "former_partners": tuple(former), "updated_at": at})
 
     def _change(self, half_id: HalfId, values: Mapping[str, object]) -> None:
-        statement = update(halves).where(halves.c.id == half_id).values(values)
-        if self._connection.execute(statement).rowcount != 1:
+        parameters = {"moved": half_id, **{f"new_{name}": value for name, value in values.items()}}
+        if self._connection.execute(_moving(*values), parameters).rowcount != 1:
             raise _missing(half_id)
 
     def list(
@@ -170,7 +174,17 @@ class Halves:
         return HalfListing(half=_half(row), summary=summary)
 
     def _to_write(self, query: Select[*tuple[object, ...]]) -> Select[*tuple[object, ...]]:
-        return query.with_for_update() if self._writing else query
+        return locking(query) if self._writing else query
+
+
+@lru_cache(maxsize=16)
+def _moving(*columns: str) -> Update:
+    """The statement that sets some columns of a half."""
+    return (
+        update(halves)
+        .where(halves.c.id == bindparam("moved"))
+        .values({name: bindparam(f"new_{name}") for name in columns})
+    )
 
 
 def _missing(half_id: HalfId) -> StoreError:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select
+from sqlalchemy import Row, Select, bindparam, func, insert, select
 
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.keys import Vault, inserted_id
 from iso_gateway.store.records import (
@@ -32,10 +33,23 @@ _EVENTS_AFTER = (
     .order_by(events.c.sequence)
     .limit(bindparam("at_most"))
 )
+_EVENTS_OF_KIND = (
+    select(events)
+    .where(
+        events.c.kind == bindparam("wanted"),
+        events.c.half_id.between(bindparam("first"), bindparam("last")),
+    )
+    .order_by(events.c.sequence)
+)
 _EVENTS_LOCK = 0x49534F32  # any number that only this program uses: "ISO2"
 
 _INSERT_AUDIT = insert(audit).returning(audit.c.id)
 _AUDIT_GET = select(audit).where(audit.c.id == bindparam("audit_id"))
+_AUDIT_ACTOR = (
+    select(audit.c.actor)
+    .where(audit.c.half_id == bindparam("half"), audit.c.message_id == bindparam("sent"))
+    .limit(1)
+)
 _AUDIT_NEWEST = select(audit).order_by(audit.c.id.desc()).limit(bindparam("at_most"))
 
 
@@ -179,8 +193,17 @@ class Events:
 
     def after(self, sequence: int, limit: int = 100) -> tuple[EventRecord, ...]:
         """Events with a greater number than `sequence`, in order; 0 begins at the beginning."""
+        return self._found(_EVENTS_AFTER, {"after": sequence, "at_most": limit})
+
+    def of_kind(self, kind: str, first: HalfId, last: HalfId) -> tuple[EventRecord, ...]:
+        """Events of one kind about the halves numbered from `first` to `last`, in order."""
+        return self._found(_EVENTS_OF_KIND, {"wanted": kind, "first": first, "last": last})
+
+    def _found(
+        self, query: Select[*tuple[object, ...]], parameters: Mapping[str, object]
+    ) -> tuple[EventRecord, ...]:
         found = []
-        for row in self._connection.execute(_EVENTS_AFTER, {"after": sequence, "at_most": limit}).all():
+        for row in self._connection.execute(query, parameters).all():
             place = _event_place(row.kind, row.half_id, row.message_id)
             detail, disposed = _open_or_disposed(self._vault, row.key_id, row.detail, place)
             found.append(
@@ -228,6 +251,12 @@ class Audit:
             "reason": self._vault.seal_json(key, {"reason": reason}, context=_audit_place(action, half_id)),
         }
         return AuditId(inserted_id(self._connection, _INSERT_AUDIT, row))
+
+    def actor_of(self, half_id: HalfId, message_id: MessageId) -> str | None:
+        """Who had a message about a half sent; None where no operator did."""
+        parameters = {"half": half_id, "sent": message_id}
+        actor: str | None = self._connection.execute(_AUDIT_ACTOR, parameters).scalar()
+        return actor
 
     def list(self, limit: int = 100) -> tuple[AuditRecord, ...]:
         """What operators did, newest first."""

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select
+from sqlalchemy import Engine, bindparam, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import ReturningInsert
 
 from iso_gateway.errors import StoreError
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.keyring import KeyDisposedError, KeyRing
 from iso_gateway.store.records import HalfId, KeyId, KeyPurpose, TransactionId
 from iso_gateway.store.tables import halves, keys, transactions
@@ -18,11 +19,7 @@ _INSERT = insert(keys).returning(keys.c.id)
 _SELECT = select(keys.c.purpose, keys.c.wrapped, keys.c.master_id, keys.c.disposed_at)
 _BY_ID = _SELECT.where(keys.c.id == bindparam("key_id"))
 _KEY_OF_TRANSACTION = select(transactions.c.key_id).where(transactions.c.id == bindparam("transaction_id"))
-_KEY_OF_HALF = (
-    select(transactions.c.key_id)
-    .join(halves, halves.c.transaction_id == transactions.c.id)
-    .where(halves.c.id == bindparam("half_id"))
-)
+_TRANSACTION_OF_HALF = select(halves.c.transaction_id).where(halves.c.id == bindparam("half_id"))
 _CURRENT = (
     select(keys.c.id, keys.c.wrapped, keys.c.master_id)
     .where(keys.c.purpose == bindparam("purpose"), keys.c.disposed_at.is_(None))
@@ -60,7 +57,8 @@ def standing_keys(engine: Engine, ring: KeyRing, now: datetime) -> StandingKeys:
 
 
 def _open_or_create(engine: Engine, ring: KeyRing, now: datetime) -> StandingKeys:
-    with engine.begin() as connection:
+    with engine.begin() as plain:
+        connection = Connection(plain)
         held = {}
         for purpose in (KeyPurpose.DIGEST, KeyPurpose.INTAKE):
             row = connection.execute(_CURRENT, {"purpose": purpose}).one_or_none()
@@ -86,22 +84,40 @@ def create_key(connection: Connection, ring: KeyRing, purpose: KeyPurpose, at: d
 
 def inserted_id(connection: Connection, statement: ReturningInsert[int], row: Mapping[str, object]) -> int:
     """Insert one row by a statement that returns the number the database gives it."""
-    return connection.execute(statement, row).scalar_one()
+    return int(connection.execute(statement, row).scalar_one())
 
 
 class Vault:
-    """Sealing and opening for the repositories of one unit of work."""
+    """Sealing and opening for the repositories of one unit of work.
 
-    __slots__ = ("_connection", "_ring", "standing")
+    The keys of transactions stay open until it ends, and not longer: another process may dispose of them.
+    """
+
+    __slots__ = ("_connection", "_open", "_ring", "_transactions", "standing")
 
     def __init__(self, connection: Connection, ring: KeyRing, standing: StandingKeys) -> None:
         self._connection = connection
         self._ring = ring
+        self._open: dict[TransactionId, HeldKey] = {}
+        self._transactions: dict[HalfId, TransactionId] = {}
         self.standing = standing
 
     def create_transaction_key(self, at: datetime) -> HeldKey:
         """Make a key for a new transaction."""
         return create_key(self._connection, self._ring, KeyPurpose.TRANSACTION, at)
+
+    def hold(self, transaction_id: TransactionId, key: HeldKey) -> None:
+        """Keep the key of a transaction open that was just made."""
+        self._open[transaction_id] = key
+
+    def belongs(self, half_id: HalfId, transaction_id: TransactionId) -> None:
+        """Remember of which transaction a half is that was just made."""
+        self._transactions[half_id] = transaction_id
+
+    def forget(self) -> None:
+        """Close what is open: a key was disposed of, or what was made is undone and its number free again."""
+        self._open.clear()
+        self._transactions.clear()
 
     def new_data_key(self) -> bytes:
         """A key for one message; it is stored only as sealed by another key."""
@@ -134,17 +150,25 @@ class Vault:
 
     def key_of_transaction(self, transaction_id: TransactionId) -> HeldKey:
         """Open a transaction's key. Raises KeyDisposedError, or StoreError for an unknown transaction."""
-        key_id = self._connection.execute(_KEY_OF_TRANSACTION, {"transaction_id": transaction_id}).scalar()
-        if key_id is None:
-            raise StoreError(f"there is no transaction {transaction_id} in the database")
-        return self.key(KeyId(key_id))
+        held = self._open.get(transaction_id)
+        if held is None:
+            key_id = self._connection.execute(
+                _KEY_OF_TRANSACTION, {"transaction_id": transaction_id}
+            ).scalar()
+            if key_id is None:
+                raise StoreError(f"there is no transaction {transaction_id} in the database")
+            held = self._open[transaction_id] = self.key(KeyId(key_id))
+        return held
 
     def key_of_half(self, half_id: HalfId) -> HeldKey:
         """Open the key of a half's transaction. Raises KeyDisposedError, or StoreError for no such half."""
-        key_id = self._connection.execute(_KEY_OF_HALF, {"half_id": half_id}).scalar()
-        if key_id is None:
-            raise StoreError(f"there is no half {half_id} in the database")
-        return self.key(KeyId(key_id))
+        transaction_id = self._transactions.get(half_id)
+        if transaction_id is None:
+            transaction_id = self._connection.execute(_TRANSACTION_OF_HALF, {"half_id": half_id}).scalar()
+            if transaction_id is None:
+                raise StoreError(f"there is no half {half_id} in the database")
+            self._transactions[half_id] = transaction_id
+        return self.key_of_transaction(transaction_id)
 
     def key_for(self, half_id: HalfId | None) -> HeldKey:
         """The key for something said about a half, or about none: then the intake key."""

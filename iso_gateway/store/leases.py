@@ -11,8 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, update
+from sqlalchemy import ColumnElement, and_, bindparam, update
 
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.gateways import MAY_SEND, is_free_for
 from iso_gateway.store.records import GatewayId, OutboxId, OutboxStatus
 from iso_gateway.store.tables import outbox

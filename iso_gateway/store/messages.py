@@ -2,10 +2,12 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import Row, Select, and_, bindparam, exists, func, insert, or_, select, update
 
 from iso_gateway.errors import StoreError
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.gateways import is_nobodys
 from iso_gateway.store.keys import HeldKey, Vault, inserted_id
 from iso_gateway.store.records import (
@@ -269,20 +271,9 @@ class Messages:
         `partner` None means from a sender that was not recognised. `before`: only messages stored earlier
         than this one. `verdicts`: which classifications count as having had an effect.
         """
-        condition = and_(
-            processings.c.message_id == messages.c.id,
-            processings.c.verdict.in_(verdicts),
-            processings.c.partner.is_(None) if partner is None else processings.c.partner == partner,
-        )
-        query = select(messages.c.id).where(
-            messages.c.digest == self._vault.digest(raw, context=_DIGEST),
-            messages.c.direction == Direction.RECEIVED,
-            exists().where(condition),
-        )
-        if before is not None:
-            query = query.where(messages.c.id < before)
-        rows = self._connection.execute(query.order_by(messages.c.id))
-        return tuple(MessageId(row.id) for row in rows)
+        digest = self._vault.digest(raw, context=_DIGEST)
+        rows = self._connection.execute(_exact(frozenset(verdicts), partner), {"digest": digest})
+        return tuple(MessageId(row.id) for row in rows if before is None or row.id < before)
 
     def list(
         self,
@@ -313,6 +304,26 @@ class Messages:
 
 _last = processings.alias("last")
 _LAST_COLUMNS = tuple(column.label(f"last_{column.name}") for column in _last.c)
+
+
+@lru_cache(maxsize=256)
+def _exact(verdicts: frozenset[str], partner: str | None) -> Select[tuple[int]]:
+    """The messages with one digest that had one of these verdicts, from one partner, or from nobody known."""
+    condition = and_(
+        processings.c.message_id == messages.c.id,
+        or_(*(processings.c.verdict == verdict for verdict in sorted(verdicts))),
+        processings.c.partner.is_(None) if partner is None else processings.c.partner == partner,
+    )
+    return (
+        select(messages.c.id)
+        .where(
+            messages.c.digest == bindparam("digest"),
+            # Why not == RECEIVED: SQLite would take the index on direction, and go through every message.
+            messages.c.direction != Direction.SENT,
+            exists().where(condition),
+        )
+        .order_by(messages.c.id)
+    )
 
 
 def _listing() -> Select[*tuple[object, ...]]:
@@ -366,7 +377,7 @@ def _message(row: Row[*tuple[object, ...]]) -> MessageRecord:
 
 def processing(row: Row[*tuple[object, ...]]) -> ProcessingRecord:
     """A row of the processings table as a record."""
-    return ProcessingRecord(**row._mapping)  # noqa: SLF001  (SQLAlchemy's public name for it)
+    return ProcessingRecord(**row._asdict())
 
 
 def _latest(row: Row[*tuple[object, ...]]) -> ProcessingRecord | None:

@@ -11,11 +11,11 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Row,
     Select,
     and_,
@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 
 from iso_gateway.failure import Failure
+from iso_gateway.store.connection import Connection, locking
 from iso_gateway.store.keys import inserted_id
 from iso_gateway.store.leases import Claimant, claimed_by, may_be_claimed
 from iso_gateway.store.records import (
@@ -61,7 +62,7 @@ _IS_HEAD = and_(
 _DUE_AT = case(
     (outbox.c.status == OutboxStatus.SENDING, outbox.c.lease_until), else_=outbox.c.next_attempt_at
 )
-_CAN_BE_SENT = outbox.c.status.in_((OutboxStatus.WAITING, OutboxStatus.SENDING))
+_CAN_BE_SENT = or_(outbox.c.status == OutboxStatus.WAITING, outbox.c.status == OutboxStatus.SENDING)
 
 
 def _is_due(now: str) -> ColumnElement[bool]:
@@ -77,14 +78,12 @@ def _is_due(now: str) -> ColumnElement[bool]:
 
 _INSERT = insert(outbox).returning(outbox.c.id)
 _DUE = select(outbox).where(_is_due("now")).limit(bindparam("at_most"))
-_OLDEST_FIRST = (_DUE_AT, outbox.c.id)
-_FRESHEST_FIRST = (outbox.c.attempts, *_OLDEST_FIRST)
+_DUE_OLDEST_FIRST = _DUE.order_by(_DUE_AT, outbox.c.id)
+_DUE_FRESHEST_FIRST = _DUE.order_by(outbox.c.attempts, _DUE_AT, outbox.c.id)
 _NEXT_DUE = select(func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type)).where(
     _IS_HEAD, _CAN_BE_SENT, may_be_claimed()
 )
-_FRESH_ANSWERS = _DUE.where(outbox.c.connection_id.is_not(None), outbox.c.attempts == 0).order_by(
-    *_OLDEST_FIRST
-)
+_FRESH_ANSWERS = _DUE_OLDEST_FIRST.where(outbox.c.connection_id.is_not(None), outbox.c.attempts == 0)
 #: The partners that something waits for, one after the other by the index: however much waits for each.
 _first = select(func.min(outbox.c.partner).label("partner")).where(outbox.c.finished_at.is_(None))
 _waited_for = _first.cte("waited_for", recursive=True)
@@ -175,6 +174,21 @@ _RETRY = (
         failure=bindparam("word"),
     )
 )
+_RETURNED = (
+    update(outbox)
+    .where(
+        outbox.c.id == bindparam("outbox_id"),
+        outbox.c.status.in_((OutboxStatus.DELIVERED, OutboxStatus.SENDING)),
+    )
+    .values(
+        status=OutboxStatus.NOT_DELIVERED,
+        lease_owner=None,
+        lease_until=None,
+        finished_at=bindparam("ended_at"),
+        last_error=bindparam("error"),
+        failure=Failure.RETURNED,
+    )
+)
 _IS_WAITING = and_(outbox.c.id == bindparam("outbox_id"), outbox.c.status == OutboxStatus.WAITING)
 _IS_HELD = and_(outbox.c.id == bindparam("outbox_id"), outbox.c.status == OutboxStatus.HELD)
 _END_WAITING = (
@@ -214,7 +228,9 @@ _NO_LATER_THAN = (
     .values(next_attempt_at=bindparam("now"))
 )
 _END_LEASES = (
-    update(outbox).where(outbox.c.status == OutboxStatus.SENDING).values(lease_until=bindparam("ended_at"))
+    update(outbox)
+    .where(outbox.c.status == OutboxStatus.SENDING, outbox.c.finished_at.is_(None))
+    .values(lease_until=bindparam("ended_at"))
 )
 _WAITS_FOR = select(
     exists().where(
@@ -244,6 +260,11 @@ _FINISH_ATTEMPT = (
         failure=bindparam("word"),
         ambiguous=bindparam("unclear"),
     )
+)
+_ACCEPTED = (
+    update(attempts)
+    .where(attempts.c.outbox_id == bindparam("returned"), attempts.c.finished_at.is_(None))
+    .values(finished_at=bindparam("ended_at"), outcome=AttemptOutcome.DELIVERED)
 )
 _ATTEMPTS = select(attempts).where(attempts.c.outbox_id == bindparam("outbox_id")).order_by(attempts.c.fence)
 
@@ -338,8 +359,7 @@ class Outbox:
             partner: only what is for this partner; None for senders that we do not know.
             freshest_first: what was tried the fewest times first.
         """
-        order = _FRESHEST_FIRST if freshest_first else _OLDEST_FIRST
-        query = self._unlocked(_of(_DUE, partner).order_by(*order))
+        query = self._unlocked(_of(_DUE_FRESHEST_FIRST if freshest_first else _DUE_OLDEST_FIRST, partner))
         parameters = {"now": now, "at_most": limit, **claimed_by(self._by, now)}
         return tuple(_record(row) for row in self._connection.execute(query, parameters))
 
@@ -517,6 +537,18 @@ class Outbox:
         """
         return self._connection.execute(_NO_LATER_THAN, {"now": now}).rowcount
 
+    def returned(self, outbox_id: OutboxId, at: datetime, error: str) -> bool:
+        """What the other end had accepted came back, so it was not delivered. False: nothing changes.
+
+        It can come back before its sender has said that it was accepted: then it was all the same, and the
+        sender's word comes too late. `error` stays in plain.
+        """
+        parameters = {"outbox_id": outbox_id, "ended_at": at, "error": error}
+        if self._connection.execute(_RETURNED, parameters).rowcount != 1:
+            return False
+        self._connection.execute(_ACCEPTED, {"returned": outbox_id, "ended_at": at})
+        return True
+
     def end_leases(self, at: datetime) -> int:
         """End every lease: for the only gateway of a database, when it starts, because whoever held one died.
 
@@ -577,7 +609,7 @@ class Outbox:
 
     def _unlocked(self, query: Select[Any]) -> Select[Any]:
         """Only rows that no other gateway has in hand now, and that none gets until this one is done."""
-        return query if self._by is None else query.with_for_update(skip_locked=True, of=outbox)
+        return query if self._by is None else locking(query, skip=outbox)
 
     def _finish(
         self,
@@ -640,6 +672,7 @@ class Outbox:
         self._connection.execute(_FINISH_ATTEMPT, parameters)
 
 
+@lru_cache(maxsize=1024)
 def _of(query: Select[Any], partner: str | Everyone | None) -> Select[Any]:
     match partner:
         case Everyone():

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import Row, bindparam, insert, or_, select, update
 
+from iso_gateway.store.connection import Connection, locking
 from iso_gateway.store.records import AuditId, BreakerState, OutboxId, PartnerStateRecord
 from iso_gateway.store.tables import partner_states
 
@@ -51,7 +52,7 @@ class PartnerStates:
 
     def get(self, partner: str, *, to_change: bool = False) -> PartnerStateRecord:
         """The state of one partner; `to_change` keeps other gateways from changing it meanwhile."""
-        query = _GET.with_for_update() if to_change else _GET
+        query = locking(_GET) if to_change else _GET
         row = self._connection.execute(query, {"name": partner}).one_or_none()
         return PartnerStateRecord(partner=partner) if row is None else _record(row)
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from iso_gateway.errors import StoreError
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.keys import Vault, inserted_id
 from iso_gateway.store.records import KeyId, KeyPurpose, TransactionId, TransactionRecord
 from iso_gateway.store.tables import keys, transactions
@@ -54,7 +55,9 @@ class Transactions:
             "sealed": self._vault.seal_json(key, summary, context=summary_place(key.id)),
             "created_at": at,
         }
-        return TransactionId(inserted_id(self._connection, _INSERT, row))
+        transaction_id = TransactionId(inserted_id(self._connection, _INSERT, row))
+        self._vault.hold(transaction_id, key)
+        return transaction_id
 
     def get(self, transaction_id: TransactionId) -> TransactionRecord:
         """One transaction. Raises StoreError when there is none such."""
@@ -79,6 +82,7 @@ class Transactions:
         already.
         """
         key_id = self.get(transaction_id).key_id
+        self._vault.forget()
         return self._connection.execute(_DISPOSE, {"key": key_id, "at": at}).rowcount == 1
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine
+import sqlalchemy
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
 from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
@@ -34,6 +36,7 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection",
+        "_vault",
         "audit",
         "deadlines",
         "events",
@@ -51,6 +54,7 @@ class UnitOfWork:
 
     def __init__(self, connection: Connection, vault: Vault, *, writing: bool) -> None:
         self._connection = connection
+        self._vault = vault
         self.messages = Messages(connection, vault)
         self.transactions = Transactions(connection, vault)
         self.halves = Halves(connection, vault, writing=writing)
@@ -67,9 +71,17 @@ class UnitOfWork:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """A part that can fail alone: an exception undoes what was done inside, and is raised on."""
-        with self._connection.begin_nested():
-            yield
+        """A part that can fail alone: an exception undoes what was done inside, and is raised on.
+
+        Errors of the database are raised as StoreError. Whoever goes on after an error has to let pass
+        ConflictError and UnavailableError: they are not about this part, and the whole is done again.
+        """
+        try:
+            with _explained(self._connection.engine), self._connection.savepoint():
+                yield
+        except BaseException:
+            self._vault.forget()
+            raise
 
 
 class Store:
@@ -84,6 +96,7 @@ class Store:
         require_current(engine)
         self._engine = engine
         self._ring = keyring
+        self._statements = Statements()
         with _explained(engine):
             self._standing = standing_keys(engine, keyring, clock())
 
@@ -97,6 +110,13 @@ class Store:
         """Whether several gateways can use it at once: SQLite has one, which holds its state directory."""
         return self._engine.dialect.name != "sqlite"
 
+    def keyed_digest(self, data: bytes, *, context: str) -> bytes:
+        """What proves that data was marked by this installation: nobody without its keys can make it.
+
+        `context` keeps the digests of one purpose from those of others.
+        """
+        return self._ring.digest(self._standing.digest.secret, data, context=context)
+
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:
         """One transaction: on disk when the `with` has ended, undone when it ends in an exception.
@@ -104,17 +124,21 @@ class Store:
         Errors of the database are raised as StoreError.
         """
         with _explained(self._engine), self._engine.begin() as connection:
-            yield UnitOfWork(connection, Vault(connection, self._ring, self._standing), writing=True)
+            yield self._work(connection, writing=True)
 
     @contextmanager
     def reading(self) -> Iterator[UnitOfWork]:
         """One consistent view of the database, in which nothing can be written; it holds up no writer."""
         with _explained(self._engine), self._engine.connect() as plain, _read_only(plain) as connection:
-            yield UnitOfWork(connection, Vault(connection, self._ring, self._standing), writing=False)
+            yield self._work(connection, writing=False)
+
+    def _work(self, plain: sqlalchemy.Connection, *, writing: bool) -> UnitOfWork:
+        connection = Connection(plain, self._statements)
+        return UnitOfWork(connection, Vault(connection, self._ring, self._standing), writing=writing)
 
 
 @contextmanager
-def _read_only(connection: Connection) -> Iterator[Connection]:
+def _read_only(connection: sqlalchemy.Connection) -> Iterator[sqlalchemy.Connection]:
     if connection.dialect.name == "postgresql":
         reading = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         may_take_long(reading)

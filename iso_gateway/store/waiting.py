@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.keys import Vault
 from iso_gateway.store.records import (
     DeadlineKind,
@@ -21,6 +22,11 @@ _DEADLINES_OF = (
     select(deadlines)
     .where(deadlines.c.half_id == bindparam("half_id"))
     .order_by(deadlines.c.at, deadlines.c.kind)
+)
+_DEADLINES_BETWEEN = (
+    select(deadlines)
+    .where(deadlines.c.half_id.between(bindparam("first"), bindparam("last")))
+    .order_by(deadlines.c.half_id, deadlines.c.at, deadlines.c.kind)
 )
 _FORGET = delete(deadlines).where(deadlines.c.half_id == bindparam("whose"))
 _INSERT_DEADLINE = insert(deadlines)
@@ -64,6 +70,11 @@ class Deadlines:
     def of(self, half_id: HalfId) -> tuple[DeadlineRecord, ...]:
         """The deadlines of a half, the next one first."""
         rows = self._connection.execute(_DEADLINES_OF, {"half_id": half_id})
+        return tuple(DeadlineRecord(half_id=HalfId(row.half_id), kind=row.kind, at=row.at) for row in rows)
+
+    def between(self, first: HalfId, last: HalfId) -> tuple[DeadlineRecord, ...]:
+        """The deadlines of the halves numbered from `first` to `last`, for each the next one first."""
+        rows = self._connection.execute(_DEADLINES_BETWEEN, {"first": first, "last": last})
         return tuple(DeadlineRecord(half_id=HalfId(row.half_id), kind=row.kind, at=row.at) for row in rows)
 
     def replace(self, half_id: HalfId, moments: Mapping[DeadlineKind, datetime]) -> None:

@@ -4,28 +4,32 @@ SQLite has one writer at a time; a thread of its own keeps its fsyncs off the ev
 of writes the order of submission. A result is delivered only after its commit has returned: whoever has it
 may acknowledge.
 
+Theory of operation. Callables that wait at the same time share a commit, as far as their number and the time
+that they take allow. A savepoint for each would cost more than most of them do, and hardly any ever fails. So
+there is none: when one fails, what they did together is undone, and each is done again by itself.
+
 On PostgreSQL other gateways write too. A callable that loses to one of them (both began the same transaction
 in the same moment, or each waited for the other) is undone and done again on what the other has left; so is
-one whose connection broke before its commit. Callables therefore have to be ready to run twice: what they do
-besides the unit of work must not matter.
+one whose connection broke before its commit. Callables therefore have to be ready to run more than once: what
+they do besides the unit of work must not matter.
 """
 
 import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy.exc import DBAPIError
-
 from iso_gateway.errors import ConflictError, DisconnectedError, StoreError
-from iso_gateway.store.engine import failure
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 
 T = TypeVar("T")
 
+#: How many callables may share a commit, and for how long, in seconds, they may join it.
+BATCH: Final = 32
+SHARE_FOR: Final = 0.05
 #: How often a callable is done again that lost to another process.
 REPETITIONS: Final = 3
 #: How long it waits before that, in seconds.
@@ -33,53 +37,29 @@ HEAD_START: Final = 0.02
 
 
 class _Job(Generic[T]):
-    """A callable on its way through the writer, and what became of it."""
+    """A callable on its way through the writer, and whoever waits for its result."""
 
-    __slots__ = ("_error", "_result", "function", "future")
+    __slots__ = ("function", "future")
 
     def __init__(self, function: Callable[[UnitOfWork], T]) -> None:
         self.function = function
         self.future: Future[T] = Future()
-        self._result: list[T] = []
-        self._error: BaseException | None = None
-
-    def run(self, uow: UnitOfWork, store: Store) -> None:
-        """Do it; its own failure undoes its own savepoint and nothing else.
-
-        Raises:
-            DisconnectedError: there is no database any more to do anything in.
-        """
-        self._error = None
-        try:
-            with uow.savepoint():
-                self._result = [self.function(uow)]
-        except DBAPIError as error:
-            self._error = failure(store.engine, error)
-            if isinstance(self._error, DisconnectedError):
-                raise self._error from error
-        except BaseException as error:  # noqa: BLE001  (given to the caller, whatever it is)
-            self._error = error
-
-    @property
-    def lost(self) -> bool:
-        """Whether it failed only because another process was faster."""
-        return isinstance(self._error, ConflictError)
-
-    def deliver(self) -> None:
-        """Give the result, or the exception, to whoever waits for it."""
-        if self._error is not None:
-            self.future.set_exception(self._error)
-        else:
-            self.future.set_result(self._result[0])
 
 
 class Writer:
-    """Runs callables one after the other, each in a unit of work, on one thread."""
+    """Runs callables one after the other, in units of work, on one thread.
 
-    def __init__(self, store: Store, *, batch: int = 1) -> None:
-        """Start the thread. `batch`: how many waiting callables may share a commit, each in its savepoint."""
+    Args:
+        store: where they write.
+        batch: how many callables may share a commit.
+        share_for: for how long, in seconds, callables may join a commit: those that come later wait for it,
+            and on SQLite every other process does.
+    """
+
+    def __init__(self, store: Store, *, batch: int = BATCH, share_for: float = SHARE_FOR) -> None:
         self._store = store
         self._batch = batch
+        self._share_for = share_for
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
@@ -114,56 +94,77 @@ class Writer:
         self._thread.join()
 
     def _work(self) -> None:
-        while (jobs := self._take()) is not None:
-            self._commit([job for job in jobs if job.future.set_running_or_notify_cancel()])
+        while (first := self._jobs.get()) is not None:
+            for job in self._together(first):
+                self._alone(job)
 
-    def _take(self) -> Sequence[_Job[Any]] | None:
-        """Wait for a job; take those behind it too, as far as they may share its commit. None is the end."""
-        first = self._jobs.get()
-        if first is None:
-            return None
-        taken = [first]
-        while len(taken) < self._batch:
+    def _sharing(self, first: _Job[Any]) -> Iterator[_Job[Any]]:
+        """The callables of one commit: those that wait by the time that the ones before them are done."""
+        number, end = 0, time.monotonic() + self._share_for
+        job: _Job[Any] | None = first
+        while job is not None:
+            if job.future.set_running_or_notify_cancel():
+                yield job
+            number += 1
+            if number >= self._batch or time.monotonic() >= end:
+                return
             try:
-                following = self._jobs.get_nowait()
+                job = self._jobs.get_nowait()
             except queue.Empty:
-                break
-            if following is None:
-                self._jobs.put(None)  # seen again after this commit: nothing is submitted behind it
-                break
-            taken.append(following)
-        return taken
+                return
+        self._jobs.put(None)  # seen again after this commit: nothing is submitted behind it
 
-    def _commit(self, jobs: Sequence[_Job[Any]]) -> None:
-        for job in self._attempt(jobs):
-            tries = 1
-            # The other gets ahead meanwhile: at once, the same may happen again.
-            time.sleep(HEAD_START)
-            while self._attempt([job], last=tries == REPETITIONS):
-                time.sleep(HEAD_START * tries)
-                tries += 1
-
-    def _attempt(self, jobs: Sequence[_Job[Any]], *, last: bool = False) -> Sequence[_Job[Any]]:
-        """Do callables in one commit, and deliver what came of them; gives those to be done again."""
-        if not jobs:
-            return ()
-        committing = False
+    def _together(self, first: _Job[Any]) -> Sequence[_Job[Any]]:
+        """Do a callable and those behind it in one commit; gives those that have to be done again."""
+        done: list[tuple[_Job[Any], Any]] = []
+        running: list[_Job[Any]] = []
+        begun = committing = False
         try:
             with self._store.unit_of_work() as uow:
-                for job in jobs:
-                    job.run(uow, self._store)
+                begun = True
+                for job in self._sharing(first):
+                    running.append(job)
+                    done.append((job, job.function(uow)))
                 committing = True
-        except BaseException as error:  # noqa: BLE001  (the commit failed: nobody's result is on disk)
-            # A connection that breaks during the commit leaves open whether it was done: not twice, then.
-            undone = isinstance(error, ConflictError) or (
-                isinstance(error, DisconnectedError) and not committing
-            )
-            if undone and not last:
-                return jobs
-            for job in jobs:
+        except BaseException as error:  # noqa: BLE001  (given to the callers, whatever it is)
+            if not begun:
+                # The database cannot be written to: it could not for any of those that waited meanwhile.
+                running.extend(self._sharing(first))
+            elif _may_be_done_again(error, committing=committing) or (len(running) > 1 and not committing):
+                _give_way(error, HEAD_START)
+                return running
+            for job in running:
                 job.future.set_exception(error)
             return ()
-        for job in jobs:
-            if last or not job.lost:
-                job.deliver()
-        return () if last else [job for job in jobs if job.lost]
+        for job, result in done:
+            job.future.set_result(result)
+        return ()
+
+    def _alone(self, job: _Job[Any]) -> None:
+        """Do one callable in a commit of its own, and again when it failed for another process only."""
+        for repetition in range(1, REPETITIONS + 1):
+            committing = False
+            try:
+                with self._store.unit_of_work() as uow:
+                    result = job.function(uow)
+                    committing = True
+            except BaseException as error:  # noqa: BLE001  (given to the caller, whatever it is)
+                if _may_be_done_again(error, committing=committing) and repetition < REPETITIONS:
+                    _give_way(error, HEAD_START * repetition)
+                    continue
+                job.future.set_exception(error)
+            else:
+                job.future.set_result(result)
+            return
+
+
+def _may_be_done_again(error: BaseException, *, committing: bool) -> bool:
+    """Whether a failure was another process's, or the connection's, and nothing was done for certain."""
+    # A connection that breaks during the commit leaves open whether it was done: not twice, then.
+    return isinstance(error, ConflictError) or (isinstance(error, DisconnectedError) and not committing)
+
+
+def _give_way(error: BaseException, seconds: float) -> None:
+    """Let the other get ahead, if there is one: at once, the same may happen again."""
+    if isinstance(error, ConflictError):
+        time.sleep(seconds)

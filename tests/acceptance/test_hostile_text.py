@@ -5,10 +5,12 @@ from typing import Final
 
 import pytest
 
+from asn1 import ill
 from asn1.codec import decode, encode
 from asn1.ill import ILLRequest
+from asn1.schema import GeneralString
 from tests.support.apdus import ill_request
-from tests.support.daemon import TWO_WAY, RunningDaemon, Stored
+from tests.support.daemon import ONE_WAY, TWO_WAY, RunningDaemon, Stored
 
 #: What a title, or any other text, may be: as octets, because that is what it is on the wire.
 TITLES: Final = {
@@ -63,7 +65,44 @@ def shown(gateway: RunningDaemon) -> dict[str, str]:
     )
     stored = received(gateway, request)
     assert stored.processing is not None
-    return {"MESSAGE": str(stored.id), "REQUEST": str(stored.processing.half_id)}
+    return {
+        "MESSAGE": str(stored.id),
+        "REQUEST": str(stored.processing.half_id),
+        "OURS": str(answered_with_hostile_texts(gateway)),
+    }
+
+
+def answered_with_hostile_texts(gateway: RunningDaemon) -> int:
+    """Give a request of ours whose lender says hostile things wherever there is room for a text."""
+    file = gateway.installation.directory / "request.json"
+    file.write_text(json.dumps({"item": {"title": EVERYTHING.decode("latin-1").replace("\0", "")}}))
+    done = gateway.installation.command("requests", "new", file, "--to", "YAZ", "--json")
+    assert done.returncode == 2, "a title in one line of text is asked for"
+    file.write_text('{"item": {"title": "The Penelopiad"}}')
+    told = json.loads(run(gateway, "requests", "new", str(file), "--to", "YAZ", "--json"))
+    hostile = GeneralString(octets=EVERYTHING)
+    sent = gateway.installation.sent()[-1].octets
+    request = decode(sent)
+    assert isinstance(request, ILLRequest)
+    symbol = ill.SystemId(
+        person_or_institution_symbol=ill.PersonOrInstitutionSymbol(institution_symbol=hostile)
+    )
+    answer = ill.ILLAnswer(
+        protocol_version_num=request.protocol_version_num,
+        transaction_id=request.transaction_id,
+        service_date_time=request.service_date_time,
+        requester_id=request.requester_id,
+        responder_id=request.responder_id,
+        transaction_results=ill.TransactionResults.estimate,
+        results_explanation=ill.ResultsExplanation(
+            estimate_results=ill.EstimateResults(
+                cost_estimate=hostile, locations=(ill.LocationInfo(location_id=symbol),)
+            )
+        ),
+        responder_note=hostile,
+    )
+    gateway.exchange(ONE_WAY, answer)
+    return int(told["request_id"])
 
 
 SHOWING: Final = (
@@ -71,6 +110,9 @@ SHOWING: Final = (
     ("messages", "show", "MESSAGE", "--full", "--with-patron-data"),
     ("requests", "list"),
     ("requests", "show", "REQUEST", "--full", "--with-patron-data"),
+    ("requests", "show", "OURS", "--full", "--patron"),
+    ("requests", "act", "REQUEST"),
+    ("requests", "act", "OURS"),
     ("events",),
 )
 

@@ -23,7 +23,17 @@ NOTE: Final = "patron is in hospital, ring her sister"
 TITLE: Final = "Living with a rare Disease, volume Zyx"
 AUTHOR: Final = "Ångström-Żółć, Quirinius"
 REPLY: Final = "tell Ottoline that it is on its way"
-SECRETS: Final = (NAME, STREET, NOTE, TITLE, AUTHOR, REPLY)
+CONTACT: Final = "pager of her landlady 555-0199"
+IDENTIFIER: Final = "Zyzzx-29000000000017"
+SECRETS: Final = (NAME, STREET, NOTE, TITLE, AUTHOR, REPLY, CONTACT, IDENTIFIER)
+
+#: A request of ours for a patron.
+OURS: Final = {
+    "item": {"title": TITLE, "author": AUTHOR},
+    "note": NOTE,
+    "client": {"name": NAME, "identifier": IDENTIFIER},
+    "patron_contact": CONTACT,
+}
 
 
 def personal(transaction: str, **changes: str) -> ILLRequest:
@@ -77,6 +87,10 @@ def busy(gateway: RunningDaemon) -> RunningDaemon:
     gateway.exchange(TWO_WAY, b"\x61\x80" + octets[3:] + NAME.encode())
     [half] = [one.half for one in installation.requests() if "good" in str(one.summary)]
     installation.act(half.id, primitives.SendMessage(note=REPLY))
+    file = installation.directory / "request.json"
+    file.write_text(json.dumps(OURS), encoding="utf-8")
+    assert installation.command("requests", "new", file, "--to", "YAZ").returncode == 0
+    assert installation.command("requests", "message", half.id + 2, f"for {NAME}").returncode == 0
     # The partner is down, so the reply is tried and deferred, and the log says why.
     gateway.await_line("apdu.deferred")
     return gateway
@@ -130,6 +144,31 @@ def test_nothing_but_sealed_columns_holds_text_of_a_message(busy: RunningDaemon)
         rows = [row for name in tables for row in connection.execute(f'SELECT * FROM "{name}"')]  # noqa: S608
     assert len(rows) > 50
     assert leaks(repr(rows).encode()) == []
+
+
+def test_the_command_says_nothing_of_the_patron_unasked(busy: RunningDaemon) -> None:
+    installation = busy.installation
+    ours = max(one.half.id for one in installation.requests() if one.half.role == "requester")
+    for arguments in (
+        ("requests", "list"),
+        ("requests", "show", ours),
+        ("requests", "show", ours, "--json"),
+        ("requests", "new", installation.directory / "request.json", "--to", "YAZ"),
+    ):
+        done = installation.command(*arguments)
+        assert not {CONTACT, IDENTIFIER, STREET} & set(leaks(done.stdout + done.stderr)), arguments
+    told = installation.command("requests", "show", ours, "--patron").stdout
+    assert CONTACT.encode() in told
+
+
+@pytest.mark.parametrize("field", ["note", "patron_contact", "item"])
+def test_a_mistake_in_a_request_file_shows_nothing_of_it(busy: RunningDaemon, field: str) -> None:
+    file = busy.installation.directory / "mistaken.json"
+    file.write_text(json.dumps({**OURS, field: [NAME]}), encoding="utf-8")
+    done = busy.installation.command("requests", "new", file, "--to", "YAZ")
+    assert done.returncode == 2
+    assert field.encode() in done.stderr
+    assert leaks(done.stdout + done.stderr) == []
 
 
 @pytest.mark.parametrize("secret", SECRETS)

@@ -1,25 +1,37 @@
 """The benchmarks still run, and measure what they say: no figure is judged here."""
 
+import asyncio
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import pytest
+from sqlalchemy import make_url
 
 from asn1.codec import decode
 from asn1.ill import ILLRequest
+from benchmarks import installation, scale, store
 from benchmarks.measure import Round, Row, Unit, table
 from benchmarks.requests import Requests, real_request
+from config import loading
+from iso_gateway.site import Site
+from iso_gateway.store.tables import metadata
+from iso_gateway.store.writer import Writer
 from tests.support.yaz import find_yaz_illclient, yaz_illclient
 
 ROOT: Final = Path(__file__).parent.parent.parent
 EXAMPLE: Final = ROOT / "examples" / "yaz-illclient.conf"
+
+#: The keys that every database has: for digests, and for what belongs to no transaction yet.
+STANDING: Final = 2
 
 ROW: Final = (
     r"(.+?)  +([\d,]+) +\([\d,]+-[\d,]+\) +([\d,]+) +\([\d,]+-[\d,]+\)"
@@ -35,8 +47,9 @@ ROWS: Final = (
     "advance: a loan with a renewal, both sides (24 events)",
     "advance: a message that is refused (12 states)",
     "store: receive to queued answer, 64 submitters",
-    "store: receive to queued answer, 64 submitters, up to 16 in a commit",
+    "store: receive to queued answer, 64 submitters, no shared commits (not what the daemon does)",
     "daemon: request to answer over TCP, 64 connections",
+    "store: receive to queued answer, 640 transactions stored",
     "daemon: 200 idle two-way connections add",
 )
 
@@ -59,7 +72,46 @@ def test_a_quick_run_prints_a_row_for_each_measurement(tmp_path: Path) -> None:
 def test_an_unknown_part_is_refused_by_name() -> None:
     run = benchmarks("adapters")
     assert run.returncode == 2
-    assert "'adapters' is not one of codec, machine, store, daemon" in run.stderr
+    assert "'adapters' is not one of codec, machine, store, daemon, scale, connections" in run.stderr
+
+
+def test_copies_are_rows_as_the_gateway_makes_them(tmp_path: Path) -> None:
+    """Every table has so many times as many rows, and each refers to those of its own copy."""
+    settings = loading.load(installation.write(tmp_path / "site"))
+    requests = Requests()
+    with closing(Site.create_or_open(settings)) as site, closing(Writer(site.store)) as writer:
+        asyncio.run(store.submit_all(site.gateway, writer, requests.take(3)))
+    database = Path(str(make_url(settings.database_url).database))
+    before = counts(database)
+    scale.multiply(database, 5)
+    after = counts(database)
+    assert before["transactions"] == 3
+    assert after == {
+        name: 5 * (number - STANDING) + STANDING if name == "keys" else 5 * number
+        for name, number in before.items()
+    }
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        shared = (
+            "SELECT count(*) FROM halves JOIN inputs ON inputs.half_id = halves.id"
+            " JOIN processings ON processings.message_id = inputs.message_id"
+            " WHERE processings.half_id = halves.id"
+        )
+        assert connection.execute(shared).fetchone() == (15,)
+    with closing(Site.open(settings)) as site, closing(Writer(site.store)) as writer:
+        asyncio.run(store.submit_all(site.gateway, writer, requests.take(2)))
+    assert counts(database)["transactions"] == 17
+
+
+def counts(database: Path) -> dict[str, int]:
+    """How many rows each table has that has any."""
+    with closing(sqlite3.connect(database)) as connection:
+        found = {
+            table.name: int(connection.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0])  # noqa: S608
+            for table in metadata.sorted_tables
+        }
+    return {name: number for name, number in found.items() if number}
 
 
 def test_a_ratio_is_one_of_speeds_taken_within_each_round() -> None:

@@ -112,6 +112,13 @@ class Installation:
         self.edit("partners/yaz.toml", "port = 1612", f"port = {yaz_port}")
         self.add_partner("ZED", port=zed_port)
 
+    def become_the_partner(self) -> None:
+        """Become the other library: ILLUME:YAZ, which knows the partner ILLUME:BEX where YAZ would be."""
+        for file, old, new in ((starter.GATEWAY_FILE, "BEX", "YAZ"), ("partners/yaz.toml", "YAZ", "BEX")):
+            self.edit(file, f'name = "{old}"', f'name = "{new}"')
+            self.edit(file, f'"ILLUME:{old}"', f'"ILLUME:{new}"')
+            self.edit(file, f'aliases = ["{old}"]', f'aliases = ["{new}"]')
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace a text that stands in a file of the configuration exactly once."""
         path = self.directory / file
@@ -183,7 +190,7 @@ class Installation:
         command: list[str | Path] = [sys.executable, "-c", f"{before}\n{RUN}"] if before else [COMMAND]
         return RunningDaemon(self, [*tracer, *command, "serve", "--config", self.config])
 
-    def command(self, *arguments: str | int) -> subprocess.CompletedProcess[bytes]:
+    def command(self, *arguments: str | int | Path) -> subprocess.CompletedProcess[bytes]:
         """Run the operator's command on this configuration and give what it printed."""
         return subprocess.run(
             [COMMAND, *map(str, arguments), "--config", self.config],

@@ -41,11 +41,17 @@ class Installation:
 
     Args:
         directory: where it is; made if need be.
+        mirrored: whether it is the other library: ILLUME:YAZ, which knows the partner ILLUME:BEX.
+        clock: that of another installation, where the two share one.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, mirrored: bool = False, clock: Clock | None = None) -> None:
         self.config, *_ = starter.write(directory)
-        self.clock = Clock()
+        self.partner_file: Final = directory / "partners" / "yaz.toml"
+        if mirrored:
+            _rename(self.config, "BEX", "YAZ")
+            _rename(self.partner_file, "YAZ", "BEX")
+        self.clock = clock or Clock()
         self.site = Site.create_or_open(load(self.config), clock=self.clock)
 
     def receive(
@@ -103,6 +109,22 @@ class Installation:
             else:
                 assert uow.outbox.failed(row.id, fence, at, at + timedelta(minutes=5), why)
 
+    def configure(self, line: str) -> None:
+        """Put a line at the top of the partner's file, and go on under that configuration."""
+        content = self.partner_file.read_text(encoding="utf-8")
+        self.partner_file.write_text(f"{line}\n{content}", encoding="utf-8")
+        self.site.close()
+        self.site = Site.create_or_open(load(self.config), clock=self.clock)
+
+    def carry(self, other: "Installation") -> None:
+        """Have everything that is queued here arrive at another installation, in its order."""
+        with self.site.store.reading() as uow:
+            rows = uow.outbox.list()
+            queued = [(row.message_id, uow.messages.raw(row.message_id)) for row in rows if row.message_id]
+        for message_id, octets in queued:
+            self.deliver(message_id)
+            other.receive(octets, two_way=False)
+
     def dispose(self, half_id: int) -> None:
         """Dispose of everything that names people in a request."""
         with self.site.store.unit_of_work() as uow:
@@ -118,6 +140,15 @@ class Installation:
         return row, fence, at
 
 
+def _rename(file: Path, old: str, new: str) -> None:
+    content = file.read_text(encoding="utf-8")
+    lines = [
+        line.replace(f'"{old}"', f'"{new}"').replace(f"ILLUME:{old}", f"ILLUME:{new}")
+        for line in content.splitlines(keepends=True)
+    ]
+    file.write_text("".join(lines), encoding="utf-8")
+
+
 def _arrival(peer: str, *, two_way: bool) -> Arrival:
     return Arrival(
         transport=Transport.TCP_TWO_WAY if two_way else Transport.TCP_ONE_WAY,
@@ -128,9 +159,11 @@ def _arrival(peer: str, *, two_way: bool) -> Arrival:
 
 
 @contextmanager
-def installation(directory: Path) -> Iterator[Installation]:
+def installation(
+    directory: Path, *, mirrored: bool = False, clock: Clock | None = None
+) -> Iterator[Installation]:
     """An installation, closed at the end."""
-    made = Installation(directory)
+    made = Installation(directory, mirrored=mirrored, clock=clock)
     try:
         yield made
     finally:

@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, select, text
 
 from iso_gateway.errors import DisconnectedError, StoreError
+from iso_gateway.store.connection import Connection
 from iso_gateway.store.engine import data_version, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import create_key
@@ -131,7 +132,7 @@ class TestPostgresql:
         upgrade(engine)
         with ThreadPoolExecutor(1) as pool:
             with engine.begin() as connection:
-                create_key(connection, ring, KeyPurpose.DIGEST, samples.NOW)
+                create_key(Connection(connection), ring, KeyPurpose.DIGEST, samples.NOW)
                 waiting: Future[Store] = pool.submit(Store, engine, ring)
                 wait_until_blocked(engine, waiting)
                 assert not waiting.done()
@@ -169,11 +170,11 @@ class TestPostgresql:
             assert looking.outbox.list()[0].lease_owner == "other"
 
     def test_whoever_only_reads_may_take_long(self, postgresql_store: Store) -> None:
-        shown = "SHOW idle_in_transaction_session_timeout"
+        limit = select(func.current_setting("idle_in_transaction_session_timeout"))
         with postgresql_store.reading() as uow:
-            assert uow._connection.exec_driver_sql(shown).scalar_one() == "0"
+            assert uow._connection.execute(limit).scalar_one() == "0"
         with postgresql_store.unit_of_work() as uow:
-            assert uow._connection.exec_driver_sql(shown).scalar_one() == "2s"
+            assert uow._connection.execute(limit).scalar_one() == "2s"
 
     def test_others_commits_are_noticed_and_asking_keeps_nothing_open(self, postgresql_store: Store) -> None:
         with postgresql_store.engine.connect() as watching:

@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import partial
 from typing import NoReturn
@@ -10,7 +11,7 @@ from typing import NoReturn
 import pytest
 from sqlalchemy import Engine, event, text
 
-from iso_gateway.errors import ConflictError, StoreError
+from iso_gateway.errors import ConflictError, DisconnectedError, StoreError
 from iso_gateway.store.engine import open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.records import MessageId, TransactionId
@@ -23,12 +24,12 @@ DEADLINE_SECONDS = 30
 
 
 @pytest.fixture
-def start(store: Store) -> Iterator[Callable[[int], Writer]]:
+def start(store: Store) -> Iterator[Callable[..., Writer]]:
     """Starts writers; all are closed at the end."""
     with ExitStack() as stack:
 
-        def another(batch: int) -> Writer:
-            writer = Writer(store, batch=batch)
+        def another(batch: int, *, share_for: float = 30.0) -> Writer:
+            writer = Writer(store, batch=batch, share_for=share_for)
             stack.callback(writer.close)
             return writer
 
@@ -36,7 +37,7 @@ def start(store: Store) -> Iterator[Callable[[int], Writer]]:
 
 
 @pytest.fixture
-def writer(start: Callable[[int], Writer]) -> Writer:
+def writer(start: Callable[..., Writer]) -> Writer:
     """A writer as the gateway has it."""
     return start(1)
 
@@ -61,6 +62,24 @@ class Gate:
         self.entered.set()
         assert self.opened.wait(DEADLINE_SECONDS)
         return samples.add_message(uow, b"gate")
+
+
+class Losing:
+    """A callable that fails so many times before it works; `then` is done when it fails."""
+
+    def __init__(self, error: Exception, *, times: int, then: Callable[[], None] = lambda: None) -> None:
+        self.runs = 0
+        self._error = error
+        self._times = times
+        self._then = then
+
+    def __call__(self, uow: UnitOfWork) -> MessageId:
+        self.runs += 1
+        message = samples.add_message(uow)
+        if self.runs <= self._times:
+            self._then()
+            raise self._error
+        return message
 
 
 def count(store: Store) -> int:
@@ -156,23 +175,146 @@ class TestWriter:
 
 
 class TestSharedCommit:
-    def test_waiting_callables_share_a_commit_and_fail_alone(
-        self, store: Store, start: Callable[[int], Writer]
+    """What waits while the gate is passed joins the gate's commit."""
+
+    @pytest.fixture
+    def commits(self, store: Store) -> list[object]:
+        """The commits so far."""
+        seen: list[object] = []
+        event.listen(store.engine, "commit", seen.append)
+        return seen
+
+    def test_callables_that_wait_share_a_commit(
+        self, store: Store, start: Callable[..., Writer], commits: list[object]
     ) -> None:
-        writer = start(3)
+        futures = self._behind_a_gate(start(3), [store_message] * 5)
+        assert len({future.result() for future in futures}) == 6
+        assert count(store) == 6
+        assert len(commits) == 2, "three with the gate, and three more"
+
+    def test_one_that_fails_fails_alone(
+        self, store: Store, start: Callable[..., Writer], commits: list[object]
+    ) -> None:
+        gate, good, bad, also_good, beyond = self._behind_a_gate(
+            start(4), [store_message, fail, store_message, store_message]
+        )
+        assert isinstance(bad.exception(), LookupError)
+        assert len({future.result() for future in (gate, good, also_good, beyond)}) == 4
+        assert count(store) == 4
+        assert len(commits) == 3, "the gate and the good one by themselves, and two together behind the bad"
+
+    def test_a_commit_that_takes_long_is_joined_by_no_more(
+        self, start: Callable[..., Writer], commits: list[object]
+    ) -> None:
+        futures = self._behind_a_gate(start(64, share_for=0.0), [store_message] * 2)
+        assert len({future.result() for future in futures}) == 3
+        assert len(commits) == 3
+
+    def test_what_is_cancelled_among_others_is_not_done(
+        self, store: Store, start: Callable[..., Writer]
+    ) -> None:
+        writer = start(64)
         gate = Gate()
         writer.submit(gate)
         assert gate.entered.wait(DEADLINE_SECONDS)
-        commits: list[object] = []
-        good, bad, also_good = (writer.submit(job) for job in (store_message, fail, store_message))
-        beyond = writer.submit(store_message)
-        event.listen(store.engine, "commit", commits.append)
+        first, second, third = (writer.submit(store_message) for _ in range(3))
+        cancelled = second.cancel()
         gate.opened.set()
         writer.close()
-        assert isinstance(bad.exception(), LookupError)
-        assert len({good.result(), also_good.result(), beyond.result()}) == 3
-        assert count(store) == 4
-        assert len(commits) == 3, "the gate alone, three together, one more"
+        assert cancelled
+        assert first.result() != third.result()
+        assert count(store) == 3
+
+    def test_a_database_that_cannot_be_written_to_fails_all_that_wait(
+        self, store: Store, start: Callable[..., Writer]
+    ) -> None:
+        entered, opened = threading.Event(), threading.Event()
+
+        def refuse(_connection: object) -> None:
+            entered.set()
+            assert opened.wait(DEADLINE_SECONDS)
+            raise OSError("locked")
+
+        writer = start(64)
+        event.listen(store.engine, "begin", refuse)
+        futures = [writer.submit(store_message)]
+        assert entered.wait(DEADLINE_SECONDS)
+        futures += [writer.submit(store_message) for _ in range(2)]
+        opened.set()
+        for future in futures:
+            with pytest.raises(OSError, match="locked"):
+                future.result(DEADLINE_SECONDS)
+        event.remove(store.engine, "begin", refuse)
+        writer.submit(store_message).result(DEADLINE_SECONDS)
+        assert count(store) == 1
+
+    def test_a_commit_that_fails_is_the_result_of_none_of_those_that_share_it(
+        self, store: Store, start: Callable[..., Writer]
+    ) -> None:
+        def refuse(_connection: object) -> None:
+            raise OSError("disk full")
+
+        event.listen(store.engine, "commit", refuse)
+        futures = self._behind_a_gate(start(64), [store_message] * 2)
+        assert {str(future.exception()) for future in futures} == {"disk full"}
+        event.remove(store.engine, "commit", refuse)
+        assert count(store) == 0
+
+    @staticmethod
+    def _behind_a_gate(
+        writer: Writer, functions: Sequence[Callable[[UnitOfWork], MessageId]]
+    ) -> list[Future[MessageId]]:
+        gate = Gate()
+        futures = [writer.submit(gate)]
+        assert gate.entered.wait(DEADLINE_SECONDS)
+        futures += [writer.submit(function) for function in functions]
+        gate.opened.set()
+        writer.close()
+        return futures
+
+
+class TestAgain:
+    """What failed for another process only is done again."""
+
+    def test_what_lost_to_another_process_is_done_again(self, store: Store, writer: Writer) -> None:
+        losing = Losing(ConflictError("lost"), times=REPETITIONS)
+        writer.submit(losing).result(DEADLINE_SECONDS)
+        assert losing.runs == 1 + REPETITIONS
+        assert count(store) == 1
+
+    def test_but_not_for_ever(self, store: Store, writer: Writer) -> None:
+        losing = Losing(ConflictError("lost"), times=100)
+        with pytest.raises(ConflictError):
+            writer.submit(losing).result(DEADLINE_SECONDS)
+        assert losing.runs == 1 + REPETITIONS
+        assert count(store) == 0
+
+    def test_what_lost_its_connection_is_done_again(self, store: Store, writer: Writer) -> None:
+        writer.submit(Losing(DisconnectedError("broke"), times=2)).result(DEADLINE_SECONDS)
+        assert count(store) == 1
+
+    def test_what_lost_its_connection_in_the_commit_is_not(self, store: Store, writer: Writer) -> None:
+        def lose(_connection: object) -> None:
+            raise DisconnectedError("broke")
+
+        event.listen(store.engine, "commit", lose)
+        losing = Losing(DisconnectedError("broke"), times=0)
+        with pytest.raises(DisconnectedError):
+            writer.submit(losing).result(DEADLINE_SECONDS)
+        event.remove(store.engine, "commit", lose)
+        assert losing.runs == 1
+
+    def test_nor_when_it_was_by_itself(self, store: Store, writer: Writer) -> None:
+        def lose(_connection: object) -> None:
+            raise DisconnectedError("broke")
+
+        losing = Losing(
+            ConflictError("lost"), times=1, then=lambda: event.listen(store.engine, "commit", lose)
+        )
+        with pytest.raises(DisconnectedError):
+            writer.submit(losing).result(DEADLINE_SECONDS)
+        event.remove(store.engine, "commit", lose)
+        assert losing.runs == 2
 
 
 @pytest.mark.postgresql

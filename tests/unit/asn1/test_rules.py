@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, settings, strategies
 
 from asn1 import ill, rules
 from asn1.extensions import (
@@ -748,6 +748,17 @@ def test_any_apdu_can_be_checked_and_told_of(apdu: ILLApdu) -> None:
     information = as_user_error_information(findings)
     assert len(information.elements) == len(findings)
     assert extension_of(make_extension(information)) == information
+
+
+@given(strategies.binary(max_size=12) | strategies.text(" a\0\x7f\n", max_size=4).map(str.encode))
+def test_a_string_that_is_said_to_be_clean_keeps_every_rule_for_strings(octets: bytes) -> None:
+    value = GeneralString(octets)
+    for_strings = [rule for rule in RULES.values() if GeneralString in rule.applies_to]
+    assert len(for_strings) == 3, "a rule more or less: look at what is said to be clean, too"
+    place = rules.Place(apdu=REQUEST, component=None)
+    broken = [rule.id for rule in for_strings if tuple(rule.offences(value, place))]
+    assert not (rules._is_clean(value) and broken)
+    assert rules._is_clean(GeneralString(b"A title of two\nlines")), "or nothing would be gained"
 
 
 def test_every_rule_says_where_it_is_from() -> None:

@@ -150,7 +150,11 @@ class TestShow:
         assert fates == [[], ["waiting"], ["delivered"], ["waiting"], []]
         assert data["history"][3]["outbox"][0]["last_error"] == "cannot connect to 127.0.0.1:1612"
         assert data["history"][0]["at"].endswith("-08:00")
-        assert "message --text TEXT" in data["possible"]
+        assert {
+            "service": "MESSAGE",
+            "command": 'iso-gateway requests message 1 "TEXT"',
+            "meaning": "Write to the other library's staff.",
+        } in data["possible"]
         assert data["summary"]["author"] == "Atwood, Margaret"
 
     def test_what_was_refused_or_not_delivered_says_why(self, place: Installation, command: Command) -> None:
@@ -206,7 +210,7 @@ class TestAct:
             "requests", "act", 1, "ship", "--due", "2026-12-24", "--date", "2026-11-19", "--not-renewable",
             "--service-type", "loan", "--note", "fragile",
         )  # fmt: skip
-        assert said == "SHIPPED queued for YAZ as message 3; request 1 is now SHIPPED\n"
+        assert said == "SHIPPED queued for YAZ as message 3; request 1 is now Shipped\n"
         with place.site.store.reading() as uow:
             apdu = decode(uow.messages.raw(MessageId(3)))
             (audit,) = uow.audit.list()
@@ -235,17 +239,23 @@ class TestAct:
             "type": "ILL-Answer",
             "partner": "YAZ",
             "state": "NOT-SUPPLIED",
+            "onward_message_id": None,
         }
 
     def test_without_a_service_it_lists_what_can_be_done(self, command: Command) -> None:
-        assert "ship" in command.json("requests", "act", 1)
-        assert "answer --result will-supply\n" in command.text("requests", "act", 1)
-        assert "check-in" not in command.json("requests", "act", 1)
+        offered = {one["service"]: one["command"] for one in command.json("requests", "act", 1)}
+        assert offered["SHIPPED"] == "iso-gateway requests act 1 ship --due YYYY-MM-DD"
+        assert "CHECKED-IN" not in offered
+        listed = command.text("requests", "act", 1)
+        assert listed.startswith("Request 1: Pending (IN-PROCESS); we lend to YAZ\n")
+        assert "requests act 1 answer --result will-supply\n      Yes: we are getting it ready.\n" in listed
 
     def test_what_is_not_possible_now_changes_nothing(self, place: Installation, command: Command) -> None:
         error = command.error("requests", "act", 1, "check-in")
-        assert error.startswith("error: ")
-        assert "possible now: " in error
+        first, second, *others = error.splitlines()
+        assert first == ("error: check-in: it is not possible in Pending (IN-PROCESS); nothing was sent")
+        assert second == "possible now:"
+        assert "  iso-gateway requests act 1 ship --due YYYY-MM-DD" in others
         with place.site.store.reading() as uow:
             assert uow.halves.get(HalfId(1)).state == "IN-PROCESS"
             assert uow.audit.list() == ()
@@ -277,7 +287,8 @@ class TestAct:
     def test_nothing_to_do(self, place: Installation, command: Command) -> None:
         config = place.config.parent / "partners" / "yaz.toml"
         config.unlink()
-        assert command.text("requests", "act", 1) == "nothing can be done about request 1 now\n"
+        assert command.text("requests", "act", 1).endswith("nothing can be done about it now\n")
+        assert command.json("requests", "act", 1) == []
         assert "no longer configured" in command.error("requests", "act", 1, "ship")
 
 
@@ -286,7 +297,7 @@ EVERY_SERVICE = [
     (("answer", "--result", "locations-provided", "--location", "ILLUME:SFU", "--location", "UBC"), "ANS-LP"),
     (("answer", "--result", "estimate", "--cost", "12 CAD"), "ANS-ES"),
     (("message", "--note", "hello"), "MSG"),
-    (("status-query",), "STQ"),
+    (("query",), "STQ"),
 ]
 
 
@@ -319,11 +330,11 @@ def test_a_cancellation_is_answered(place: Installation, command: Command) -> No
     request = apdus.ill_request()
     place.receive(request)
     place.receive(dataclasses.replace(apdus.cancel(request)))
-    assert command.text("requests", "act", 1, "cancel-reply", "--yes").endswith("is now CANCELLED\n")
+    assert command.text("requests", "act", 1, "cancel-reply", "--yes").endswith("is now Cancelled\n")
     assert "CANCEL-REPLY yes" in command.text("requests", "show", 1)
 
 
 def test_an_item_is_lost(place: Installation, command: Command) -> None:
     place.receive(apdus.ill_request())
     command("requests", "act", 1, "ship")
-    assert command.text("requests", "act", 1, "lost").endswith("is now LOST\n")
+    assert command.text("requests", "act", 1, "lost").endswith("is now Lost\n")
