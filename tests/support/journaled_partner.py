@@ -231,9 +231,7 @@ class JournaledPartner:
 
     def _hand_over(self, key: Key) -> None:
         if self._memory.owed.get(key) and key not in self._handing_over:
-            task = asyncio.create_task(self._deliver(key))
-            self._handing_over[key] = task
-            task.add_done_callback(lambda _: self._handing_over.pop(key))
+            self._handing_over[key] = asyncio.create_task(self._deliver(key))
 
     async def _deliver(self, key: Key) -> None:
         queue = self._memory.owed[key]
@@ -244,6 +242,8 @@ class JournaledPartner:
                 self._happened(Entry(kind=Kind.TAKEN, at=_now(), request=request, octets=octets))
             else:
                 await asyncio.sleep(PAUSE)
+        # Not by a callback: what is owed from here on needs a task of its own at once.
+        del self._handing_over[key]
 
     async def _is_taken(self, octets: bytes) -> bool:
         """Whether the gateway ends the connection in good order after an APDU."""

@@ -183,6 +183,9 @@ def _from_partners(partners: Mapping[str, PartnerRecord], gateway: GatewayRecord
                     f"{(name, request)}: was sent {_names(apdus)},"
                     f" and moved by {_names(inputs.get((name, request), ()))}"
                 )
+    for apdu in gateway.apdus:
+        if apdu.received and not apdu.verdicts:
+            yield f"{_name(apdu.octets)} is stored and was never classified"
     for octets in verdicts.keys() - said:
         yield f"{_name(octets)} is stored and no partner has it acknowledged: {octets.hex()[:64]}"
 

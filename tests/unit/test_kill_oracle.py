@@ -154,6 +154,11 @@ def test_what_was_never_applied_is_found(known: Known) -> None:
     assert "acknowledged, and is {'prohibited': 1}" in known.with_apdus([refused, *others]).broken()
 
 
+def test_what_was_never_classified_is_found(known: Known) -> None:
+    copy = replace(known.gateway.apdus[0], verdicts=())
+    assert "stored and was never classified" in known.with_apdus([*known.gateway.apdus, copy]).broken()
+
+
 def test_a_copy_that_was_recognised_is_nothing(known: Known) -> None:
     copy = replace(known.gateway.apdus[0], verdicts=("exact-duplicate",))
     assert known.with_apdus([*known.gateway.apdus, copy]).broken() == ""
