@@ -27,7 +27,7 @@ from adapters.permit import Permit, always
 from adapters.receiver import Receiver
 from adapters.tcp_connection import REFUSED, TcpConnection, describe, end
 from adapters.tcp_connections import TcpConnections
-from adapters.tcp_socket import make_room
+from adapters.tcp_socket import make_room, reset_at_death
 from adapters.tcp_stream import Stream, TlsStream
 from adapters.throttle import Throttle
 from adapters.tls import server_context
@@ -119,6 +119,8 @@ class TcpListeners:
                     undo.callback(one.close)
                     bound.append((listener, one))
             for listener, one in bound:
+                # What the system accepts for us is like this from the beginning.
+                reset_at_death(one)
                 try:
                     one.listen(BACKLOG)
                 except OSError as error:
