@@ -45,6 +45,16 @@ class Root(TyperGroup):
         except (GatewayError, *apdu.FAILURES) as error:
             _complain(f"error: {error}")
             raise typer.Exit(FAILED) from None
+        except typer.BadParameter as error:
+            error.message = _in_our_words(error.message)
+            raise
+
+
+def _in_our_words(message: str) -> str:
+    """What the parser of the command line says of a value, without the words of the library behind it."""
+    if message.startswith("Input should be a valid integer"):
+        return "it is no whole number"
+    return message.removeprefix("Value error, ")
 
 
 def _complain(*messages: str) -> None:
