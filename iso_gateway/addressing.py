@@ -61,6 +61,9 @@ class Addressing:
         requester = _requester(header)
         if requester is not None and self.settings.local_for(requester) is not None:
             return Role.REQUESTER
+        if requester is None and responder is not None and self.settings.partner_for(responder) is not None:
+            # It names the lender alone, so whoever it is for has borrowed.
+            return Role.REQUESTER
         return Role.RESPONDER
 
     def partner(self, header: Header) -> Partner | None:
@@ -121,6 +124,10 @@ class Addressing:
     def initial_requester(self, header: Header) -> Symbol | None:
         """Who began the transaction, under the symbol that our configuration writes."""
         symbol = symbol_of(header.transaction_id.initial_requester_id) or symbol_of(header.requester_id)
+        if symbol is None and self.role(header) is Role.REQUESTER:
+            # A lender that leaves the borrower out means whom it writes to.
+            local = self.local(None)
+            return None if local is None else local.symbol
         if symbol is None:
             partner = self.partner(header)
             return None if partner is None else partner.symbols[0]
