@@ -12,6 +12,7 @@ import sqlalchemy
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
 from iso_gateway.store.gateways import Gateways, Sending
@@ -23,6 +24,7 @@ from iso_gateway.store.leases import Leases
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
+from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
 from iso_gateway.store.waiting import Deadlines, Held
 
@@ -38,6 +40,7 @@ class UnitOfWork:
         "_connection",
         "_vault",
         "audit",
+        "checks",
         "deadlines",
         "events",
         "gateways",
@@ -48,6 +51,7 @@ class UnitOfWork:
         "messages",
         "outbox",
         "partners",
+        "search",
         "sending",
         "transactions",
     )
@@ -65,6 +69,8 @@ class UnitOfWork:
         self.outbox = Outbox(connection)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
+        self.search = Search(connection, vault)
+        self.checks = Checks(connection, vault)
         self.gateways = Gateways(connection)
         self.leases = Leases(connection)
         self.sending = Sending(connection)
