@@ -176,8 +176,8 @@ class Plan:
         gateways: one, or two on one PostgreSQL.
         every: seconds between requests, for each partner and for our own people with each of them.
         most: how many requests of its own a partner may have open.
-        lease: for how long a gateway of two that is no longer heard of keeps what it had in hand. On a machine
-            that lets a process wait for longer than this, what was sent may be sent again without any kill.
+        lease: for how long a gateway of two that is no longer heard of keeps what it had in hand. Where a
+            process may have to wait for longer than this, what it sent may be sent again without any kill.
         stops: of two gateways, how often one is stopped for a while instead, from 0 to 1.
         longest: the most seconds that a gateway runs between kills.
         broken: the promise that is broken on purpose (`BREAKS`).
