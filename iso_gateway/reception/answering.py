@@ -11,7 +11,7 @@ from iso_gateway.identity import system_id_of
 from iso_gateway.protocol.errors import AlreadyForwarded, Report
 from iso_gateway.protocol.events import ApduType
 from iso_gateway.protocol.states import Role, State
-from iso_gateway.reception.case import NOWHERE, Arrival, Case, context_of
+from iso_gateway.reception.case import NOWHERE, Case, Incoming, context_of
 from iso_gateway.reception.outcome import MESSAGE_REFUSED, Processed, Verdict
 from iso_gateway.record import digest_of, forwarded_to, history_of, original_request
 from iso_gateway.sending import Context, Destination, enqueue
@@ -23,12 +23,12 @@ class Answers:
     """Answers one message, and concludes it.
 
     Args:
-        arrival: the message.
+        incoming: the message.
         handed_on: whether another library sent it than the one that is answered: a request that was
             forwarded.
     """
 
-    arrival: Arrival
+    incoming: Incoming
     handed_on: bool = False
 
     def refuse(
@@ -45,7 +45,7 @@ class Answers:
         """Store why a message has no effect, beside the half that it concerns if any, and tell its sender."""
         answer = None if report is None else self.report(header, report, partner, half, information)
         half_id = None if half is None else half.id
-        self.arrival.tell(MESSAGE_REFUSED, half_id, {"verdict": verdict.value, "reason": reason})
+        self.incoming.tell(MESSAGE_REFUSED, half_id, {"verdict": verdict.value, "reason": reason})
         return self.conclude(
             verdict, reason, header.apdu_type, partner, context=context_of(half), answer=answer
         )
@@ -59,20 +59,20 @@ class Answers:
         information: AdditionalUserErrorReportInfo | None = None,
     ) -> MessageId | None:
         """An error report to the sender; None where none can be sent: a stranger on a one-way connection."""
-        if self.arrival.replayed:
+        if self.incoming.replayed:
             return None
         if header.apdu_type is StatusOrErrorReport:
             # Never a report in answer to a report (protocol.md 2.3, inferred: a loop guard).
             return None
-        local = self.arrival.addressing.any_local(header)
+        local = self.incoming.addressing.any_local(header)
         requester = compose.named(header.requester_id, header.transaction_id.initial_requester_id)
         responder = compose.named(header.responder_id)
         if partner is not None:
             # Both are always sent (inferred): whom a message left out is whoever it can only have been.
-            own = self.arrival.addressing.local(None)
+            own = self.incoming.addressing.local(None)
             sender = system_id_of(partner.symbols[0])
             recipient = None if own is None else system_id_of(own.symbol)
-            as_responder = self.arrival.addressing.role(header) is Role.RESPONDER
+            as_responder = self.incoming.addressing.role(header) is Role.RESPONDER
             requester = requester or (sender if as_responder else recipient)
             responder = responder or (recipient if as_responder else sender)
         frame = compose.Frame(
@@ -82,14 +82,14 @@ class Answers:
             transaction_id=header.transaction_id,
             requester_id=requester,
             responder_id=responder,
-            at=self.arrival.at.astimezone(local.zone),
+            at=self.incoming.at.astimezone(local.zone),
         )
         correlation = compose.correlation_of(
             None if header.apdu_type is None else ApduType(header.apdu_type.apdu_tag.number),
             header.service_date_time,
         )
         onward = (
-            forwarded_to(self.arrival.uow, half) if half and isinstance(report, AlreadyForwarded) else None
+            forwarded_to(self.incoming.uow, half) if half and isinstance(report, AlreadyForwarded) else None
         )
         apdu = compose.error_report(frame, report, correlation, information, forwarded_to=onward)
         return self._send(apdu, partner, half)
@@ -99,8 +99,8 @@ class Answers:
         if not destination.reachable:
             return None
         context = context_of(half)
-        retry = self.arrival.settings.retry if partner is None else partner.retry
-        return enqueue(self.arrival.uow, apdu, destination, context, retry=retry, at=self.arrival.at)
+        retry = self.incoming.settings.retry if partner is None else partner.retry
+        return enqueue(self.incoming.uow, apdu, destination, context, retry=retry, at=self.incoming.at)
 
     def status_report(self, case: Case, half: HalfRecord, state: State) -> MessageId | None:
         """Answer with where the transaction stands."""
@@ -108,20 +108,20 @@ class Answers:
         request = (
             case.apdu
             if case.half is None and isinstance(case.apdu, ILLRequest)
-            else original_request(self.arrival.uow, half)
+            else original_request(self.incoming.uow, half)
         )
-        history = history_of(self.arrival.uow.inputs.of(half.id), ends.local)
+        history = history_of(self.incoming.uow, half, ends.local)
         report = compose.status_report(
-            ends.frame(request, self.arrival.at), request, history, state.wire, role=ends.state.role
+            ends.frame(request, self.incoming.at), request, history, state.wire, role=ends.state.role
         )
         return self._send(report, ends.partner, half)
 
     def destination(self, partner: Partner | None) -> Destination:
         """Where an answer to the message goes."""
         # A request that was handed on came from another library than the one that is answered.
-        on_connection = self.arrival.is_waited_for and not self.handed_on
+        on_connection = self.incoming.is_waited_for and not self.handed_on
         return Destination(
-            partner=partner, connection_id=self.arrival.message.connection_id if on_connection else None
+            partner=partner, connection_id=self.incoming.message.connection_id if on_connection else None
         )
 
     def conclude(
@@ -137,9 +137,9 @@ class Answers:
     ) -> Processed:
         """Store what became of the message beside it, and say so."""
         name = None if apdu_type is None else apdu_type.asn1_name
-        self.arrival.uow.messages.processed(
-            self.arrival.message.id,
-            at=self.arrival.at,
+        self.incoming.uow.messages.processed(
+            self.incoming.message.id,
+            at=self.incoming.at,
             verdict=verdict,
             reason=reason,
             error_offset=None if error is None else error.offset,
@@ -152,7 +152,7 @@ class Answers:
             answer_message_id=answer,
         )
         return Processed(
-            message_id=self.arrival.message.id,
+            message_id=self.incoming.message.id,
             verdict=verdict,
             apdu_type=name,
             partner=None if partner is None else partner.name,

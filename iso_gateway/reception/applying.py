@@ -18,7 +18,7 @@ from iso_gateway.protocol.events import ApduReceived, Service
 from iso_gateway.protocol.states import HalfState, Role, TableProfile
 from iso_gateway.reception import forwarding, holding, repetition
 from iso_gateway.reception.answering import Answers
-from iso_gateway.reception.case import Arrival, Case, Parties, Standing, context_of
+from iso_gateway.reception.case import Case, Incoming, Parties, Standing, context_of
 from iso_gateway.reception.outcome import (
     INFERRED_CHECK,
     MESSAGE_REFUSED,
@@ -34,13 +34,13 @@ log = structlog.stdlib.get_logger(__name__)
 
 def apply(answers: Answers, apdu: ILLApdu, header: Header, parties: Parties) -> Processed:
     """Checks 8 to 10: the transaction, whose it is, and the state tables."""
-    arrival = answers.arrival
-    canonical = canonical_transaction(header.transaction_id, arrival.addressing.initial_requester(header))
-    transaction = arrival.uow.transactions.find(canonical)
+    incoming = answers.incoming
+    canonical = canonical_transaction(header.transaction_id, incoming.addressing.initial_requester(header))
+    transaction = incoming.uow.transactions.find(canonical)
     half = (
         None
         if transaction is None
-        else arrival.uow.halves.find(transaction.id, parties.role, parties.local.name)
+        else incoming.uow.halves.find(transaction.id, parties.role, parties.local.name)
     )
     case = Case(
         apdu=apdu,
@@ -62,8 +62,7 @@ def apply(answers: Answers, apdu: ILLApdu, header: Header, parties: Parties) -> 
             parties.partner,
             GeneralProblem(code=GeneralProblemCode.MISTYPED_APDU),
         )
-    history = () if half is None else arrival.uow.inputs.of(half.id)
-    repeat, original_seen = repetition.repetition(arrival.uow, apdu, service, history, parties.partner)
+    repeat, original_seen = repetition.repetition(incoming.uow, apdu, service, half, parties.partner)
     event = ApduReceived(
         service=service,
         repeat=repeat,
@@ -78,7 +77,7 @@ def _not_the_partner(answers: Answers, case: Case, half: HalfRecord) -> Processe
     if isinstance(case.apdu, Shipped):
         # Refused, but the item is under way all the same, and nobody expects it from there.
         reason = f"{case.parties.partner.name} says SHIPPED, but the request is with {half.partner}: ask both"
-        answers.arrival.attend(half, reason)
+        answers.incoming.attend(half, reason)
     return answers.refuse(
         Verdict.NOT_THE_PARTNER,
         f"the request is between {half.local} and {half.partner}",
@@ -90,11 +89,11 @@ def _not_the_partner(answers: Answers, case: Case, half: HalfRecord) -> Processe
 
 def _put_to_the_machine(answers: Answers, case: Case, before: HalfState, event: ApduReceived) -> Processed:
     """Let the machine decide, store what it decided, and put what it wants sent into the outbox."""
-    arrival = answers.arrival
-    outcome = machine.advance(before, event, arrival.at)
+    incoming = answers.incoming
+    outcome = machine.advance(before, event, incoming.at)
     verdict = Verdict(outcome.verdict.value)
     half = case.half
-    if holding.is_early(case, before, event) and (until := holding.until_when(arrival, case)) is not None:
+    if holding.is_early(case, before, event) and (until := holding.until_when(incoming, case)) is not None:
         return holding.hold(answers, case, outcome, until)
     if half is not None and case.standing is Standing.FORMER and forwarding.is_over(outcome, event):
         # It gave the request away, so it supplies nothing and refuses nothing any more (inferred).
@@ -103,37 +102,37 @@ def _put_to_the_machine(answers: Answers, case: Case, before: HalfState, event: 
     if verdict is Verdict.APPLIED and judged.refusal is not None:
         return _fails_a_check(answers, case, judged.refusal)
     if half is None and isinstance(case.apdu, ILLRequest) and verdict is Verdict.APPLIED:
-        half = _begin(arrival, case.apdu, case, outcome.state)
+        half = _begin(incoming, case.apdu, case, outcome.state)
     partner = case.parties.partner
     if half is None:
         report = next((one.report for one in outcome.effects if isinstance(one, effects.SendReport)), None)
         return answers.refuse(verdict, outcome.reason, case.header, partner, report)
-    arrival.uow.messages.bind(arrival.message.id, half.transaction_id)
+    incoming.uow.messages.bind(incoming.message.id, half.transaction_id)
     record_move(
-        arrival.uow,
+        incoming.uow,
         case.ends(half),
         Move(
             kind=InputKind.APDU,
             event=event,
             before=before,
             outcome=outcome,
-            at=arrival.at,
-            message_id=arrival.message.id,
+            at=incoming.at,
+            message_id=incoming.message.id,
             days=interpretation.days_of(case.apdu),
         ),
     )
     if judged.findings:
-        arrival.tell(RULES_BROKEN, half.id, _findings_told(judged.findings))
+        incoming.tell(RULES_BROKEN, half.id, _findings_told(judged.findings))
     answer = _carry_out(answers, case, half, outcome)
     if outcome.row is not None and not event.facts.original_seen:
-        forwarding.follow(arrival, case, half)
-        _tell_demands(arrival, case, half)
+        forwarding.follow(incoming, case, half)
+        _tell_demands(incoming, case, half)
     if (
         answer is None
         and isinstance(case.apdu, ILLRequest)
         and partner.acknowledge is Acknowledge.STATUS_REPORT
         # Whoever sends one-way does not wait for it.
-        and arrival.is_waited_for
+        and incoming.is_waited_for
     ):
         answer = answers.status_report(case, half, outcome.state.state)
     return answers.conclude(
@@ -149,9 +148,9 @@ def _put_to_the_machine(answers: Answers, case: Case, before: HalfState, event: 
 def _fails_a_check(answers: Answers, case: Case, refusal: judgement.Refusal) -> Processed:
     """Checks 11 and 12, and what is not done here: it may come now, and is refused for what it says."""
     log.info(INFERRED_CHECK, check=refusal.check.id, apdu_type=case.apdu.asn1_name)
-    arrival, half = answers.arrival, case.half
+    incoming, half = answers.incoming, case.half
     if half is not None:
-        arrival.uow.messages.bind(arrival.message.id, half.transaction_id)
+        incoming.uow.messages.bind(incoming.message.id, half.transaction_id)
     return answers.refuse(
         _VERDICTS[refusal.check],
         refusal.reason,
@@ -163,18 +162,18 @@ def _fails_a_check(answers: Answers, case: Case, refusal: judgement.Refusal) -> 
     )
 
 
-def _begin(arrival: Arrival, request: ILLRequest, case: Case, state: HalfState) -> HalfRecord:
+def _begin(incoming: Incoming, request: ILLRequest, case: Case, state: HalfState) -> HalfRecord:
     """The first ILL-Request of a transaction: begin it, and our half of it."""
     transaction_id = (
-        arrival.uow.transactions.create(
+        incoming.uow.transactions.create(
             case.canonical,
             summary=summary_of(request, case.parties.partner.character_set.value),
-            at=arrival.at,
+            at=incoming.at,
         )
         if case.transaction is None
         else case.transaction.id
     )
-    half_id = arrival.uow.halves.create(
+    half_id = incoming.uow.halves.create(
         transaction_id=transaction_id,
         role=case.parties.role,
         local=case.parties.local.name,
@@ -184,28 +183,28 @@ def _begin(arrival: Arrival, request: ILLRequest, case: Case, state: HalfState) 
         flags=state.flags.to_names(),
         tables=state.tables,
         protocol_version=request.protocol_version_num,
-        at=arrival.at,
+        at=incoming.at,
     )
-    return arrival.uow.halves.get(half_id)
+    return incoming.uow.halves.get(half_id)
 
 
 def _carry_out(answers: Answers, case: Case, half: HalfRecord, outcome: machine.Outcome) -> MessageId | None:
     """Do what the machine decided; gives the message that answers, where there is one."""
-    arrival = answers.arrival
+    incoming = answers.incoming
     answer: MessageId | None = None
     state = outcome.state.state
     for effect in outcome.effects:
         match effect:
             case effects.Indicate(service=service, repeat=repeat):
                 detail = {"service": service.phrase, "repeat": repeat, "state": state.value}
-                arrival.tell(f"{service.apdu_name.lower()}.indication", half.id, detail)
+                incoming.tell(f"{service.apdu_name.lower()}.indication", half.id, detail)
             case effects.SendReport(report=report):
-                arrival.tell(MESSAGE_REFUSED, half.id, {"reason": outcome.reason})
+                incoming.tell(MESSAGE_REFUSED, half.id, {"reason": outcome.reason})
                 answer = answers.report(case.header, report, case.parties.partner, half)
             case effects.SendApdu(service=Service.STR):
                 answer = answers.status_report(case, half, state)
             case effects.RaiseAttention(reason=reason):
-                arrival.attend(half, reason)
+                incoming.attend(half, reason)
             case effects.NoteInferred(row=row):
                 note_inferred(row)
             case effects.SetTimer() | effects.ClearTimer():
@@ -218,7 +217,7 @@ def _carry_out(answers: Answers, case: Case, half: HalfRecord, outcome: machine.
     return answer
 
 
-def _tell_demands(arrival: Arrival, case: Case, half: HalfRecord) -> None:
+def _tell_demands(incoming: Incoming, case: Case, half: HalfRecord) -> None:
     """Put a half before a person whose other end requires what we do not send (protocol.md 2.7).
 
     A person decides: the standard's answer is unfilled, and what is required may be a default of theirs.
@@ -233,7 +232,7 @@ def _tell_demands(arrival: Arrival, case: Case, half: HalfRecord) -> None:
             else "cancel the request, or change optional_messages"
         )
         reason = f"{parties.partner.name} requires {names}, which is not sent: {advice}"
-        arrival.attend(half, reason)
+        incoming.attend(half, reason)
 
 
 def _half_state(half: HalfRecord | None, parties: Parties) -> HalfState:

@@ -27,7 +27,7 @@ NOWHERE = Context()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Incoming:
     """A message that came in, in the unit of work that classifies it.
 
     Args:

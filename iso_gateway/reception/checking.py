@@ -21,7 +21,7 @@ from iso_gateway.protocol.errors import (
 )
 from iso_gateway.reception import applying, forwarding, repetition
 from iso_gateway.reception.answering import Answers
-from iso_gateway.reception.case import Arrival, Parties, header_of
+from iso_gateway.reception.case import Incoming, Parties, header_of
 from iso_gateway.reception.outcome import MESSAGE_UNREADABLE, Processed, Verdict
 from iso_gateway.store.records import HeldRecord, MessageId, MessageRecord
 from iso_gateway.store.unit_of_work import UnitOfWork
@@ -53,11 +53,11 @@ class Reception:
         held: HeldRecord | None = None,
         replayed: bool = False,
     ) -> None:
-        self._arrival = Arrival(
+        self._incoming = Incoming(
             settings=settings, uow=uow, message=message, at=at, held=held, replayed=replayed
         )
-        self._answers = Answers(self._arrival)
-        self._addressing = self._arrival.addressing
+        self._answers = Answers(self._incoming)
+        self._addressing = self._incoming.addressing
         self._octets = uow.messages.raw(message.id)
         self._limits = reading.limits_for(settings, None)
 
@@ -80,13 +80,13 @@ class Reception:
         apdu = self._decode_strictly()
         header = decode_header(self._octets, self._limits) if apdu is None else header_of(apdu)
         sender = None if header is None else self._addressing.partner(header)
-        if apdu is not None and reading.limits_for(self._arrival.settings, sender) == self._limits:
+        if apdu is not None and reading.limits_for(self._incoming.settings, sender) == self._limits:
             return apdu
-        decoded = reading.read(self._octets, self._arrival.settings, sender)
+        decoded = reading.read(self._octets, self._incoming.settings, sender)
         if decoded.tolerances:
             uses = Counter(use.kind.value for use in decoded.tolerances)
             partner = None if sender is None else sender.name
-            log.info("message.tolerated", message_id=self._arrival.message.id, partner=partner, **uses)
+            log.info("message.tolerated", message_id=self._incoming.message.id, partner=partner, **uses)
         return decoded.apdu
 
     def _decode_strictly(self) -> ILLApdu | None:
@@ -109,7 +109,7 @@ class Reception:
         answer: MessageId | None = None
         if header is not None:
             answer = self._answers.report(header, _report_of(error), partner, None)
-        self._arrival.tell(MESSAGE_UNREADABLE, None, None)
+        self._incoming.tell(MESSAGE_UNREADABLE, None, None)
         return self._answers.conclude(
             Verdict.UNREADABLE,
             error.reason,
@@ -153,7 +153,7 @@ class Reception:
                 SecurityProblem(text="The sender is not known here"),
             )
         if not self._addressing.may_come_from_here(partner) and not forwarding.was_forwarded(
-            self._arrival, apdu
+            self._incoming, apdu
         ):
             return self._answers.refuse(
                 Verdict.UNKNOWN_SENDER,
@@ -163,7 +163,7 @@ class Reception:
                 None,
                 SecurityProblem(text="The sender is not known here"),
             )
-        if self._arrival.settings.route(local, partner) is None:
+        if self._incoming.settings.route(local, partner) is None:
             return self._answers.refuse(
                 Verdict.UNKNOWN_RECIPIENT,
                 f"there is no route between {local.name} and {partner.name}: add one to the configuration",
@@ -171,7 +171,7 @@ class Reception:
                 partner,
                 SecurityProblem(text="The library addressed is not served here"),
             )
-        answers = Answers(self._arrival, handed_on=isinstance(apdu, ILLRequest) and apdu.forward_flag)
+        answers = Answers(self._incoming, handed_on=isinstance(apdu, ILLRequest) and apdu.forward_flag)
         parties = Parties(local=local, partner=partner, role=role)
         if not is_well_formed(header.transaction_id):
             return answers.refuse(
@@ -181,7 +181,7 @@ class Reception:
                 partner,
                 TransactionIdProblem(code=TransactionIdProblemCode.INVALID_TRANSACTION_ID),
             )
-        earlier = repetition.exact_duplicate(self._arrival, self._octets, partner)
+        earlier = repetition.exact_duplicate(self._incoming, self._octets, partner)
         if earlier is not None:
             return repetition.answer_duplicate(answers, earlier, header, partner)
         return applying.apply(answers, apdu, header, parties)

@@ -10,7 +10,7 @@ from iso_gateway.identity import symbol_of
 from iso_gateway.protocol import machine
 from iso_gateway.protocol.events import ApduReceived, Service
 from iso_gateway.protocol.states import Role, State
-from iso_gateway.reception.case import Arrival, Case, Standing
+from iso_gateway.reception.case import Case, Incoming, Standing
 from iso_gateway.reception.outcome import INFERRED_CHECK, REQUEST_FORWARDED
 from iso_gateway.store.records import HalfRecord
 
@@ -20,7 +20,7 @@ log = structlog.stdlib.get_logger(__name__)
 UNANNOUNCED_RESPONDER: Final = "unannounced-responder"
 
 
-def was_forwarded(arrival: Arrival, apdu: ILLApdu) -> bool:
+def was_forwarded(incoming: Incoming, apdu: ILLApdu) -> bool:
     """Whether it is a request that came from the address of a partner which handed it on (inferred).
 
     That partner must be one whose addresses are known: otherwise anyone could say so.
@@ -30,11 +30,11 @@ def was_forwarded(arrival: Arrival, apdu: ILLApdu) -> bool:
     third_party = apdu.third_party_info_type
     tried = () if third_party is None else third_party.already_tried_list or ()
     symbols = [symbol for symbol in map(symbol_of, tried) if symbol is not None]
-    partners = [arrival.settings.partner_for(symbol) for symbol in symbols]
+    partners = [incoming.settings.partner_for(symbol) for symbol in symbols]
     return any(
         partner is not None
         and bool(partner.allowed_sources)
-        and arrival.addressing.may_come_from_here(partner)
+        and incoming.addressing.may_come_from_here(partner)
         for partner in partners
     )
 
@@ -70,22 +70,22 @@ def is_over(outcome: machine.Outcome, event: ApduReceived) -> bool:
     return event.service is Service.SHI or (moves and event.service is not Service.FWN)
 
 
-def follow(arrival: Arrival, case: Case, half: HalfRecord) -> None:
+def follow(incoming: Incoming, case: Case, half: HalfRecord) -> None:
     """Let the half be with the library that has the request now."""
     sender = case.parties.partner
     if case.standing is Standing.SUCCESSOR and not isinstance(case.apdu, Message | StatusQuery):
         # Whoever only asks or says something need not have the request, and is not given it for that.
         log.info(INFERRED_CHECK, check=UNANNOUNCED_RESPONDER, apdu_type=case.apdu.asn1_name)
-        half = _pass_on(arrival, half, sender)
+        half = _pass_on(incoming, half, sender)
     if not isinstance(case.apdu, ForwardNotification) or case.standing is Standing.FORMER:
         return
     symbol = symbol_of(case.apdu.responder_id)
-    responder = None if symbol is None else arrival.settings.partner_for(symbol)
-    if symbol is not None and arrival.settings.local_for(symbol) is not None:
+    responder = None if symbol is None else incoming.settings.partner_for(symbol)
+    if symbol is not None and incoming.settings.local_for(symbol) is not None:
         reason = "the request was forwarded to a library of ours, which lends it nothing: cancel the request"
-        arrival.attend(half, reason)
-    elif responder is None or arrival.settings.route(case.parties.local, responder) is None:
-        arrival.attend(
+        incoming.attend(half, reason)
+    elif responder is None or incoming.settings.route(case.parties.local, responder) is None:
+        incoming.attend(
             half,
             "the request was forwarded to a library that is no partner of this gateway:"
             " add a partner file with its symbol, or its messages are refused",
@@ -96,13 +96,13 @@ def follow(arrival: Arrival, case: Case, half: HalfRecord) -> None:
                 f"the request was forwarded back to {responder.name}, which had forwarded it: ask it"
                 " whether it lends the item"
             )
-            arrival.attend(half, reason)
-        _pass_on(arrival, half, responder)
+            incoming.attend(half, reason)
+        _pass_on(incoming, half, responder)
 
 
-def _pass_on(arrival: Arrival, half: HalfRecord, partner: Partner) -> HalfRecord:
+def _pass_on(incoming: Incoming, half: HalfRecord, partner: Partner) -> HalfRecord:
     former = (one for one in (*half.former_partners, half.partner) if one != partner.name)
-    arrival.uow.halves.pass_on(half.id, partner.name, former=former, at=arrival.at)
+    incoming.uow.halves.pass_on(half.id, partner.name, former=former, at=incoming.at)
     detail: dict[str, object] = {"from": half.partner, "to": partner.name}
-    arrival.tell(REQUEST_FORWARDED, half.id, detail)
-    return arrival.uow.halves.get(half.id)
+    incoming.tell(REQUEST_FORWARDED, half.id, detail)
+    return incoming.uow.halves.get(half.id)

@@ -8,7 +8,7 @@ from iso_gateway.protocol.events import ApduReceived, Service
 from iso_gateway.protocol.later import could_be_allowed_later
 from iso_gateway.protocol.states import HalfState
 from iso_gateway.reception.answering import Answers
-from iso_gateway.reception.case import Arrival, Case, Standing, context_of
+from iso_gateway.reception.case import Case, Incoming, Standing, context_of
 from iso_gateway.reception.outcome import MESSAGE_HELD, Processed, Verdict
 from iso_gateway.store.records import Transport
 
@@ -28,30 +28,30 @@ def is_early(case: Case, before: HalfState, event: ApduReceived) -> bool:
     return could_be_allowed_later(before, event)
 
 
-def until_when(arrival: Arrival, case: Case) -> datetime | None:
+def until_when(incoming: Incoming, case: Case) -> datetime | None:
     """Until when to hold what comes too early; None where it is to be decided now."""
-    if arrival.replayed:
+    if incoming.replayed:
         return None
-    if arrival.held is not None:
-        return arrival.held.until if arrival.at < arrival.held.until else None
+    if incoming.held is not None:
+        return incoming.held.until if incoming.at < incoming.held.until else None
     wait = case.parties.partner.hold_early
     if wait is None:
-        two_way = arrival.message.transport is Transport.TCP_TWO_WAY
+        two_way = incoming.message.transport is Transport.TCP_TWO_WAY
         wait = timedelta() if two_way else HOLD_EARLY
-    if not wait or arrival.uow.held.count(case.canonical) >= MOST_HELD:
+    if not wait or incoming.uow.held.count(case.canonical) >= MOST_HELD:
         return None
-    return arrival.at + wait
+    return incoming.at + wait
 
 
 def hold(answers: Answers, case: Case, outcome: machine.Outcome, until: datetime) -> Processed:
     """Let a message wait for those that it overtook; nothing is answered yet."""
-    arrival = answers.arrival
-    arrival.uow.held.hold(arrival.message.id, case.canonical, until=until)
+    incoming = answers.incoming
+    incoming.uow.held.hold(incoming.message.id, case.canonical, until=until)
     context = context_of(case.half)
-    if arrival.held is not None:
+    if incoming.held is not None:
         # It is held as it was before, which has been said.
         return Processed(
-            message_id=arrival.message.id,
+            message_id=incoming.message.id,
             verdict=Verdict.HELD,
             apdu_type=case.apdu.asn1_name,
             partner=case.parties.partner.name,
@@ -59,9 +59,9 @@ def hold(answers: Answers, case: Case, outcome: machine.Outcome, until: datetime
             half_id=context.half_id,
         )
     if case.transaction is not None:
-        arrival.uow.messages.bind(arrival.message.id, case.transaction.id)
+        incoming.uow.messages.bind(incoming.message.id, case.transaction.id)
     detail = {"reason": outcome.reason, "until": until.isoformat()}
-    arrival.tell(MESSAGE_HELD, context.half_id, detail)
+    incoming.tell(MESSAGE_HELD, context.half_id, detail)
     return answers.conclude(
         Verdict.HELD,
         f"{outcome.reason}: it may be early, so it waits until {until.isoformat(timespec='seconds')}",

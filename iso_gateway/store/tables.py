@@ -257,6 +257,15 @@ inputs = Table(
     CheckConstraint("kind <> 'timer' OR payload IS NULL", name="payload"),
     CheckConstraint("table_profile IN ('strict', 'lenient')", name="table_profile"),
     Index("ix_inputs_message_id", "message_id"),
+    # What a message needs of its half's history is found without going through it, however long it has grown.
+    Index("ix_inputs_half_id_service_verdict_sequence", "half_id", "service", "verdict", "sequence"),
+    Index(
+        "ix_inputs_moves",
+        "half_id",
+        "sequence",
+        sqlite_where=text("state_after <> state_before"),
+        postgresql_where=text("state_after <> state_before"),
+    ),
     comment="everything that moved a half, in order; never changed, and replaying it gives the state",
     sqlite_autoincrement=True,
 )
