@@ -284,17 +284,19 @@ class Daemon:
         limits = self._settings.limits
         listeners = TcpListeners(self._settings.listeners, limits, intake, name, connections)
         sender = TcpSender(intake, limits, name, connections)
+        mailer = MailTransmitter(self._settings, site)
         dispatcher = Dispatcher(
             self._settings,
             writer,
             ByTransport(
                 self._settings,
                 TcpTransmitter(self._settings, listeners, sender),
-                MailTransmitter(self._settings, site),
+                mailer,
                 is_live=lambda connection_id: (
                     listeners.is_live(connection_id) or sender.is_live(connection_id)
                 ),
             ),
+            mailer=mailer,
             gateway=gateway,
             lease=lease,
             fenced=shared,

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.store.connection import Connection, Statements
+from iso_gateway.store.documents import Documents
 from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
 from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
@@ -39,6 +40,7 @@ class UnitOfWork:
         "_vault",
         "audit",
         "deadlines",
+        "documents",
         "events",
         "gateways",
         "halves",
@@ -63,6 +65,7 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.documents = Documents(connection, vault)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
         self.gateways = Gateways(connection)
