@@ -12,7 +12,18 @@ import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigErrors
-from iso_gateway.cli import apdu, database, demo, events, messages, partners, requests, simulate, waiting
+from iso_gateway.cli import (
+    apdu,
+    database,
+    demo,
+    documents,
+    events,
+    messages,
+    partners,
+    requests,
+    simulate,
+    waiting,
+)
 from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
 from iso_gateway.errors import GatewayError
 
@@ -52,6 +63,7 @@ app = typer.Typer(
 )
 app.add_typer(requests.app, name="requests")
 app.add_typer(messages.app, name="messages")
+app.add_typer(documents.app, name="documents")
 app.add_typer(waiting.app, name="waiting")
 app.add_typer(partners.app, name="partners")
 app.add_typer(apdu.app, name="apdu")

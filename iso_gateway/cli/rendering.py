@@ -27,9 +27,11 @@ from iso_gateway.cli.reading import (
     Waiting,
     kind_in_words,
 )
+from iso_gateway.documents import Posted, Preview
 from iso_gateway.failure import advice
 from iso_gateway.store.records import (
     Direction,
+    DocumentRecord,
     EventRecord,
     GatewayRecord,
     MessageRecord,
@@ -267,6 +269,66 @@ def acted(result: Acted, *, again: bool = False) -> Iterator[Text]:
         f"{name} queued{' once more' if again else ''} for {result.partner} as message {result.message_id}"
         f"{onward}; request {result.half_id} is now {state}"
     )
+    if result.posted is not None:
+        yield posted(result.posted)
+
+
+def posted(result: Posted) -> Text:
+    """What became of a link."""
+    what = f"document {result.document_id} of request {result.half_id}"
+    if result.unmailed is not None:
+        return text(f"{what}: {words.unmailed_in_words(result.unmailed)}")
+    return text(f"{what}: the mail with its link is queued for {result.recipient}")
+
+
+def documents(listed: Sequence[DocumentRecord]) -> RenderableType:
+    """The links that borrowers were given, and what became of their mails."""
+    return _table(
+        "document",
+        "request",
+        "given",
+        "by",
+        "mailed to",
+        "mail",
+        "until",
+        "link",
+        rows=(_document_row(one) for one in listed),
+        empty="no documents",
+    )
+
+
+def _document_row(one: DocumentRecord) -> tuple[Text, ...]:
+    content = one.content or {}
+    return (
+        text(one.id),
+        text(one.half_id),
+        text(_local(one.added_at)),
+        text(one.actor),
+        text(content.get("recipient")),
+        mail_fate(one),
+        text(content.get("until")),
+        text(DISPOSED if one.disposed else content.get("url"), limit=2 * CELL),
+    )
+
+
+def mail_fate(one: DocumentRecord) -> Text:
+    """What became of a document's mail."""
+    if one.mail is not None:
+        return fate(one.mail)
+    return text("" if one.unmailed is None else words.unmailed_in_words(one.unmailed))
+
+
+def preview(shown_mail: Preview) -> Iterator[Text]:
+    """A mail as people read it; that it would go to nobody stands first."""
+    if shown_mail.unmailed is not None:
+        yield text(words.unmailed_in_words(shown_mail.unmailed), "yellow")
+    else:
+        yield Text.assemble(("To: ", "cyan"), text(shown_mail.recipient))
+    yield Text.assemble(("Reply-To: ", "cyan"), text(shown_mail.reply_to))
+    yield Text.assemble(("Subject: ", "cyan"), text(shown_mail.rendered.subject))
+    yield Text()
+    for line in shown_mail.rendered.text.splitlines():
+        yield text(line)
 
 
 def asked(result: Acted, record: RequestRecord, typist: Typist) -> Iterator[Text]:

@@ -25,7 +25,7 @@ class Given:
     place: str
 
 
-def given_in(apdu: ILLApdu, encoding: str) -> tuple[Given, ...]:
+def given_in(apdu: ILLApdu, encoding: str = "utf-8") -> tuple[Given, ...]:
     """The links of a SHIPPED, each once; none of any other APDU.
 
     Args:

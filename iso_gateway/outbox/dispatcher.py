@@ -660,12 +660,12 @@ class _Round:
 
     def mails(self) -> None:
         """Take mails of their own, whatever is known of their partner's ILL software."""
-        for row in self._outbox.mails(self._now, CONCURRENCY):
-            if self._free > 0 and not self._state(row.partner).suspended:
-                self._take(row)
-        due = self._outbox.next_mail(self._now)
-        if due is not None and due > self._now:
-            self._next.append(due)
+        moments = self._outbox.next_mails(self._now)
+        if any(moment <= self._now for moment in moments.values()):
+            for row in self._outbox.mails(self._now, CONCURRENCY):
+                if self._free > 0 and not self._state(row.partner).suspended:
+                    self._take(row)
+        self._next += [moment for moment in moments.values() if moment > self._now]
 
     def partners(self, turn: int) -> None:
         """Take what is for each partner, those first that have the fewest on their way."""

@@ -90,7 +90,11 @@ _NEXT_DUE = select(func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type)).where
 #: Literal, as the index has it: a database that sees a parameter there does not know that the index fits.
 _IS_MAIL = and_(outbox.c.finished_at.is_(None), outbox.c.kind == literal_column("'mail'"))
 _MAILS = _DUE_OLDEST_FIRST.where(_IS_MAIL)
-_NEXT_MAIL = _NEXT_DUE.where(_IS_MAIL)
+_NEXT_MAILS = (
+    select(outbox.c.partner, func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type).label("next_at"))
+    .where(_IS_MAIL, _CAN_BE_SENT, may_be_claimed())
+    .group_by(outbox.c.partner)
+)
 _FRESH_ANSWERS = _DUE_OLDEST_FIRST.where(outbox.c.connection_id.is_not(None), outbox.c.attempts == 0)
 #: The partners that something waits for, one after the other by the index: however much waits for each.
 _first = select(func.min(outbox.c.partner).label("partner")).where(outbox.c.finished_at.is_(None))
@@ -411,10 +415,10 @@ class Outbox:
         rows = self._connection.execute(self._unlocked(_MAILS), parameters)
         return tuple(_record(row) for row in rows)
 
-    def next_mail(self, now: datetime) -> datetime | None:
-        """As `next_due`, for mails of their own."""
-        earliest: datetime | None = self._connection.execute(_NEXT_MAIL, claimed_by(self._by, now)).scalar()
-        return None if earliest is None else max(earliest, now)
+    def next_mails(self, now: datetime) -> dict[str, datetime]:
+        """When a mail of its own can be claimed next, by its partner."""
+        rows = self._connection.execute(_NEXT_MAILS, claimed_by(self._by, now))
+        return {row.partner: row.next_at for row in rows}
 
     def next_due(self, now: datetime, *, partner: str | Everyone | None = EVERYONE) -> datetime | None:
         """When something can be claimed next: `now` if something can be already, None if nothing waits."""
