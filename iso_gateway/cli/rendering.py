@@ -287,10 +287,7 @@ def documents(listed: Sequence[DocumentRecord]) -> RenderableType:
         "document",
         "request",
         "given",
-        "by",
-        "mailed to",
         "mail",
-        "until",
         "link",
         rows=(_document_row(one) for one in listed),
         empty="no documents",
@@ -303,19 +300,17 @@ def _document_row(one: DocumentRecord) -> tuple[Text, ...]:
         text(one.id),
         text(one.half_id),
         text(_local(one.added_at)),
-        text(one.actor),
-        text(content.get("recipient")),
         mail_fate(one),
-        text(content.get("until")),
         text(DISPOSED if one.disposed else content.get("url"), limit=2 * CELL),
     )
 
 
 def mail_fate(one: DocumentRecord) -> Text:
-    """What became of a document's mail."""
-    if one.mail is not None:
-        return fate(one.mail)
-    return text("" if one.unmailed is None else words.unmailed_in_words(one.unmailed))
+    """Whom a document's link was mailed to, and what became of that."""
+    if one.mail is None:
+        return text("" if one.unmailed is None else words.unmailed_in_words(one.unmailed))
+    recipient = (one.content or {}).get("recipient")
+    return fate(one.mail) if recipient is None else Text.assemble(text(f"to {recipient}: "), fate(one.mail))
 
 
 def preview(shown_mail: Preview) -> Iterator[Text]:

@@ -83,8 +83,8 @@ def test_a_crash_loses_neither_and_mails_once(dies_before: str, tmp_path: Path) 
             gateway.await_line("document.delivered")
             gateway.await_line("apdu.delivered")
         with installation.running():
-            listed = installation.command("documents", "list")
-            assert b"delivered" in listed.stdout
+            listed = installation.command("documents", "list", "--json")
+            assert b'"status": "delivered"' in listed.stdout
         with installation.reading() as uow:
             [document] = uow.documents.of(HalfId(1))
         assert document.mail is not None

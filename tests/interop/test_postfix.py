@@ -21,6 +21,7 @@ from config.symbols import Symbol
 from iso_gateway.daemon import Intake
 from iso_gateway.failure import Failure
 from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
+from iso_gateway.new_request import Item, NewRequest
 from iso_gateway.outbox.dispatcher import (
     APDU_DEFERRED,
     APDU_DELIVERED,
@@ -28,7 +29,6 @@ from iso_gateway.outbox.dispatcher import (
     Dispatcher,
     Permit,
 )
-from iso_gateway.new_request import Item, NewRequest
 from iso_gateway.primitives import Answer, CheckIn, Primitive, Receive, Return, Ship
 from iso_gateway.sending import Context, Destination, enqueue
 from iso_gateway.services import APDU_PROCESSED, Arrival
@@ -391,7 +391,7 @@ async def test_the_mail_server_is_known_by_its_certificate_or_gets_nothing(
 async def test_the_link_to_a_document_is_readable_in_text(
     tmp_path: Path, system: MailSystem, lines: LogLines
 ) -> None:
-    """To the borrower's mail server, which hands it to whoever reads there; what it had written is hostile."""
+    """To the borrower's mail server, which hands it to whoever reads; what the borrower wrote is hostile."""
     title = "Le désert\r\nBcc: evil@evil.example\r\n\r\n=?utf-8?q?=0ABcc=3A_evil=40evil.example?="
     link = "https://illume.example/document/7?key=" + "k" * 120
     async with (

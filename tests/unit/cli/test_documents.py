@@ -48,7 +48,7 @@ def test_ship_says_whom_the_link_is_mailed_to(request_: int, command: Command) -
     assert said[0].startswith("SHIPPED queued for YAZ")
     assert said[1] == f"document 1 of request {request_}: the mail with its link is queued for {TO}"
     shown = command.text("requests", "show", request_)
-    assert f"document 1: {URL}, waiting to send" in shown
+    assert f"document 1: {URL}, to {TO}: waiting to send" in shown
     [document] = command.json("requests", "show", request_)["documents"]
     assert (document["url"], document["recipient"], document["downloads"]) == (URL, TO, 5)
     assert document["mail"]["status"] == "waiting"
@@ -108,7 +108,8 @@ def test_what_came_back_is_listed(request_: int, place: Installation, command: C
         assert fence is not None
         uow.outbox.delivered(row.id, fence, place.clock())
         assert uow.outbox.returned(row.id, place.clock(), "the mail came back: no such mailbox")
-    assert "not delivered: the mail came back: no such mailbox" in command.text("documents", "list")
+    command.columns = 200
+    assert f"to {TO}: not delivered: the mail came back: no such mailbox" in command.text("documents", "list")
 
 
 def test_a_mail_does_not_wait_for_the_partners_software(
