@@ -26,11 +26,13 @@ class Addressing:
         peer_address: host and port that the message came from; for mail the address of the envelope's sender
             and that of the author, or one if they are the same; None where its way in has none.
         by_mail: whether it came by mail.
+        vouched_for: whether an operator brought the message, so that it needs to come from no address.
     """
 
     settings: Settings
     peer_address: str | None
     by_mail: bool = False
+    vouched_for: bool = False
 
     def ends(self, header: Header) -> tuple[Symbol | None, Symbol | None]:
         """Who sent a message and whom it is for, as it says."""
@@ -59,6 +61,9 @@ class Addressing:
         requester = _requester(header)
         if requester is not None and self.settings.local_for(requester) is not None:
             return Role.REQUESTER
+        if requester is None and responder is not None and self.settings.partner_for(responder) is not None:
+            # It names the lender alone, so whoever it is for has borrowed.
+            return Role.REQUESTER
         return Role.RESPONDER
 
     def partner(self, header: Header) -> Partner | None:
@@ -66,6 +71,8 @@ class Addressing:
         sender, _ = self.ends(header)
         if sender is not None:
             return self.settings.partner_for(sender)
+        if self.vouched_for:
+            return None
         possible = [
             partner
             for partner in self.settings.partners
@@ -84,6 +91,8 @@ class Addressing:
         A mail has to come from addresses that the profile names: anybody can send one, in any name. And who
         is reached by mail may come by TCP only from where the profile says.
         """
+        if self.vouched_for:
+            return True
         if self.by_mail:
             return self._is_sender(partner)
         if not partner.allowed_sources:
@@ -115,6 +124,10 @@ class Addressing:
     def initial_requester(self, header: Header) -> Symbol | None:
         """Who began the transaction, under the symbol that our configuration writes."""
         symbol = symbol_of(header.transaction_id.initial_requester_id) or symbol_of(header.requester_id)
+        if symbol is None and self.role(header) is Role.REQUESTER:
+            # A lender that leaves the borrower out means whom it writes to.
+            local = self.local(None)
+            return None if local is None else local.symbol
         if symbol is None:
             partner = self.partner(header)
             return None if partner is None else partner.symbols[0]

@@ -86,6 +86,15 @@ class Gateway:
         self._clock = clock
         self._randomness = randomness
 
+    @property
+    def settings(self) -> Settings:
+        """The configuration that holds now."""
+        return self._settings
+
+    def follow(self, settings: Settings) -> None:
+        """Have another configuration hold from now on. Each message sees one of the two, whole."""
+        self._settings = settings
+
     def receive(self, uow: UnitOfWork, octets: bytes, arrival: Arrival) -> MessageId:
         """Store what came in. Once this is committed nothing can lose it, and it may be acknowledged."""
         message_id = uow.messages.add(
@@ -135,6 +144,26 @@ class Gateway:
         processed = self._logged(Reception(self._settings, uow, message, self._clock()).process())
         self._after(uow, processed)
         return processed
+
+    def classify_again(self, uow: UnitOfWork, message_id: MessageId) -> Processed:
+        """Classify a message afresh that was classified before and had no effect: see `replay`.
+
+        Its sender is told nothing. What was held for want of it is tried again.
+
+        Raises:
+            StoreError: there is no such message, or it cannot be opened.
+        """
+        message = uow.messages.get(message_id)
+        processed = Reception(self._settings, uow, message, self._clock(), replayed=True).process()
+        self._after(uow, processed)
+        return processed
+
+    def repeat_message(self, uow: UnitOfWork, half_id: HalfId, message_id: MessageId, *, actor: str) -> Acted:
+        """Send one service of ours once more, marked as a repeat; see `action.repeat_message`."""
+        return self._requested(
+            uow,
+            action.repeat_message(self._settings, uow, half_id, message_id, actor=actor, at=self._clock()),
+        )
 
     def act(self, uow: UnitOfWork, half_id: HalfId, primitive: primitives.Primitive, *, actor: str) -> Acted:
         """Perform a service for the local user; see `action.perform`."""

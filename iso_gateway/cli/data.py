@@ -31,11 +31,15 @@ from iso_gateway.cli.reading import (
 )
 from iso_gateway.documents import Posted, Preview, given_in
 from iso_gateway.failure import advice
+from iso_gateway.replay.rebuilding import Rebuild
+from iso_gateway.replay.replaying import Replayed
 from iso_gateway.store.records import (
+    AuditRecord,
     BreakerState,
     DocumentRecord,
     EventRecord,
     GatewayRecord,
+    InputRecord,
     MessageRecord,
     OutboxRecord,
     ProcessingRecord,
@@ -99,6 +103,8 @@ def message(
     contents: Contents,
     *,
     with_patron_data: bool,
+    moves: tuple[InputRecord, ...] = (),
+    operations: tuple[AuditRecord, ...] = (),
 ) -> dict[str, Json]:
     """One message with everything that is known of it."""
     latest = processings[-1] if processings else None
@@ -112,6 +118,8 @@ def message(
         "side": record.side.value,
         "received_as": record.received_as,
         "processings": [_processing(one) for one in processings],
+        "moves": [move(one) for one in moves],
+        "operations": [operation(one) for one in operations],
         "outbox": [delivery(one) for one in deliveries],
         **contents_of(contents, with_patron_data=with_patron_data),
     }
@@ -353,6 +361,62 @@ def preview(shown: Preview) -> dict[str, Json]:
     }
 
 
+def replayed(one: Replayed) -> dict[str, Json]:
+    """What came of replaying a message, or would come of it."""
+    return {
+        "message_id": one.message_id,
+        "direction": one.direction.value,
+        "result": one.result.value,
+        "reason": one.reason,
+        "before": one.before,
+        "after": one.after,
+        "late": one.late,
+        "partner": one.partner,
+        "request_id": one.half_id,
+        "state": one.state,
+        "sends": one.sends,
+    }
+
+
+def move(record: InputRecord) -> dict[str, Json]:
+    """What a message did to a request."""
+    return {
+        "request_id": record.half_id,
+        "number": record.sequence,
+        "service": record.service,
+        "repeat": record.repeat,
+        "verdict": record.verdict,
+        "provenance": record.provenance,
+        "state_before": record.state_before,
+        "state_after": record.state_after,
+        "flags_before": plain(record.flags_before),
+        "flags_after": plain(record.flags_after),
+    }
+
+
+def operation(record: AuditRecord) -> dict[str, Json]:
+    """What an operator did."""
+    return {
+        "at": plain(record.at),
+        "actor": record.actor,
+        "action": record.action,
+        "reason": record.reason,
+        "disposed": record.disposed,
+    }
+
+
+def rebuild(found: Rebuild, *, applied: bool) -> dict[str, Json]:
+    """A request as it is, and as it follows from its inputs."""
+    return {
+        "request_id": found.half.id,
+        "applied": applied,
+        "state": found.state,
+        "differences": plain(found.differences),
+        "history": plain(found.history),
+        "unsent": plain(found.unsent),
+    }
+
+
 def partner_row(partner: Partner) -> dict[str, Json]:
     """A partner in a list."""
     return {
@@ -369,9 +433,14 @@ def partner_row(partner: Partner) -> dict[str, Json]:
 
 def partner(one: Partner, settings: Settings) -> dict[str, Json]:
     """One partner with every setting and the routes that concern it; durations are in seconds."""
-    routes = [route for local in settings.local if (route := settings.route(local, one)) is not None]
     settings_of = {field.name: plain(getattr(one, field.name)) for field in dataclasses.fields(one)}
-    return {**settings_of, "routes": plain(routes)}
+    return {**settings_of, "routes": list(routes(one, settings))}
+
+
+def routes(one: Partner, settings: Settings) -> tuple[Json, ...]:
+    """The routes that concern a partner."""
+    found = (settings.route(local, one) for local in settings.local)
+    return tuple(plain(route) for route in found if route is not None)
 
 
 def event(record: EventRecord) -> dict[str, Json]:

@@ -12,9 +12,10 @@ import sqlalchemy
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.documents import Documents
-from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
+from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
 from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
 from iso_gateway.store.history import Audit, Events, Inputs
@@ -24,6 +25,7 @@ from iso_gateway.store.leases import Leases
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
+from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
 from iso_gateway.store.waiting import Deadlines, Held
 
@@ -39,6 +41,7 @@ class UnitOfWork:
         "_connection",
         "_vault",
         "audit",
+        "checks",
         "deadlines",
         "documents",
         "events",
@@ -50,6 +53,7 @@ class UnitOfWork:
         "messages",
         "outbox",
         "partners",
+        "search",
         "sending",
         "transactions",
     )
@@ -68,6 +72,8 @@ class UnitOfWork:
         self.documents = Documents(connection, vault)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
+        self.search = Search(connection, vault)
+        self.checks = Checks(connection, vault)
         self.gateways = Gateways(connection)
         self.leases = Leases(connection)
         self.sending = Sending(connection)
@@ -143,7 +149,9 @@ class Store:
 @contextmanager
 def _read_only(connection: sqlalchemy.Connection) -> Iterator[sqlalchemy.Connection]:
     if connection.dialect.name == "postgresql":
-        yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        reading = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        may_take_long(reading)
+        yield reading
         return
     reading = connection.execution_options(**{BEGIN_OPTION: "DEFERRED"})
     reading.exec_driver_sql("PRAGMA query_only = ON")
