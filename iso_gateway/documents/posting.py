@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from asn1.ill import ILLRequest
-from config.settings import Settings
+from config.settings import DocumentLink, Partner, Settings
 from iso_gateway import links
 from iso_gateway.documents.describing import describe
 from iso_gateway.documents.rendering import Rendered, render
 from iso_gateway.errors import PrimitiveRefusedError
 from iso_gateway.lifetime import lifetime_end, next_check
-from iso_gateway.movement import Ends, ends_of
+from iso_gateway.movement import Ends, ends_of, raise_attention
 from iso_gateway.protocol.states import Role
 from iso_gateway.record import original_request
 from iso_gateway.store.documents import QueuedMail
@@ -124,6 +124,8 @@ def post(
         actor=actor,
         at=at,
     )
+    if _is_lost_on(partner, unmailed):
+        raise_attention(uow, half, "the borrower was not mailed the link: see documents list", at, message_id)
     detail = {
         "document": document_id,
         "mailed": unmailed is None,
@@ -256,6 +258,12 @@ def _unmailed(settings: Settings, ends: Ends) -> Unmailed | None:
     if settings.mail is None or ends.local.public_mail is None:
         return Unmailed.NO_MAIL_SERVER
     return None
+
+
+def _is_lost_on(partner: Partner, unmailed: Unmailed | None) -> bool:
+    """Whether a partner that should be mailed a link is not, or learns of it in no way at all."""
+    nowhere = partner.document_link is DocumentLink.NONE and unmailed is Unmailed.NO_ADDRESS
+    return nowhere or unmailed is Unmailed.NO_MAIL_SERVER
 
 
 def _require_new(uow: UnitOfWork, half_id: HalfId, url: str) -> None:

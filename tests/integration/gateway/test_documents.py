@@ -167,16 +167,22 @@ class TestShip:
         assert documents_of(desk, shipped(desk, Ship())) == ()
 
     @pytest.mark.parametrize(
-        ("partner", "changes", "why"),
+        ("partner", "changes", "why", "told"),
         [
-            (replace(BORROWER, illume_login=True), {}, Unmailed.LOGIN),
-            (replace(BORROWER, document_email=None), {}, Unmailed.NO_ADDRESS),
-            (BORROWER, {"mail": None}, Unmailed.NO_MAIL_SERVER),
-            (BORROWER, {"local": (BEX,)}, Unmailed.NO_MAIL_SERVER),
+            (replace(BORROWER, illume_login=True), {}, Unmailed.LOGIN, False),
+            (replace(BORROWER, document_email=None), {}, Unmailed.NO_ADDRESS, False),
+            (
+                replace(BORROWER, document_email=None, document_link=DocumentLink.NONE),
+                {},
+                Unmailed.NO_ADDRESS,
+                True,
+            ),
+            (BORROWER, {"mail": None}, Unmailed.NO_MAIL_SERVER, True),
+            (BORROWER, {"local": (BEX,)}, Unmailed.NO_MAIL_SERVER, True),
         ],
     )
     def test_who_gets_no_mail(
-        self, partner: Partner, changes: dict[str, Any], why: Unmailed, tmp_path: Path
+        self, partner: Partner, changes: dict[str, Any], why: Unmailed, tmp_path: Path, *, told: bool
     ) -> None:
         with Desk.open(configured(tmp_path, partner, **changes)) as desk:
             half_id = shipped(desk)
@@ -185,6 +191,7 @@ class TestShip:
             assert len(desk.outgoing()) == 1
             with desk.reading() as uow:
                 assert desk.site.gateway.preview_document(uow, half_id).unmailed is why
+            assert ("attention" in [event.kind for event in desk.events()]) is told
 
     def test_a_partner_that_wants_nothing_of_it_in_the_apdu(self, tmp_path: Path) -> None:
         partner = replace(BORROWER, document_link=DocumentLink.NONE)
