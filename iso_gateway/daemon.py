@@ -332,6 +332,7 @@ class Daemon:
             self._settings,
             writer,
             by_transport,
+            mailer=by_transport,
             gateway=gateway,
             lease=lease,
             fenced=shared,

@@ -16,6 +16,7 @@ from iso_gateway.cli import (
     apdu,
     database,
     demo,
+    documents,
     events,
     messages,
     partners,
@@ -74,6 +75,7 @@ app = typer.Typer(
 )
 app.add_typer(requests.app, name="requests")
 app.add_typer(messages.app, name="messages")
+app.add_typer(documents.app, name="documents")
 app.add_typer(waiting.app, name="waiting")
 app.add_typer(partners.app, name="partners")
 app.add_typer(apdu.app, name="apdu")
