@@ -6,7 +6,7 @@ with it and what was expected; the value itself is escaped. Imports nothing of o
 """
 
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -28,6 +28,7 @@ _UNITS: Final = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hou
 _LONGEST = timedelta(days=3660)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _HOST_AND_PORT: Final = "a host and a port, as 'ill.library.example:1611' or '[2001:db8::7]:1611'"
+_REGION = re.compile(r"([A-Z]{2})(?:-([A-Z0-9]{1,3}))?", re.ASCII)
 _ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,255}", re.ASCII)
 
 
@@ -174,6 +175,32 @@ def _rules(value: object) -> tuple[RuleSetting, ...]:
     return tuple(settings)
 
 
+def _holiday_region(value: object) -> str:
+    expected = "a country and its province or state, as 'CA-BC', or a country alone, as 'CA'"
+    match = _REGION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise refusal(f"{shown(value)} is no region", expected)
+    # Why so late: it knows many calendars, and few configurations name one.
+    import holidays
+
+    try:
+        holidays.country_holidays(match[1], subdiv=match[2])
+    except NotImplementedError:
+        raise refusal(f"the holidays of {shown(value)} are not known", expected) from None
+    return match[0]
+
+
+def _day(value: object) -> date:
+    expected = "a day, as 2026-12-28"
+    # A moment is a day too, for Python.
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise refusal(f"{shown(value)} is no day", expected) from None
+
+
 def _described(text: str) -> Any:
     return Field(description=text)
 
@@ -201,6 +228,12 @@ DatabaseUrl = Annotated[
     PlainValidator(_database_url),
     _described("'sqlite:///PATH' or 'postgresql+psycopg://USER@HOST/NAME'"),
 ]
+HolidayRegion = Annotated[
+    str,
+    PlainValidator(_holiday_region),
+    _described("a country and its province or state, as 'CA-BC', or a country alone, as 'CA'"),
+]
+CalendarDay = Annotated[date, PlainValidator(_day), _described("a day, as 2026-12-28")]
 Name = Annotated[str, AfterValidator(_name), _described("a name of letters, digits, '.', '-' and '_'")]
 RouteEnd = Annotated[str, _described("the name of a partner, or '*'")]
 Text = Annotated[str, AfterValidator(_text), _described("one line of text")]

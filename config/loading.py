@@ -23,6 +23,7 @@ from config.settings import (
     Listener,
     LocalSymbol,
     Logging,
+    Noticing,
     Partner,
     RetryPolicy,
     Route,
@@ -65,6 +66,8 @@ class GatewayFile:
     """When an APDU that could not be delivered is tried again; a partner may differ."""
     sharing: Sharing = field(default_factory=Sharing)
     """What gateways that share one PostgreSQL database have to agree on."""
+    noticing: Noticing = field(default_factory=Noticing)
+    """What the gateway notices by itself."""
     logging: Logging = field(default_factory=Logging)
     """What is logged, and how."""
 
@@ -130,6 +133,7 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
         limits=gateway.limits,
         retry=gateway.retry,
         sharing=gateway.sharing,
+        noticing=gateway.noticing,
         local=gateway.local,
         routes=gateway.routes,
         partners=partners,

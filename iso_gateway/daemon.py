@@ -31,6 +31,7 @@ from config.settings import ListenerMode, Settings, TcpTransport
 from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
 from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
+from iso_gateway.noticing.noticer import Noticer
 from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
 from iso_gateway.reception import Processed, Verdict
 from iso_gateway.recovery import Recovery
@@ -296,6 +297,9 @@ class Daemon:
         intake.dispatcher = dispatcher
         timekeeper = Timekeeper(site.gateway, site.store, writer, clock=site.clock, acted=dispatcher.wake)
         intake.timekeeper = timekeeper
+        noticer = Noticer(
+            self._settings, site.gateway, site.store, writer, clock=site.clock, acted=dispatcher.wake
+        )
         membership = Membership(
             writer,
             gateway=gateway,
@@ -322,6 +326,7 @@ class Daemon:
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             keeping_time = tasks.create_task(timekeeper.run(), name="timekeeper")
+            noticing = tasks.create_task(noticer.run(), name="noticer")
             watching = tasks.create_task(watch(site.store.engine, noticed), name="watch")
             beating = tasks.create_task(
                 self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
@@ -338,7 +343,9 @@ class Daemon:
             log.info(STOPPING)
             watching.cancel()
             timekeeper.stop()
+            noticer.stop()
             await keeping_time
+            await noticing
             await listeners.stop(GRACE)
             dispatcher.stop()
             await sending

@@ -12,7 +12,19 @@ import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigErrors
-from iso_gateway.cli import apdu, database, demo, events, messages, partners, requests, simulate, waiting
+from iso_gateway.cli import (
+    apdu,
+    attention,
+    database,
+    demo,
+    events,
+    messages,
+    partners,
+    requests,
+    simulate,
+    status,
+    waiting,
+)
 from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
 from iso_gateway.errors import GatewayError
 
@@ -53,6 +65,7 @@ app = typer.Typer(
 app.add_typer(requests.app, name="requests")
 app.add_typer(messages.app, name="messages")
 app.add_typer(waiting.app, name="waiting")
+app.add_typer(attention.app, name="attention")
 app.add_typer(partners.app, name="partners")
 app.add_typer(apdu.app, name="apdu")
 app.add_typer(database.app, name="db")
@@ -156,6 +169,7 @@ _NOUNS: Final = {
     "routes": ("route", "routes"),
 }
 
+app.command(name="status")(status.status)
 app.command(name="events")(events.events)
 app.command(name="simulate")(simulate.simulate)
 app.command(name="demo")(demo.demo)

@@ -409,6 +409,38 @@ partner_states = Table(
     comment="what stands between us and a partner; a partner without a row has nothing in the way",
 )
 
+attention = Table(
+    "attention",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("key", String(255), nullable=False, comment="what it is about; stands once at a time"),
+    Column("kind", String(32), nullable=False),
+    Column("reason", Text, nullable=False, comment="for people, in our words"),
+    Column("partner", String(255)),
+    Column("half_id", ROW_ID, ForeignKey("halves.id")),
+    Column("message_id", ROW_ID, ForeignKey("messages.id")),
+    Column("since", UtcDateTime, nullable=False, comment="the moment of the cause"),
+    Column("raised_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False, comment="when the cause was seen last"),
+    Column("cleared_at", UtcDateTime),
+    Column("cleared_by", String(128), comment="the operator; NULL if it cleared itself"),
+    Column("audit_id", ROW_ID, ForeignKey("audit.id"), comment="says why the operator cleared it"),
+    Column("gone_at", UtcDateTime, comment="when the cause was gone"),
+    CheckConstraint("key <> '' AND kind <> ''", name="named"),
+    CheckConstraint("cleared_by IS NULL OR cleared_at IS NOT NULL", name="cleared"),
+    CheckConstraint("gone_at IS NULL OR cleared_at IS NOT NULL", name="gone"),
+    _both_or_neither("cleared_by", "audit_id", "audit"),
+    Index(
+        "uq_attention_key",
+        "key",
+        unique=True,
+        sqlite_where=text("gone_at IS NULL"),
+        postgresql_where=text("gone_at IS NULL"),
+    ),
+    comment="what is put before a person, until its cause is gone or somebody clears it",
+    sqlite_autoincrement=True,
+)
+
 gateways = Table(
     "gateways",
     metadata,

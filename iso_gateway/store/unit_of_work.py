@@ -12,6 +12,7 @@ import sqlalchemy
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from iso_gateway.store.attention import Attention
 from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
 from iso_gateway.store.gateways import Gateways, Sending
@@ -21,6 +22,7 @@ from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
 from iso_gateway.store.leases import Leases
 from iso_gateway.store.messages import Messages
+from iso_gateway.store.observations import Observations
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.transactions import Transactions
@@ -37,6 +39,7 @@ class UnitOfWork:
     __slots__ = (
         "_connection",
         "_vault",
+        "attention",
         "audit",
         "deadlines",
         "events",
@@ -46,6 +49,7 @@ class UnitOfWork:
         "inputs",
         "leases",
         "messages",
+        "observations",
         "outbox",
         "partners",
         "sending",
@@ -65,6 +69,8 @@ class UnitOfWork:
         self.outbox = Outbox(connection)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
+        self.attention = Attention(connection)
+        self.observations = Observations(connection)
         self.gateways = Gateways(connection)
         self.leases = Leases(connection)
         self.sending = Sending(connection)
