@@ -59,8 +59,8 @@ class Week:
 
     def __init__(self, libraries: Libraries) -> None:
         self.libraries = libraries
-        self.lookout = Lookout(libraries.desks["BEX"])
-        self.others = [Lookout(libraries.desks[name]) for name in PARTNERS]
+        self.lookout = Lookout(libraries.desks["BEX"].site)
+        self.others = [Lookout(libraries.desks[name].site) for name in PARTNERS]
         #: by the number of the request: whom it was asked of, and the number that they have for it
         self.asked: dict[int, tuple[str, HalfId]] = {}
         self.halves = dict.fromkeys(PARTNERS, 0)
@@ -196,5 +196,5 @@ def test_what_is_said_is_what_is_known(week: Week) -> None:
     queries = [one for one in week.libraries.log if one.endswith("Status-Query")]
     # On Thursday, and on Friday before its staff had repeated it.
     assert set(queries) == {"BEX->TRU Status-Query"}
-    events = [one.kind for one in week.lookout.desk.events()]
+    events = [one.kind for one in week.libraries.desks["BEX"].events()]
     assert (events.count("attention.raised"), events.count("attention.cleared")) == (10, 5)
