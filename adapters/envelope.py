@@ -19,6 +19,8 @@ class Transport(Enum):
     """Who connected sends; nothing is ever written back."""
     TCP_TWO_WAY = "tcp-two-way"
     """Both ends may send on the connection."""
+    MAIL = "mail"
+    """In a mail; nothing is ever written back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +30,10 @@ class Envelope:
     Args:
         transport: by which way it came, so also whether an answer may go back on the same connection.
         listener: the configured name of the listener, or `OUTBOUND`.
-        peer_address: host and port of the peer, as `192.0.2.7:51234` or `[2001:db8::7]:51234`.
+        peer_address: host and port of the peer, as `192.0.2.7:51234` or `[2001:db8::7]:51234`; for mail, who
+            sent it, as `adapters.mail_inbox` writes it.
         peer_host: the host alone, as `192.0.2.7`; an IPv4 address that came by an IPv6 socket is written as
-            IPv4.
+            IPv4. For mail, the same as `peer_address`.
         connection_id: which connection, unlike that of every other connection of this process.
     """
 

@@ -46,6 +46,12 @@ class Failure(Enum):
     """It broke the connection while the APDU was sent, or after."""
     CONNECTION_GONE = "connection-gone"
     """The connection that an answer belongs on is not there any more."""
+    MAIL_SERVER = "mail-server"
+    """Our mail server does not let us in: it refuses us, or the login, or lacks STARTTLS."""
+    MAIL_DEFERRED = "mail-deferred"
+    """Our mail server does not take the mail now (4xx)."""
+    MAIL_REFUSED = "mail-refused"
+    """Our mail server refuses the mail for good (5xx)."""
 
 
 #: What a system call that failed says about the peer, by its number.

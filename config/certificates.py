@@ -70,6 +70,19 @@ def check(document: Document, location: Location, findings: Findings, *, shows_o
         _check_pair(document, location, findings)
 
 
+def check_mail(document: Document, findings: Findings) -> None:
+    """Notes what is wrong with the certificates by which our mail server is known."""
+    location: Location = ("mail", "ca_file")
+    table = _table(document, ("mail",)) if "mail" in document.table else {}
+    if not isinstance(table.get("ca_file"), str):
+        return
+    if table.get("tls", "none") == "none":
+        problem = "ca_file means something with TLS only, and tls is 'none'"
+        findings.add(document.file_of(location), location, problem, "tls = 'starttls' or 'tls'")
+    else:
+        _check_authorities(document, location, findings)
+
+
 def with_absolute_files(value: T, document: Document, location: Location) -> T:
     """Returns what a table was read as, with absolute paths of the files that it names for TLS."""
     table = _table(document, location)

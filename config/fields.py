@@ -138,6 +138,16 @@ def _mail_address(value: str) -> str:
     return value
 
 
+def _mail_sender(value: str) -> str:
+    if value.startswith("@") and _ADDRESS.fullmatch(f"any{value}") is not None:
+        return value
+    if _ADDRESS.fullmatch(value) is None or "," in value or ";" in value:
+        raise refusal(
+            f"{shown(value)} is no e-mail address", "one address, or '@library.example' for all of a domain"
+        )
+    return value
+
+
 def _path(value: str) -> str:
     if not value.strip() or not value.isprintable():
         raise refusal(f"{shown(value)} is no path", "a path, absolute or from the directory of this file")
@@ -244,6 +254,9 @@ Host = Annotated[str, AfterValidator(_host), _described("a host name or an addre
 PublicAddress = Annotated[str, AfterValidator(_public_address), _described(_HOST_AND_PORT)]
 MailAddress = Annotated[
     str, AfterValidator(_mail_address), _described("one address, as 'ill@library.example'")
+]
+MailSender = Annotated[
+    str, AfterValidator(_mail_sender), _described("one address, or a domain, as '@library.example'")
 ]
 Flag = Annotated[bool, Field(strict=True, description="true or false")]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535, description="a whole number from 1 to 65535")]

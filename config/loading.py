@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -23,6 +24,8 @@ from config.settings import (
     Listener,
     LocalSymbol,
     Logging,
+    Mail,
+    MailTls,
     Noticing,
     Partner,
     RetryPolicy,
@@ -70,6 +73,8 @@ class GatewayFile:
     """What the gateway notices by itself."""
     logging: Logging = field(default_factory=Logging)
     """What is logged, and how."""
+    mail: Mail | None = None
+    """How APDUs travel by mail; left out, they do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +107,8 @@ def load(path: Path) -> Settings:
     for file in files:
         _check_retry(file.document, findings)
         _check_transport(file.document, findings)
+    _check_mail(path, table, files, findings)
+    certificates.check_mail(document, findings)
     _check_state_dir(path, table, findings)
     if gateway is None or findings.errors:
         raise ConfigErrors(findings.errors)
@@ -138,6 +145,17 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
         routes=gateway.routes,
         partners=partners,
         logging=gateway.logging,
+        mail=None if gateway.mail is None else _with_absolute_paths(here, gateway.mail),
+    )
+
+
+def _with_absolute_paths(here: Path, mail: Mail) -> Mail:
+    return replace(
+        mail,
+        ca_file=None if mail.ca_file is None else str(here / mail.ca_file),
+        password_file=None if mail.password_file is None else str(here / mail.password_file),
+        lmtp_socket=None if mail.lmtp_socket is None else str(here / mail.lmtp_socket),
+        maildir=None if mail.maildir is None else str(here / mail.maildir),
     )
 
 
@@ -343,12 +361,57 @@ def _check_transport(document: Document, findings: Findings) -> None:
     table = document.table.get("transport")
     if not isinstance(table, dict):
         return
-    location: Location = ("transport", "kind")
-    if table.get("kind") == "mail":
-        problem = "this version of the gateway does not send or receive mail yet"
-        findings.add(document.file_of(location), location, problem, "'tcp'")
-    else:
+    if table.get("kind") != "mail":
         certificates.check(document, ("transport",), findings, shows_one=False)
+
+
+def _check_mail(
+    path: Path, table: Mapping[str, Any], files: Iterable[PartnerFile], findings: Findings
+) -> None:
+    by_mail = [file.document for file in files if _is_by_mail(file.document)]
+    if by_mail and "mail" not in table:
+        for document in by_mail:
+            location: Location = ("transport", "kind")
+            problem = f"{path} has no [mail], so nothing can be sent by mail"
+            findings.add(document.file_of(location), location, problem, "a table [mail] there")
+    elif by_mail:
+        for place, local in valid_items(LocalSymbol, table.get("local")):
+            if local.public_mail is None:
+                problem = f"is missing, and {shown(by_mail[0].table.get('name'))} is reached by mail"
+                findings.add(
+                    path, ("local", place, "public_mail"), problem, "the address of its ILL software"
+                )
+    for _, mail in valid_items(Mail, [table["mail"]] if "mail" in table else []):
+        _check_mail_server(path, mail, findings)
+
+
+def _is_by_mail(document: Document) -> bool:
+    transport = document.table.get("transport")
+    return isinstance(transport, dict) and transport.get("kind") == "mail"
+
+
+def _check_mail_server(path: Path, mail: Mail, findings: Findings) -> None:
+    if (mail.user is None) != (mail.password_file is None):
+        key = "user" if mail.user is None else "password_file"
+        findings.add(path, ("mail", key), "is missing", "both user and password_file, or neither")
+    elif mail.user is not None and mail.tls is MailTls.NONE and not _is_loopback(mail.relay_host):
+        problem = "the password would go to another machine in the clear"
+        findings.add(path, ("mail", "tls"), problem, "'starttls' or 'tls'")
+    if mail.lmtp_host is not None and not _is_loopback(mail.lmtp_host):
+        # Why: LMTP has no authentication, and whoever reaches it can send in any partner's name.
+        problem = f"{shown(mail.lmtp_host)} can be reached from other machines"
+        findings.add(path, ("mail", "lmtp_host"), problem, "'127.0.0.1' or '::1'")
+    if mail.lmtp_host is not None and mail.lmtp_socket is not None:
+        findings.add(path, ("mail", "lmtp_socket"), "there is an lmtp_host too", "one of the two")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_state_dir(path: Path, table: Mapping[str, Any], findings: Findings) -> None:

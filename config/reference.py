@@ -21,6 +21,7 @@ from config.settings import (
     Listener,
     LocalSymbol,
     Logging,
+    Mail,
     MailTransport,
     Noticing,
     OptionalMessages,
@@ -62,8 +63,7 @@ Besides the keys below a partner's file may have `base`: the name of a base prof
 its file without `.toml`. `relais` and `alma` come with the gateway, `profile_dirs` can add others. A
 base profile has the keys of a partner except `base`, and may leave out any of them.
 
-This version of the gateway refuses what it cannot do yet: a transport by mail, and routes that
-relay.
+This version of the gateway refuses what it cannot do yet: routes that relay.
 """
 
 
@@ -81,6 +81,7 @@ def render() -> str:
         table_of("### `[sharing]`", Sharing),
         table_of("### `[noticing]`", Noticing),
         table_of("### `[logging]`", Logging),
+        table_of("### `[mail]`", Mail),
         _PARTNER_HEAD,
         table_of("### The keys of a partner", Partner),
         table_of('### `[transport]` with `kind = "tcp"`', TcpTransport),

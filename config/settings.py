@@ -28,6 +28,7 @@ from config.fields import (
     Host,
     ListeningPort,
     MailAddress,
+    MailSender,
     Name,
     NetworkText,
     Octets,
@@ -42,6 +43,7 @@ from config.fields import (
     Wait,
     ZoneName,
 )
+from config.senders import comparable
 from config.symbols import Symbol, SymbolIndex
 
 ANY_PARTNER: Final = "*"
@@ -134,6 +136,28 @@ class ClientIdPolicy(Enum):
     """It is sent on to this partner."""
 
 
+class MailTls(Enum):
+    """How the connection to our own mail server is protected."""
+
+    NONE = "none"
+    """Not at all: for a server on this machine, or behind a tunnel."""
+    STARTTLS = "starttls"
+    """It begins in the clear and goes on with TLS, or is not used; the usual port is 587 or 25."""
+    TLS = "tls"
+    """It is TLS from the first octet on; the usual port is 465."""
+
+
+class Unclear(Enum):
+    """What becomes of an APDU that a partner may have or not; TCP has no receipt that would tell."""
+
+    RETRY = "retry"
+    """It is sent again with identical octets, which an ISO 10161 system takes for the duplicate they are."""
+    DELIVERED = "delivered"
+    """It counts as delivered; if it was lost on the way, nobody sends it again."""
+    HOLD = "hold"
+    """It is held back, and with it what follows it in its request, until an operator decides."""
+
+
 class DocumentLink(Enum):
     """Where, in a Shipped, a partner's software shows the link to a document."""
 
@@ -152,17 +176,6 @@ class Wish(Enum):
     """It sends it if it can."""
     NEITHER = "neither"
     """It may leave it out."""
-
-
-class Unclear(Enum):
-    """What becomes of an APDU that a partner may have or not; TCP has no receipt that would tell."""
-
-    RETRY = "retry"
-    """It is sent again with identical octets, which an ISO 10161 system takes for the duplicate they are."""
-    DELIVERED = "delivered"
-    """It counts as delivered; if it was lost on the way, nobody sends it again."""
-    HOLD = "hold"
-    """It is held back, and with it what follows it in its request, until an operator decides."""
 
 
 class LogLevel(Enum):
@@ -351,6 +364,47 @@ class Logging:
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """How APDUs travel by mail: out through the site's own mail server, in from it (docs/mail.md)."""
+
+    relay_host: Host = "127.0.0.1"
+    """Our mail server, which sends on what we give it."""
+    relay_port: Port = 25
+    """Its TCP port."""
+    tls: MailTls = MailTls.NONE
+    """How the connection to it is protected."""
+    ca_file: PathText | None = None
+    """Certificates (PEM) by which it is known; left out, those of the system."""
+    user: Text | None = None
+    """The name by which we log in to it; left out, we do not."""
+    password_file: PathText | None = None
+    """A file with the password and nothing else; it is read again for each login."""
+    variable_sender: Flag = True
+    """Whether each mail has a sub-address of its own as its envelope's sender, as
+    `ill+17-abc@library.example`, by which any bounce is tied to it; the mail server must deliver such
+    addresses here."""
+    lmtp_host: Host | None = None
+    """Address of this machine's own, as `127.0.0.1`, where our mail server hands mail over by LMTP."""
+    lmtp_port: ListeningPort = 1624
+    """TCP port for it; 0 lets the system choose one, which is for tests."""
+    lmtp_socket: PathText | None = None
+    """A Unix socket for LMTP, for user and group; the group of a set-gid directory says who gets in."""
+    maildir: PathText | None = None
+    """A Maildir into which our mail server puts mail."""
+    maildir_interval: Duration = timedelta(seconds=5)
+    """How often it is looked at."""
+    max_mail_octets: Octets = 10_485_760
+    """The longest mail that is read, in octets."""
+    max_parts: Count = 100
+    """How many parts a mail may have."""
+    max_header_octets: Octets = 65_536
+    """How long the header of a mail, or of a part, may be, in octets."""
+    max_connections: Count = 20
+    """LMTP connections open at once."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptionalMessages:
     """Which optional messages a library of ours sends, and which it asks for.
 
@@ -394,7 +448,7 @@ class LocalSymbol:
     public_address: PublicAddress | None = None
     """Where partners reach the gateway by TCP; requests tell it, so that whoever gets one can answer."""
     public_mail: MailAddress | None = None
-    """Where partners reach the gateway by mail; requests tell it too."""
+    """Where partners reach the gateway by mail; what it sends so comes from there, and requests tell it."""
     optional_messages: OptionalMessages = field(default_factory=OptionalMessages)
     """Which optional messages it sends, and which it asks for."""
     document_contact: Text | None = None
@@ -461,7 +515,7 @@ class TcpTransport:
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailTransport:
-    """APDUs reach the partner by mail (RFC 2503); this version cannot."""
+    """APDUs reach the partner by mail (RFC 2503), through the mail server of `[mail]` in `gateway.toml`."""
 
     kind: Literal["mail"] = "mail"
     """Says that this is mail."""
@@ -533,6 +587,8 @@ class Partner:
     """Where the links to documents are sent, for a partner that cannot log in to Illume."""
     allowed_sources: tuple[NetworkText, ...] = ()
     """Addresses and networks from which its APDUs may come; none named means any."""
+    allowed_senders: tuple[MailSender, ...] = ()
+    """Addresses from which its APDUs may come by mail, besides the `address` of its transport."""
     acknowledge: Acknowledge = Acknowledge.NONE
     """What it is told when a request of its own has arrived."""
     client_id: ClientIdPolicy = ClientIdPolicy.KEEP
@@ -559,6 +615,12 @@ class Partner:
         """The time zone itself."""
         return ZoneInfo(self.time_zone)
 
+    @property
+    def senders(self) -> frozenset[str]:
+        """From where its mail may come: addresses, and domains as `@library.example`, made comparable."""
+        own = (self.transport.address,) if isinstance(self.transport, MailTransport) else ()
+        return frozenset(comparable(address) for address in (*own, *self.allowed_senders))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -571,6 +633,7 @@ class Settings:
         master_key_file: the key that encrypts patron data.
         listeners, limits, retry, sharing, noticing, local, routes, partners, logging: see the types. Without
             routes, every local symbol serves every partner.
+        mail: how APDUs travel by mail; None where they do not.
     """
 
     source: Path
@@ -586,6 +649,7 @@ class Settings:
     routes: tuple[Route, ...] = ()
     partners: tuple[Partner, ...] = ()
     logging: Logging = field(default_factory=Logging)
+    mail: Mail | None = None
     _partner_by_name: dict[str, Partner] = field(init=False, repr=False, compare=False)
     _partner_by_symbol: SymbolIndex[Partner] = field(init=False, repr=False, compare=False)
     _local_by_symbol: SymbolIndex[LocalSymbol] = field(init=False, repr=False, compare=False)

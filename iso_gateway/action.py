@@ -10,6 +10,7 @@ from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, SystemAddress
 from config.settings import Partner, Settings
 from iso_gateway import capability, compose, interpretation, primitives
 from iso_gateway.errors import NotFoundError, PrimitiveInvalidError, PrimitiveRefusedError
+from iso_gateway.identity import symbol_of
 from iso_gateway.movement import Ends, Move, ends_of, raise_attention, record_move, service_time
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.events import Service, ServiceRequested
@@ -145,6 +146,35 @@ def repeat(settings: Settings, uow: UnitOfWork, half_id: HalfId, *, actor: str, 
     )
 
 
+def repeat_message(
+    settings: Settings,
+    uow: UnitOfWork,
+    half_id: HalfId,
+    message_id: MessageId,
+    *,
+    actor: str,
+    at: datetime,
+) -> Acted:
+    """Send the service of ours that one message carried once more, marked as a repeat.
+
+    Raises:
+        NotFoundError: the half's partner or local symbol is no longer configured.
+        StoreError: there is no such half, or what it says has been disposed of.
+        PrimitiveRefusedError: the message carried no service of ours, or the machine does not let it repeat.
+    """
+    ends = ends_of(settings, uow, half_id)
+    for record in uow.inputs.of(half_id):
+        onward = (record.payload or {}).get(ONWARD)
+        if record.kind is InputKind.APDU or message_id not in (record.message_id, onward):
+            continue
+        repeated = _repetition(settings, uow, ends, record, actor=actor, at=at)
+        if repeated is None:
+            said = Service(record.service).phrase
+            raise PrimitiveRefusedError(f"{said} cannot be repeated in {ends.half.state}")
+        return repeated
+    raise PrimitiveRefusedError(f"message {message_id} carried no service of request {half_id}")
+
+
 def possible(state: HalfState, partner: Partner) -> tuple[Service, ...]:
     """The services that the local user may ask for now, as far as the partner's software can take them.
 
@@ -207,6 +237,10 @@ def _forwarding(
         )
     if onward_to.name == ends.partner.name:
         raise PrimitiveInvalidError(f"the request came from {onward_to.name}: forward it to another library")
+    if _has_been_tried(request, onward_to):
+        raise PrimitiveInvalidError(
+            f"the request says that {onward_to.name} was tried already: forward it to another library"
+        )
     _require_capable(onward_to, Service.ILL)
     theirs = compose.Terms.between(ends.local, ends.partner)
     onward_terms = compose.Terms.between(ends.local, onward_to)
@@ -225,13 +259,26 @@ def _forwarding(
     return _Sending(apdu=notification, onward=onward, onward_to=onward_to)
 
 
+def _has_been_tried(request: ILLRequest, partner: Partner) -> bool:
+    """Whether a request has been with a library before it came to us: it would only go round in a circle."""
+    third_party = request.third_party_info_type
+    tried = () if third_party is None else third_party.already_tried_list or ()
+    symbols = [symbol for symbol in map(symbol_of, tried) if symbol is not None]
+    return any(symbol.matches(own) for symbol in symbols for own in (*partner.symbols, *partner.aliases))
+
+
 def _repetition(
     settings: Settings, uow: UnitOfWork, ends: Ends, record: InputRecord, *, actor: str, at: datetime
 ) -> Acted | None:
-    """Repeat what an input sent; None where the machine does not let it repeat now."""
+    """Repeat what an input sent; None where the machine does not let it repeat now, or it went elsewhere.
+
+    What went to a library that has handed the request on is no repeat to the one that has it now.
+    """
     service = Service(record.service)
     if record.message_id is None or service is Service.EXP:
         # EXPIRED is the gateway's own doing, and no wish of anybody (protocol.md 2.6).
+        return None
+    if uow.messages.processings(record.message_id)[-1].partner != ends.partner.name:
         return None
     sent = stored_apdu(uow, record.message_id)
     facts = interpretation.facts_sent(sent, ends.partner, original_seen=True)

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import assert_never
 
 from asn1.codec import Header
-from config.settings import LocalSymbol, Partner, Settings
+from config.settings import LocalSymbol, MailTransport, Partner, Settings
 from config.symbols import Symbol
 from iso_gateway import interpretation
 from iso_gateway.identity import symbol_of
@@ -23,11 +23,16 @@ class Addressing:
 
     Args:
         settings: partners and local symbols.
-        peer_address: host and port that the message came from; None where its way in has none.
+        peer_address: host and port that the message came from; for mail the address of the envelope's sender
+            and that of the author, or one if they are the same; None where its way in has none.
+        by_mail: whether it came by mail.
+        vouched_for: whether an operator brought the message, so that it needs to come from no address.
     """
 
     settings: Settings
     peer_address: str | None
+    by_mail: bool = False
+    vouched_for: bool = False
 
     def ends(self, header: Header) -> tuple[Symbol | None, Symbol | None]:
         """Who sent a message and whom it is for, as it says."""
@@ -56,6 +61,9 @@ class Addressing:
         requester = _requester(header)
         if requester is not None and self.settings.local_for(requester) is not None:
             return Role.REQUESTER
+        if requester is None and responder is not None and self.settings.partner_for(responder) is not None:
+            # It names the lender alone, so whoever it is for has borrowed.
+            return Role.REQUESTER
         return Role.RESPONDER
 
     def partner(self, header: Header) -> Partner | None:
@@ -63,10 +71,12 @@ class Addressing:
         sender, _ = self.ends(header)
         if sender is not None:
             return self.settings.partner_for(sender)
+        if self.vouched_for:
+            return None
         possible = [
             partner
             for partner in self.settings.partners
-            if partner.allowed_sources and self.may_come_from_here(partner)
+            if (self.by_mail or partner.allowed_sources) and self.may_come_from_here(partner)
         ]
         return possible[0] if len(possible) == 1 else None
 
@@ -76,11 +86,26 @@ class Addressing:
         return partner if partner is not None and self.may_come_from_here(partner) else None
 
     def may_come_from_here(self, partner: Partner) -> bool:
-        """Whether the partner's allowed_sources hold the address that the message came from."""
-        if not partner.allowed_sources:
+        """Whether the partner's allowed_sources hold the address that the message came from.
+
+        A mail has to come from addresses that the profile names: anybody can send one, in any name. And who
+        is reached by mail may come by TCP only from where the profile says.
+        """
+        if self.vouched_for:
             return True
+        if self.by_mail:
+            return self._is_sender(partner)
+        if not partner.allowed_sources:
+            return not isinstance(partner.transport, MailTransport)
         host = self._host
         return host is not None and any(host in network for network in partner.allowed_sources)
+
+    def _is_sender(self, partner: Partner) -> bool:
+        addresses = (self.peer_address or "").split()
+        return bool(addresses) and all(
+            address in partner.senders or f"@{address.rpartition('@')[2]}" in partner.senders
+            for address in addresses
+        )
 
     def local(self, recipient: Symbol | None) -> LocalSymbol | None:
         """The library of ours that is addressed; without a symbol, our only one."""
@@ -99,6 +124,10 @@ class Addressing:
     def initial_requester(self, header: Header) -> Symbol | None:
         """Who began the transaction, under the symbol that our configuration writes."""
         symbol = symbol_of(header.transaction_id.initial_requester_id) or symbol_of(header.requester_id)
+        if symbol is None and self.role(header) is Role.REQUESTER:
+            # A lender that leaves the borrower out means whom it writes to.
+            local = self.local(None)
+            return None if local is None else local.symbol
         if symbol is None:
             partner = self.partner(header)
             return None if partner is None else partner.symbols[0]

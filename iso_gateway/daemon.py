@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 
 from adapters.envelope import Envelope
-from adapters.errors import DeliveryFailed
+from adapters.errors import DeliveryFailed, ListenError
 from adapters.tcp_connections import TcpConnections
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
@@ -30,6 +30,7 @@ from config import certificates
 from config.settings import ListenerMode, Settings, TcpTransport
 from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
+from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
 from iso_gateway.noticing.noticer import Noticer
 from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
@@ -287,7 +288,14 @@ class Daemon:
         dispatcher = Dispatcher(
             self._settings,
             writer,
-            TcpTransmitter(self._settings, listeners, sender),
+            ByTransport(
+                self._settings,
+                TcpTransmitter(self._settings, listeners, sender),
+                MailTransmitter(self._settings, site),
+                is_live=lambda connection_id: (
+                    listeners.is_live(connection_id) or sender.is_live(connection_id)
+                ),
+            ),
             gateway=gateway,
             lease=lease,
             fenced=shared,
@@ -312,7 +320,8 @@ class Daemon:
         await _begin(membership, recovery, alone=not shared)
         for one in certificates.expiries(self._settings, now=site.clock()):
             log.warning(CERTIFICATE_EXPIRES, file=str(one.file), expires=one.at.isoformat())
-        await listeners.start(self._sockets)
+        mail = MailEntrance(self._settings, MailIntake(intake, site.gateway, site, writer))
+        addresses = await self._listen(listeners, mail)
 
         def noticed() -> None:
             dispatcher.wake()
@@ -334,11 +343,11 @@ class Daemon:
             log.info(
                 READY,
                 gateway=gateway,
-                listeners={name: f"{host}:{port}" for name, (host, port) in listeners.addresses.items()},
+                listeners={name: f"{host}:{port}" for name, (host, port) in addresses.items()},
                 partners=len(self._settings.partners),
             )
             if ready is not None:
-                ready(listeners.addresses)
+                ready(addresses)
             await self._stop.wait()
             log.info(STOPPING)
             watching.cancel()
@@ -346,7 +355,7 @@ class Daemon:
             noticer.stop()
             await keeping_time
             await noticing
-            await listeners.stop(GRACE)
+            await asyncio.gather(listeners.stop(GRACE), mail.stop(GRACE))
             dispatcher.stop()
             await sending
             await sender.stop(GRACE)
@@ -355,6 +364,16 @@ class Daemon:
         if self._replaced is not None:
             raise self._replaced
         await membership.leave()
+
+    async def _listen(self, listeners: TcpListeners, mail: MailEntrance) -> Mapping[str, tuple[str, int]]:
+        """Let everybody in, or nobody; gives the address of each listener."""
+        await listeners.start(self._sockets)
+        try:
+            await mail.start()
+        except ListenError:
+            await listeners.stop(timedelta(0))
+            raise
+        return {**listeners.addresses, **mail.addresses}
 
     async def _beat(self, heartbeat: Coroutine[None, None, None]) -> None:
         """Say that this gateway is there, and stop it in good order once another runs in its stead."""

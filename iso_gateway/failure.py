@@ -21,6 +21,10 @@ class Failure(enum.StrEnum):
     RESET = "reset"
     NO_CLOSE = "no-close"
     CONNECTION_GONE = "connection-gone"
+    MAIL_SERVER = "mail-server"
+    MAIL_DEFERRED = "mail-deferred"
+    MAIL_REFUSED = "mail-refused"
+    RETURNED = "returned"
     NOT_CONFIGURED = "not-configured"
     NOT_SUPPORTED = "not-supported"
     UNKNOWN_SENDER = "unknown-sender"
@@ -45,6 +49,8 @@ _OF_THE_PARTNER = frozenset(
         Failure.CLOSED,
         Failure.SEND_TIMEOUT,
         Failure.RESET,
+        Failure.MAIL_SERVER,
+        Failure.MAIL_DEFERRED,
     }
 )
 
@@ -72,6 +78,14 @@ def advice(failure: Failure) -> str:
             return "ask the partner whether it arrived; if it never ends connections, set retry.unclosed"
         case Failure.CONNECTION_GONE:
             return "nothing: it goes to the partner's address next"
+        case Failure.MAIL_SERVER:
+            return "look whether our own mail server runs and lets this gateway in, and at [mail]"
+        case Failure.MAIL_DEFERRED:
+            return "nothing yet; if it lasts, ask whoever runs our own mail server"
+        case Failure.MAIL_REFUSED:
+            return "compare transport.address with the partner's, then send it again"
+        case Failure.RETURNED:
+            return "compare transport.address with the partner's, ask about its mailbox, then send it again"
         case Failure.NOT_CONFIGURED:
             return "put the partner's file back, or hold the message"
         case Failure.NOT_SUPPORTED:

@@ -22,7 +22,15 @@ from asn1.codec import (
     decode_header,
 )
 from asn1.extensions import AdditionalUserErrorReportInfo
-from asn1.ill import ForwardNotification, ILLApdu, ILLRequest, StatusOrErrorReport
+from asn1.ill import (
+    ForwardNotification,
+    ILLApdu,
+    ILLRequest,
+    Message,
+    Shipped,
+    StatusOrErrorReport,
+    StatusQuery,
+)
 from asn1.rules import Finding
 from config.settings import Acknowledge, LocalSymbol, Partner, Settings
 from iso_gateway import compose, interpretation, judgement, reading
@@ -127,6 +135,10 @@ class Verdict(enum.StrEnum):
     RULE_BROKEN = "rule-broken"
     #: nothing follows from it and nothing is answered
     IGNORED = "ignored"
+    #: a mail that carries no APDU
+    NO_APDU = "no-apdu"
+    #: a mail that says what became of one that we sent
+    MAIL_NOTICE = "mail-notice"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +210,9 @@ class Reception:
         message: the message.
         at: now, aware.
         held: for a message that is tried again, how it was held until now.
+        replayed: whether an operator has it classified afresh, long after it came. Then it is decided now,
+            nobody is told that it is refused, and nothing is written on the connection that it came by: its
+            sender has been told, or has given up waiting.
     """
 
     def __init__(
@@ -208,15 +223,22 @@ class Reception:
         at: datetime,
         *,
         held: HeldRecord | None = None,
+        replayed: bool = False,
     ) -> None:
         self._settings = settings
         self._uow = uow
         self._message = message
         self._at = at
         self._held = held
+        self._replayed = replayed
         self._octets = uow.messages.raw(message.id)
         self._limits = reading.limits_for(settings, None)
-        self._addressing = Addressing(settings, message.peer_address)
+        self._addressing = Addressing(
+            settings,
+            message.peer_address,
+            by_mail=message.transport is Transport.MAIL,
+            vouched_for=message.transport is Transport.LOCAL,
+        )
         self._handed_on = False
 
     def process(self) -> Processed:
@@ -226,7 +248,7 @@ class Reception:
         except WireError as error:
             return self.unreadable(error)
         if apdu.protocol_version_num not in compose.SUPPORTED_VERSIONS:
-            return self._version_not_supported(_header_of(apdu))
+            return self._version_not_supported(header_of(apdu))
         return self._addressed(apdu)
 
     def _decode(self) -> ILLApdu:
@@ -236,7 +258,7 @@ class Reception:
         the beginning says whose they are.
         """
         apdu = self._decode_strictly()
-        header = decode_header(self._octets, self._limits) if apdu is None else _header_of(apdu)
+        header = decode_header(self._octets, self._limits) if apdu is None else header_of(apdu)
         sender = None if header is None else self._addressing.partner(header)
         if apdu is not None and reading.limits_for(self._settings, sender) == self._limits:
             return apdu
@@ -293,7 +315,7 @@ class Reception:
     # -- checks 5 and 6: whose it is
 
     def _addressed(self, apdu: ILLApdu) -> Processed:
-        header = _header_of(apdu)
+        header = header_of(apdu)
         role = self._addressing.role(header)
         sender, recipient = self._addressing.ends(header)
         partner = self._addressing.partner(header)
@@ -319,7 +341,8 @@ class Reception:
         if not self._addressing.may_come_from_here(partner) and not self._was_forwarded(apdu):
             return self._refuse(
                 Verdict.UNKNOWN_SENDER,
-                f"it names {partner.name} as its sender but comes from an address outside of allowed_sources",
+                f"it names {partner.name} as its sender but comes from an address outside of"
+                f" {'allowed_senders' if self._addressing.by_mail else 'allowed_sources'}",
                 header,
                 None,
                 SecurityProblem(text="The sender is not known here"),
@@ -388,6 +411,12 @@ class Reception:
         return self._apply(case, self._half_state(half, parties), event)
 
     def _not_the_partner(self, case: _Case, half: HalfRecord) -> Processed:
+        if isinstance(case.apdu, Shipped):
+            # Refused, but the item is under way all the same, and nobody expects it from there.
+            reason = (
+                f"{case.parties.partner.name} says SHIPPED, but the request is with {half.partner}: ask both"
+            )
+            raise_attention(self._uow, half, reason, self._at, self._message.id)
         return self._refuse(
             Verdict.NOT_THE_PARTNER,
             f"the request is between {half.local} and {half.partner}",
@@ -403,7 +432,7 @@ class Reception:
         half = case.half
         if self._is_early(case, before, event) and (until := self._until(case)) is not None:
             return self._hold(case, outcome, until)
-        if half is not None and case.standing is _Standing.FORMER and _moves_it(outcome, event):
+        if half is not None and case.standing is _Standing.FORMER and _is_over(outcome, event):
             # It gave the request away, so it supplies nothing and refuses nothing any more (inferred).
             return self._not_the_partner(case, half)
         judged = judgement.judge(case.apdu, case.parties.partner)
@@ -442,7 +471,7 @@ class Reception:
             and isinstance(case.apdu, ILLRequest)
             and partner.acknowledge is Acknowledge.STATUS_REPORT
             # Whoever sends one-way does not wait for it.
-            and self._message.transport is Transport.TCP_TWO_WAY
+            and self._is_waited_for
         ):
             answer = self._status_report(case, half, outcome.state.state)
         return self._conclude(
@@ -467,6 +496,8 @@ class Reception:
 
     def _until(self, case: _Case) -> datetime | None:
         """Until when to hold what comes too early; None where it is to be decided now."""
+        if self._replayed:
+            return None
         if self._held is not None:
             return self._held.until if self._at < self._held.until else None
         wait = case.parties.partner.hold_early
@@ -533,14 +564,20 @@ class Reception:
     def _follow_forwarding(self, case: _Case, half: HalfRecord) -> None:
         """Let the half be with the library that has the request now."""
         sender = case.parties.partner
-        if case.standing is _Standing.SUCCESSOR:
+        if case.standing is _Standing.SUCCESSOR and not isinstance(case.apdu, Message | StatusQuery):
+            # Whoever only asks or says something need not have the request, and is not given it for that.
             log.info(INFERRED_CHECK, check=UNANNOUNCED_RESPONDER, apdu_type=case.apdu.asn1_name)
             half = self._pass_on(half, sender)
         if not isinstance(case.apdu, ForwardNotification) or case.standing is _Standing.FORMER:
             return
         symbol = symbol_of(case.apdu.responder_id)
         responder = None if symbol is None else self._settings.partner_for(symbol)
-        if responder is None or self._settings.route(case.parties.local, responder) is None:
+        if symbol is not None and self._settings.local_for(symbol) is not None:
+            reason = (
+                "the request was forwarded to a library of ours, which lends it nothing: cancel the request"
+            )
+            raise_attention(self._uow, half, reason, self._at, self._message.id)
+        elif responder is None or self._settings.route(case.parties.local, responder) is None:
             raise_attention(
                 self._uow,
                 half,
@@ -549,7 +586,13 @@ class Reception:
                 self._at,
                 self._message.id,
             )
-        elif responder.name != half.partner and responder.name not in half.former_partners:
+        elif responder.name != half.partner:
+            if responder.name in half.former_partners:
+                reason = (
+                    f"the request was forwarded back to {responder.name}, which had forwarded it: ask it"
+                    " whether it lends the item"
+                )
+                raise_attention(self._uow, half, reason, self._at, self._message.id)
             self._pass_on(half, responder)
 
     def _tell_demands(self, case: _Case, half: HalfRecord) -> None:
@@ -570,9 +613,8 @@ class Reception:
             raise_attention(self._uow, half, reason, self._at, self._message.id)
 
     def _pass_on(self, half: HalfRecord, partner: Partner) -> HalfRecord:
-        self._uow.halves.pass_on(
-            half.id, partner.name, former=(*half.former_partners, half.partner), at=self._at
-        )
+        former = (one for one in (*half.former_partners, half.partner) if one != partner.name)
+        self._uow.halves.pass_on(half.id, partner.name, former=former, at=self._at)
         detail: dict[str, object] = {"from": half.partner, "to": partner.name}
         self._tell(REQUEST_FORWARDED, half, detail)
         return self._uow.halves.get(half.id)
@@ -694,6 +736,8 @@ class Reception:
         information: AdditionalUserErrorReportInfo | None = None,
     ) -> MessageId | None:
         """An error report to the sender; None where none can be sent: a stranger on a one-way connection."""
+        if self._replayed:
+            return None
         if header.apdu_type is StatusOrErrorReport:
             # Never a report in answer to a report (protocol.md 2.3, inferred: a loop guard).
             return None
@@ -735,10 +779,15 @@ class Reception:
 
     def _destination(self, partner: Partner | None) -> Destination:
         # A request that was handed on came from another library than the one that is answered.
-        on_connection = self._message.transport is Transport.TCP_TWO_WAY and not self._handed_on
+        on_connection = self._is_waited_for and not self._handed_on
         return Destination(
             partner=partner, connection_id=self._message.connection_id if on_connection else None
         )
+
+    @property
+    def _is_waited_for(self) -> bool:
+        """Whether its sender waits for an answer on the connection that it came by."""
+        return self._message.transport is Transport.TCP_TWO_WAY and not self._replayed
 
     # -- exact duplicates and repeats (protocol.md 2.2)
 
@@ -749,7 +798,7 @@ class Reception:
         start, and its sender may have sent it again meanwhile.
         """
         others = self._uow.messages.find_exact(
-            self._octets, partner=partner.name, verdicts=(*_EFFECTIVE, Verdict.HELD.value)
+            self._octets, partner=partner.name, verdicts=(*EFFECTIVE, Verdict.HELD.value)
         )
         return next((one for one in reversed(others) if self._counts(one)), None)
 
@@ -758,7 +807,7 @@ class Reception:
         if message_id == self._message.id:
             return False
         known = self._uow.messages.processings(message_id)
-        return any(one.verdict in _EFFECTIVE for one in known) or self._uow.held.get(message_id) is not None
+        return any(one.verdict in EFFECTIVE for one in known) or self._uow.held.get(message_id) is not None
 
     def _duplicate(self, earlier: MessageId, header: Header, partner: Partner) -> Processed:
         """Change nothing; on a two-way connection write the stored answer again."""
@@ -824,25 +873,27 @@ class Reception:
         """Whether the APDU is a repeat, and whether what it repeats was seen here."""
         marked = interpretation.is_marked_repeat(apdu)
         # Inferred: lenient partners leave the mark out of a second ILL-Request (protocol.md 2.2).
-        unmarked = (
-            not marked and isinstance(apdu, ILLRequest) and partner.tables.value == TableProfile.LENIENT.value
-        )
-        if not marked and not unmarked:
-            return False, False
-        earlier = [
-            record.message_id
+        lenient = isinstance(apdu, ILLRequest) and partner.tables.value == TableProfile.LENIENT.value
+        earlier = (
+            record
             for record in history
-            if record.service == service
-            and record.kind is InputKind.APDU
-            and record.message_id is not None
-            and record.verdict in _EFFECTIVE
-        ]
-        for message_id in earlier:
-            original = stored_apdu(self._uow, message_id)
-            if marked and _same_service(apdu, original):
+            if record.service == service and record.kind is InputKind.APDU and record.verdict in EFFECTIVE
+        )
+        for record in earlier:
+            # Whether it is a repeat that did the work of an original which had not come.
+            stood_in = record.repeat and record.verdict == Verdict.APPLIED
+            if record.message_id is None or not (marked or lenient or stood_in):
+                continue
+            known = stored_apdu(self._uow, record.message_id)
+            if marked and (_repeats(apdu, known) or (stood_in and _repeat_the_same(apdu, known))):
                 return True, True
-            if unmarked and replace(apdu, service_date_time=original.service_date_time) == original:
-                return True, True
+            if marked:
+                continue
+            if (stood_in and _repeats(known, apdu, to_the_second=True)) or lenient:
+                # Of the original that its repeat has overtaken, and of an unmarked repeat, the rest is equal.
+                rest = replace(apdu, service_date_time=known.service_date_time)
+                if rest == known:
+                    return True, True
         return marked, False
 
     # -- the record
@@ -859,7 +910,7 @@ class Reception:
         )
 
 
-_EFFECTIVE = frozenset({Verdict.APPLIED.value, Verdict.REPEATED.value})
+EFFECTIVE: Final = frozenset({Verdict.APPLIED.value, Verdict.REPEATED.value})
 """The verdicts under which a message had its effect, so that the same octets again are a duplicate. What was
 refused is classified afresh: it may be allowed by now."""
 
@@ -889,8 +940,14 @@ def _standing(half: HalfRecord | None, partner: Partner, apdu: ILLApdu) -> _Stan
         return _Standing.PARTNER
     if partner.name in half.former_partners:
         return _Standing.FORMER
-    permitted = half.role == Role.REQUESTER and "may_forward" in half.flags
-    if permitted and half.state in _PROCESSING and not isinstance(apdu, StatusOrErrorReport):
+    # Where it went we may have been told, but as a symbol that was no partner of ours then.
+    went_on = "may_forward" in half.flags or ("forwarded" in half.flags and not half.former_partners)
+    if (
+        half.role == Role.REQUESTER
+        and went_on
+        and half.state in _PROCESSING
+        and not isinstance(apdu, StatusOrErrorReport)
+    ):
         return _Standing.SUCCESSOR
     return _Standing.STRANGER
 
@@ -899,13 +956,16 @@ _PROCESSING = frozenset({State.PENDING, State.CONDITIONAL, State.CANCEL_PENDING}
 """Where a request of ours can still go on to another responder."""
 
 
-def _moves_it(outcome: machine.Outcome, event: ApduReceived) -> bool:
-    """Whether a message of a responder that forwarded the request would move it, other than by saying so."""
+def _is_over(outcome: machine.Outcome, event: ApduReceived) -> bool:
+    """Whether a responder that forwarded the request says what is the new one's to say.
+
+    That is what would move the request, other than by saying where it went; and SHIPPED, whatever it does.
+    """
     moves = outcome.row is not None and outcome.row.next_state is not outcome.row.state
-    return moves and event.service is not Service.FWN
+    return event.service is Service.SHI or (moves and event.service is not Service.FWN)
 
 
-def _header_of(apdu: ILLApdu) -> Header:
+def header_of(apdu: ILLApdu) -> Header:
     """The beginning of an APDU; that of a FORWARD-NOTIFICATION names its sender where others do.
 
     Its responder-id is whom the request went to, and its intermediary-id who says so (protocol.md 2.8).
@@ -937,10 +997,21 @@ def _report_of(error: WireError) -> Report:
             assert_never(error.kind)
 
 
-def _same_service(repeat: ILLApdu, original: ILLApdu) -> bool:
-    """Whether the date-time that a repeat gives for its original is that of an APDU that we have."""
+def _repeats(repeat: ILLApdu, original: ILLApdu, *, to_the_second: bool = False) -> bool:
+    """Whether the date-time that a repeat gives for its original is that of an APDU that we have.
+
+    With `to_the_second` not where one of them leaves the time out.
+    """
     named = repeat.service_date_time.date_time_of_original_service
     this = original.service_date_time.date_time_of_this_service
     if named is None or named.date != this.date:
         return False
-    return not named.time or not this.time or named.time == this.time
+    if not named.time or not this.time:
+        return not to_the_second
+    return named.time == this.time
+
+
+def _repeat_the_same(one: ILLApdu, other: ILLApdu) -> bool:
+    """Whether two repeats give the same date-time for their original."""
+    named = one.service_date_time.date_time_of_original_service
+    return named is not None and named == other.service_date_time.date_time_of_original_service

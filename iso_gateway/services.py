@@ -14,7 +14,7 @@ import structlog
 
 from asn1.codec import WireError
 from config.settings import LocalSymbol, Partner, Settings
-from iso_gateway import action, passing, primitives, requesting
+from iso_gateway import action, passing, primitives, requesting, returns
 from iso_gateway.action import Acted
 from iso_gateway.errors import ConflictError, UnavailableError
 from iso_gateway.new_request import NewRequest
@@ -108,6 +108,20 @@ class Gateway:
         message = uow.messages.get(message_id)
         return self._logged(Reception(self._settings, uow, message, self._clock()).unreadable(error))
 
+    def receive_without_apdu(
+        self, uow: UnitOfWork, octets: bytes, reason: str, arrival: Arrival
+    ) -> Processed:
+        """Keep a mail that carries no APDU."""
+        message_id = self.receive(uow, octets, arrival)
+        return self._logged(returns.note_without_apdu(uow, message_id, reason, self._clock()))
+
+    def receive_notice(
+        self, uow: UnitOfWork, octets: bytes, notice: returns.MailNotice, arrival: Arrival
+    ) -> Processed:
+        """Keep a mail that says what became of one of ours, and do what follows from it."""
+        message_id = self.receive(uow, octets, arrival)
+        return self._logged(returns.note_notice(uow, message_id, notice, self._clock()))
+
     def process(self, uow: UnitOfWork, message_id: MessageId) -> Processed:
         """Classify a stored message: its verdict, the new state, the event, the answers, all at once.
 
@@ -120,6 +134,26 @@ class Gateway:
         processed = self._logged(Reception(self._settings, uow, message, self._clock()).process())
         self._after(uow, processed)
         return processed
+
+    def classify_again(self, uow: UnitOfWork, message_id: MessageId) -> Processed:
+        """Classify a message afresh that was classified before and had no effect: see `replay`.
+
+        Its sender is told nothing. What was held for want of it is tried again.
+
+        Raises:
+            StoreError: there is no such message, or it cannot be opened.
+        """
+        message = uow.messages.get(message_id)
+        processed = Reception(self._settings, uow, message, self._clock(), replayed=True).process()
+        self._after(uow, processed)
+        return processed
+
+    def repeat_message(self, uow: UnitOfWork, half_id: HalfId, message_id: MessageId, *, actor: str) -> Acted:
+        """Send one service of ours once more, marked as a repeat; see `action.repeat_message`."""
+        return self._requested(
+            uow,
+            action.repeat_message(self._settings, uow, half_id, message_id, actor=actor, at=self._clock()),
+        )
 
     def act(self, uow: UnitOfWork, half_id: HalfId, primitive: primitives.Primitive, *, actor: str) -> Acted:
         """Perform a service for the local user; see `action.perform`."""

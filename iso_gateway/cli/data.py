@@ -31,11 +31,15 @@ from iso_gateway.cli.reading import (
 )
 from iso_gateway.failure import advice
 from iso_gateway.noticing.health import Health
+from iso_gateway.replay.rebuilding import Rebuild
+from iso_gateway.replay.replaying import Replayed
 from iso_gateway.store.records import (
     AttentionRecord,
+    AuditRecord,
     BreakerState,
     EventRecord,
     GatewayRecord,
+    InputRecord,
     MessageRecord,
     OutboxRecord,
     ProcessingRecord,
@@ -99,6 +103,8 @@ def message(
     contents: Contents,
     *,
     with_patron_data: bool,
+    moves: tuple[InputRecord, ...] = (),
+    operations: tuple[AuditRecord, ...] = (),
 ) -> dict[str, Json]:
     """One message with everything that is known of it."""
     latest = processings[-1] if processings else None
@@ -112,6 +118,8 @@ def message(
         "side": record.side.value,
         "received_as": record.received_as,
         "processings": [_processing(one) for one in processings],
+        "moves": [move(one) for one in moves],
+        "operations": [operation(one) for one in operations],
         "outbox": [delivery(one) for one in deliveries],
         **contents_of(contents, with_patron_data=with_patron_data),
     }
@@ -304,6 +312,62 @@ def acted(result: Acted) -> dict[str, Json]:
         "partner": result.partner,
         "state": result.state.value,
         "onward_message_id": result.onward,
+    }
+
+
+def replayed(one: Replayed) -> dict[str, Json]:
+    """What came of replaying a message, or would come of it."""
+    return {
+        "message_id": one.message_id,
+        "direction": one.direction.value,
+        "result": one.result.value,
+        "reason": one.reason,
+        "before": one.before,
+        "after": one.after,
+        "late": one.late,
+        "partner": one.partner,
+        "request_id": one.half_id,
+        "state": one.state,
+        "sends": one.sends,
+    }
+
+
+def move(record: InputRecord) -> dict[str, Json]:
+    """What a message did to a request."""
+    return {
+        "request_id": record.half_id,
+        "number": record.sequence,
+        "service": record.service,
+        "repeat": record.repeat,
+        "verdict": record.verdict,
+        "provenance": record.provenance,
+        "state_before": record.state_before,
+        "state_after": record.state_after,
+        "flags_before": plain(record.flags_before),
+        "flags_after": plain(record.flags_after),
+    }
+
+
+def operation(record: AuditRecord) -> dict[str, Json]:
+    """What an operator did."""
+    return {
+        "at": plain(record.at),
+        "actor": record.actor,
+        "action": record.action,
+        "reason": record.reason,
+        "disposed": record.disposed,
+    }
+
+
+def rebuild(found: Rebuild, *, applied: bool) -> dict[str, Json]:
+    """A request as it is, and as it follows from its inputs."""
+    return {
+        "request_id": found.half.id,
+        "applied": applied,
+        "state": found.state,
+        "differences": plain(found.differences),
+        "history": plain(found.history),
+        "unsent": plain(found.unsent),
     }
 
 

@@ -20,6 +20,7 @@ from iso_gateway.cli.reading import RequestRecord, Step
 from iso_gateway.cli.standing import Notice
 from iso_gateway.identity import text_of
 from iso_gateway.protocol.states import Role
+from iso_gateway.replay.replaying import SENT_AGAIN
 from iso_gateway.requesting import CLIENT, PATRON_CONTACT, REFERENCE, RETRY_OF
 from iso_gateway.store.records import OutboxRecord, OutboxStatus
 
@@ -35,7 +36,7 @@ _INDENT: Final = _TIME + 3
 _NOTE: Final = 500
 _NAME: Final = 200
 
-_EFFECTIVE: Final = ("applied", "composed")
+_EFFECTIVE: Final = ("applied", "composed", SENT_AGAIN)
 
 
 def request(

@@ -20,9 +20,11 @@ from iso_gateway.cli import (
     events,
     messages,
     partners,
+    replaying,
     requests,
     simulate,
     status,
+    verifying,
     waiting,
 )
 from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
@@ -171,6 +173,8 @@ _NOUNS: Final = {
 
 app.command(name="status")(status.status)
 app.command(name="events")(events.events)
+app.command(name="replay")(replaying.replay)
+database.app.command(name="verify")(verifying.verify)
 app.command(name="simulate")(simulate.simulate)
 app.command(name="demo")(demo.demo)
 

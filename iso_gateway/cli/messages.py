@@ -1,12 +1,12 @@
 """`iso-gateway messages`: every message that was received or made, and what became of it."""
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from iso_gateway.cli.options import (
-    LARGEST,
     Before,
     Config,
     Full,
@@ -14,8 +14,24 @@ from iso_gateway.cli.options import (
     Limit,
     MessageId,
     PartnerName,
+    Reason,
     WithPatronData,
+    Yes,
+    reason_given,
     settings_from,
+)
+from iso_gateway.cli.selecting import (
+    WITHIN,
+    ApduType,
+    Direction,
+    Number,
+    OlderThan,
+    Request,
+    Since,
+    Title,
+    Until,
+    VerdictName,
+    Within,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Every message that was received or made.")
@@ -27,28 +43,43 @@ def list_(
     *,
     config: Config = None,
     partner: PartnerName = None,
-    request: Annotated[
-        int | None,
-        typer.Option("--request", min=1, max=LARGEST, metavar="ID", help="Only those of this request."),
-    ] = None,
+    apdu_type: ApduType = None,
+    verdict: VerdictName = None,
+    direction: Direction = None,
+    since: Since = None,
+    until: Until = None,
+    older_than: OlderThan = None,
+    request: Request = None,
+    number: Number = None,
+    title: Title = None,
+    within: Within = WITHIN,
     limit: Limit = 50,
     before: Before = None,
     json: Json = False,
 ) -> None:
-    """List messages, newest first."""
-    from iso_gateway.cli import data, opening, reading, rendering
+    """List messages, newest first. Options go by how a message was classified last."""
+    from iso_gateway.cli import data, opening, reading, rendering, selecting
     from iso_gateway.cli.output import write, write_json
     from iso_gateway.store import records
 
     settings = settings_from(context, config)
     with opening.reading(settings) as uow:
-        page = uow.messages.list(
-            limit=limit,
-            before_id=None if before is None else records.MessageId(before),
+        wanted = selecting.wanted(
+            uow,
             partner=partner,
-            transaction_id=None
-            if request is None
-            else uow.halves.get(records.HalfId(request)).transaction_id,
+            apdu_type=apdu_type,
+            verdict=verdict,
+            direction=direction,
+            since=since,
+            until=until,
+            older_than=older_than,
+            request=request,
+            number=number,
+            title=title,
+            within=within,
+        )
+        page = uow.search.messages(
+            wanted, limit=limit, before_id=None if before is None else records.MessageId(before)
         )
         listed = [reading.listed(uow, listing) for listing in page]
     if json:
@@ -86,15 +117,163 @@ def show(
         record = uow.messages.get(identifier)
         processings = uow.messages.processings(identifier)
         deliveries = reading.deliveries_of(uow, identifier)
+        moves = uow.inputs.of_message(identifier)
+        operations = uow.audit.about(message_id=identifier)
         sender = processings[-1].partner if processings else None
         contents = reading.Contents.read(uow, identifier, settings, sender)
     if raw is not None:
         opening.write_private(raw, contents)
     if json:
-        write_json(data.message(record, processings, deliveries, contents, with_patron_data=with_patron_data))
+        write_json(
+            data.message(
+                record,
+                processings,
+                deliveries,
+                contents,
+                with_patron_data=with_patron_data,
+                moves=moves,
+                operations=operations,
+            )
+        )
     else:
         write_lines(
             *rendering.message(
-                record, processings, deliveries, contents, with_patron_data=with_patron_data, full=full
+                record,
+                processings,
+                deliveries,
+                contents,
+                with_patron_data=with_patron_data,
+                full=full,
+                moves=moves,
+                operations=operations,
             )
         )
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A new file, readable by its owner only.", show_default=False),
+    ],
+    *,
+    config: Config = None,
+    partner: PartnerName = None,
+    apdu_type: ApduType = None,
+    verdict: VerdictName = None,
+    direction: Direction = None,
+    since: Since = None,
+    until: Until = None,
+    older_than: OlderThan = None,
+    request: Request = None,
+    number: Number = None,
+    title: Title = None,
+    within: Within = WITHIN,
+    with_patron_data: Annotated[
+        bool, typer.Option("--with-patron-data", help="The octets as they were on the wire; needs a reason.")
+    ] = False,
+    reason: Reason = None,
+    json: Json = False,
+) -> None:
+    """Write messages to a file, one JSON object a line, oldest first.
+
+    Without `--with-patron-data` each APDU is encoded anew without Client-Id, private extensions, notes and
+    addresses, and what cannot be read goes without octets. Such a line says that it is not as on the wire.
+    """
+    from iso_gateway.cli import acting, opening, privacy, selecting
+    from iso_gateway.cli.output import shown, write_json, write_lines
+    from iso_gateway.replay import carrying
+
+    settings = settings_from(context, config)
+    why = reason_given(reason) if with_patron_data else ""
+    count = altered = 0
+    with opening.installation(settings) as site:
+        with site.store.reading() as uow, opening.new_private(file) as out:
+            wanted = selecting.wanted(
+                uow,
+                partner=partner,
+                apdu_type=apdu_type,
+                verdict=verdict,
+                direction=direction,
+                since=since,
+                until=until,
+                older_than=older_than,
+                request=request,
+                number=number,
+                title=title,
+                within=within,
+            )
+            masking = privacy.as_they_are if with_patron_data else privacy.masked
+            for line in carrying.exported(uow, wanted, masking):
+                out.write(f"{dumps(line)}\n".encode("ascii"))
+                count += 1
+                altered += not line["as_on_the_wire"]
+        if with_patron_data:
+            with site.store.unit_of_work() as uow:
+                uow.audit.append(at=site.clock(), actor=acting.actor(), action=carrying.EXPORTED, reason=why)
+    if json:
+        write_json({"file": str(file), "messages": count, "not_as_on_the_wire": altered})
+    else:
+        write_lines(
+            f"wrote {count} messages to {shown(file)}, {altered} of them not as they were on the wire"
+        )
+
+
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What messages export wrote.", show_default=False)
+    ],
+    *,
+    config: Config = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be imported; nothing is changed.")
+    ] = False,
+    reason: Reason = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Store the received messages of a file as received here, and classify them.
+
+    One whose octets were received already is left out. Nobody is told what is refused, and requests are not
+    acknowledged; a STATUS-QUERY that is applied is answered.
+    """
+    from collections import Counter
+
+    from iso_gateway.cli import acting, opening
+    from iso_gateway.cli.output import shown, write_json, write_lines
+    from iso_gateway.errors import GatewayError
+    from iso_gateway.replay import carrying
+
+    settings = settings_from(context, config)
+    with opening.installation(settings) as site:
+        why = "" if dry_run else reason_given(reason)
+        if not dry_run and not yes:
+            typer.confirm(f"messages will be received from {shown(file)}; go on?", abort=True, err=True)
+        counted: Counter[str] = Counter()
+        verdicts: Counter[str] = Counter()
+        try:
+            with file.open(encoding="ascii") as lines:
+                for one in carrying.imported(site.store, site.gateway, lines, dry_run=dry_run):
+                    counted[one.result.value] += 1
+                    if one.verdict is not None:
+                        verdicts[one.verdict] += 1
+        except OSError as error:
+            raise GatewayError(f"cannot read {shown(file)!r}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise GatewayError(f"{shown(file)!r} is not ASCII text: import what was exported") from None
+        finally:
+            if counted[carrying.Result.IMPORTED.value] and not dry_run:
+                with site.store.unit_of_work() as uow:
+                    uow.audit.append(
+                        at=site.clock(), actor=acting.actor(), action=carrying.IMPORTED, reason=why
+                    )
+    if json:
+        write_json({"dry_run": dry_run, "lines": dict(counted), "verdicts": dict(verdicts)})
+        return
+    told = ", ".join(f"{count} {name}" for name, count in counted.items()) or "no lines"
+    write_lines(f"{'nothing was changed; it would be: ' if dry_run else ''}{told}")
+    if verdicts:
+        write_lines("classified as: " + ", ".join(f"{count} {name}" for name, count in verdicts.items()))

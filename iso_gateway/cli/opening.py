@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from config.settings import Logging, LogLevel, Settings
 from iso_gateway import logs
@@ -47,9 +48,20 @@ def write_private(path: Path, contents: Contents) -> None:
     """
     if contents.octets is None:
         raise GatewayError("the octets of this message have been disposed of: nothing was written")
+    with new_private(path) as file:
+        file.write(contents.octets)
+
+
+@contextmanager
+def new_private(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file to write, which its owner alone may read.
+
+    Raises:
+        GatewayError: the file exists or cannot be written.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise GatewayError(f"cannot write {shown(path)!r}: {error.strerror}; name a new file") from error
     with os.fdopen(descriptor, "wb") as file:
-        file.write(contents.octets)
+        yield file

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from asn1.codec import Dialect, Limits, WireError, decode, encode
 from asn1.extensions import (
     EXTENSIONS,
     IPIGILLRequestExtension,
@@ -16,7 +17,7 @@ from asn1.extensions import (
     extensions_of,
 )
 from asn1.ill import APDUS, Extension, ILLApdu, ILLRequest, Shipped
-from asn1.schema import Choice, describe
+from asn1.schema import Choice, GeneralString, Sequence, describe
 from iso_gateway.cli.reading import Contents
 from iso_gateway.requesting import REFERENCE, RETRY_OF
 
@@ -83,6 +84,53 @@ def without_patron(apdu: ILLApdu) -> ILLApdu:
     # Each type's extensions are its last component, under a name of its own.
     changes: dict[str, Any] = {describe(type(shown))[-1].attribute: kept or None}
     return dataclasses.replace(shown, **changes)
+
+
+def as_they_are(octets: bytes) -> tuple[bytes | None, tuple[str, ...]]:
+    """Octets of which nothing is left out."""
+    return octets, ()
+
+
+def masked(octets: bytes) -> tuple[bytes | None, tuple[str, ...]]:
+    """An APDU encoded anew without what may be about a patron, and the names of what was left out.
+
+    Client-Id, private extensions, every note and every address, wherever they stand; a note that has to be
+    there is replaced. None of the octets where they cannot be read: then nobody can tell what they hold.
+    """
+    try:
+        apdu = decode(octets, Limits(max_octets=max(len(octets), 1)), Dialect.BIBLIO_ILL)
+    except WireError:
+        return None, ("everything",)
+    public = without_patron(apdu)
+    left_out = set() if public == apdu else {"client-id or private extensions"}
+    bare: ILLApdu = _without_texts(public, left_out)
+    return (octets if bare == apdu else encode(bare)), tuple(sorted(left_out))
+
+
+def _without_texts(value: Any, left_out: set[str]) -> Any:
+    """A value of the abstract syntax without notes and addresses."""
+    if isinstance(value, tuple):
+        return tuple(_without_texts(member, left_out) for member in value)
+    if not isinstance(value, Sequence):
+        return value
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(value):
+        held = getattr(value, field.name)
+        if held is None:
+            continue
+        if not field.name.endswith(_TEXTS):
+            changes[field.name] = _without_texts(held, left_out)
+            continue
+        left_out.add(field.name.replace("_", "-"))
+        optional = field.default is None
+        changes[field.name] = None if optional else GeneralString.from_text(_REPLACED)
+    return dataclasses.replace(value, **changes)
+
+
+#: How the names of components end that hold what somebody wrote, or where somebody lives.
+_TEXTS: Final = ("note", "address")
+#: What stands in the place of a note that has to be there.
+_REPLACED: Final = "(left out)"
 
 
 def _is_private(extension: Extension) -> bool:

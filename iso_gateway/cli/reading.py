@@ -14,6 +14,7 @@ from iso_gateway.cli.standing import Standing
 from iso_gateway.outbox import operating
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import TableProfile
+from iso_gateway.reception import Verdict
 from iso_gateway.record import half_state
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import (
@@ -282,13 +283,22 @@ def _timer_step(record: InputRecord) -> Step:
     )
 
 
+def kind_in_words(apdu_type: str | None, verdict: str | None) -> str:
+    """What a message is: the name of its APDU, or what it is instead."""
+    if apdu_type is not None:
+        return apdu_type
+    return {Verdict.NO_APDU.value: "mail", Verdict.MAIL_NOTICE.value: "notice about a mail"}.get(
+        verdict or "", "unreadable"
+    )
+
+
 def _name_of(contents: Contents, processing: ProcessingRecord | None) -> str:
     service = None if contents.apdu is None else interpretation.service_of(contents.apdu)
     if service is not None:
         return service.phrase
     if processing is not None and processing.apdu_type is not None:
         return processing.apdu_type.upper()
-    return "unreadable"
+    return kind_in_words(None, None if processing is None else processing.verdict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

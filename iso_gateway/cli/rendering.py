@@ -4,7 +4,7 @@ No input, no output. Long cells of lists are cut, and patron data is in none of 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -25,16 +25,24 @@ from iso_gateway.cli.reading import (
     PartnerDelivery,
     RequestRecord,
     Waiting,
+    kind_in_words,
 )
 from iso_gateway.failure import advice
 from iso_gateway.noticing.facts import PartnerFacts
 from iso_gateway.noticing.health import Health
+from iso_gateway.protocol.events import Service
+from iso_gateway.replay.evidence import Evidence
+from iso_gateway.replay.rebuilding import Rebuild
+from iso_gateway.replay.replaying import Replayed
+from iso_gateway.replay.verifying import Problem
 from iso_gateway.store.records import (
     AttentionRecord,
+    AuditRecord,
     BreakerState,
     Direction,
     EventRecord,
     GatewayRecord,
+    InputRecord,
     MessageRecord,
     OutboxRecord,
     OutboxStatus,
@@ -126,9 +134,12 @@ def message(
     *,
     with_patron_data: bool,
     full: bool,
+    moves: Sequence[InputRecord] = (),
+    operations: Sequence[AuditRecord] = (),
 ) -> Iterator[Text]:
     """One message with everything that is known of it, as lines."""
-    kind = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), "unreadable")
+    apdu_type = next((one.apdu_type for one in reversed(processings) if one.apdu_type is not None), None)
+    kind = kind_in_words(apdu_type, processings[-1].verdict if processings else None)
     yield text(f"Message {record.id}: {kind}, {record.direction.value}", "bold")
     yield from _pairs(
         ("stored", _local(record.stored_at)),
@@ -151,9 +162,112 @@ def message(
             ("request", one.half_id),
             ("answered by message", one.answer_message_id),
         )
+    for one_move in moves:
+        yield from _move(one_move)
+    for operation in operations:
+        yield text(f"{operation.action} {_local(operation.at)}", "bold")
+        yield from _pairs(("by", operation.actor), ("why", operation.reason or None))
     for delivery in deliveries:
         yield from _delivery(delivery)
     yield from _contents(contents, with_patron_data=with_patron_data, full=full)
+
+
+def _move(record: InputRecord) -> Iterator[Text]:
+    yield text(f"Request {record.half_id}, input {record.sequence}", "bold")
+    yield from _pairs(
+        ("service", f"{Service(record.service).phrase}{' as a repeat' if record.repeat else ''}"),
+        ("verdict", record.verdict),
+        ("state before", words.state_in_words(record.state_before)),
+        ("state after", words.state_in_words(record.state_after)),
+        ("flags after", ", ".join(record.flags_after) or None),
+        ("row of the tables", record.provenance),
+    )
+
+
+def replayed(one: Replayed, *, dry_run: bool) -> Text:
+    """What came of replaying a message, as a line."""
+    line = Text.assemble(
+        f"message {one.message_id}  ",
+        text(f"{'would be ' if dry_run else ''}{one.result.value}", "bold"),
+    )
+    if one.before != one.after:
+        line.append(f"  {shown(one.before)} -> {shown(one.after)}")
+    if one.half_id is not None:
+        line.append(f"  request {one.half_id} {shown(one.state)}")
+    line.append(f"  {'late: ' if one.late else ''}{shown(one.reason, 2 * CELL)}")
+    if one.sends is not None and not dry_run:
+        line.append(f"  sends message {one.sends}")
+    return line
+
+
+def problem(one: Problem) -> Text:
+    """Something that is wrong with the database, as a line."""
+    about = "".join(
+        f"  {name} {number}"
+        for name, number in (("request", one.half_id), ("message", one.message_id))
+        if number is not None
+    )
+    return Text.assemble((f"{one.part.value}{about}: ", "bold"), text(one.text))
+
+
+def rebuild(found: Rebuild, *, applied: bool) -> Iterator[Text]:
+    """A request as it is, and as it follows from its inputs, as lines."""
+    half = found.half
+    yield text(f"Request {half.id}: {words.state_in_words(half.state)}", "bold")
+    for difference in found.history:
+        yield text(
+            f"  recorded otherwise: {difference.what} {difference.stored!r}, today {difference.computed!r}"
+        )
+    for difference in found.differences:
+        yield text(
+            f"  {difference.what} is {difference.stored!r}, should be {difference.computed!r}", "yellow"
+        )
+    for one in found.unsent:
+        why = "" if one.why_not is None else f", and cannot be: {one.why_not}"
+        yield text(
+            f"  message {one.message_id} ({one.apdu_type}) for {one.partner} was never sent{why}", "yellow"
+        )
+    if not found.is_needed:
+        yield Text("  nothing is to be put right")
+    elif applied:
+        yield Text("  put right", style="green")
+    else:
+        yield Text("  --apply puts it right")
+
+
+def evidence(found: Sequence[Evidence], zone: tzinfo) -> RenderableType:
+    """When each message of a request was stored, classified, delivered and confirmed."""
+
+    def at(value: datetime | None) -> Text:
+        return text("" if value is None else words.moment(value.astimezone(zone)))
+
+    return _table(
+        "message",
+        "direction",
+        "ISO message",
+        "stored",
+        "classified",
+        "attempts",
+        "delivered",
+        "confirmed",
+        rows=(
+            (
+                text(one.message_id),
+                text(one.direction.value),
+                text(one.apdu_type or "?", "bold"),
+                at(one.stored_at),
+                Text.assemble(at(one.classified_at), " ", text(one.verdict)),
+                text(one.attempts or ""),
+                at(one.delivered_at),
+                Text.assemble(
+                    at(one.confirmed_at),
+                    "" if one.confirmed_by is None else f" by message {one.confirmed_by}",
+                ),
+            )
+            for one in found
+        ),
+        empty="no messages",
+    )
 
 
 def _pairs(*pairs: tuple[str, object]) -> Iterator[Text]:

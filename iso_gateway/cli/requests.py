@@ -12,8 +12,11 @@ from iso_gateway.cli.options import (
     Json,
     Limit,
     PartnerName,
+    Reason,
     RequestId,
     WithPatronData,
+    Yes,
+    reason_given,
     settings_from,
     typed_config,
 )
@@ -74,26 +77,84 @@ def show(
     config: Config = None,
     with_patron_data: WithPatronData = False,
     full: Full = False,
+    evidence: Annotated[
+        bool,
+        typer.Option(
+            "--evidence",
+            help="Show when each message was stored, classified, delivered, and confirmed by the partner.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show one request with its history: borrower left, lender right."""
-    from iso_gateway.cli import data, ladder, opening, reading
+    from iso_gateway.cli import data, ladder, opening, reading, rendering
     from iso_gateway.cli.offering import Typist
     from iso_gateway.cli.output import console, write_json
+    from iso_gateway.replay.evidence import evidence_of
     from iso_gateway.store import records
 
     settings = settings_from(context, config)
     with opening.reading(settings) as uow:
         record = reading.read_request(uow, settings, records.HalfId(request_id))
+        proof = evidence_of(uow, records.HalfId(request_id)) if evidence else None
+    if json and proof is not None:
+        write_json([data.plain(one) for one in proof])
+        return
     typist = Typist(config=typed_config(context, config))
     if json:
         offered = reading.offers(record, typist)
         write_json(data.request(record, offered, with_patron_data=with_patron_data))
         return
     out = console()
+    if proof is not None:
+        out.print(rendering.evidence(proof, record.zone))
+        return
     shown = ladder.request(record, typist, width=out.width, with_patron_data=with_patron_data, full=full)
     for part in shown:
         out.print(part)
+
+
+@app.command()
+def rebuild(
+    context: typer.Context,
+    request_id: RequestId,
+    *,
+    config: Config = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Store what is computed, and send what was never sent.")
+    ] = False,
+    reason: Reason = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Compute a request anew from everything that happened to it, and show what is stored otherwise.
+
+    Nothing is changed without `--apply`. What happened stays as it was recorded.
+    """
+    from iso_gateway.cli import acting, data, opening, rendering
+    from iso_gateway.cli.output import write_json, write_lines
+    from iso_gateway.replay import rebuilding
+    from iso_gateway.store import records
+
+    settings = settings_from(context, config)
+    identifier = records.HalfId(request_id)
+    with opening.installation(settings) as site:
+        with site.store.reading() as uow:
+            found = rebuilding.examine(settings, uow, identifier, site.clock())
+        applied = apply and found.is_needed
+        if applied:
+            why = reason_given(reason)
+            if not yes:
+                write_lines(*rendering.rebuild(found, applied=False))
+                typer.confirm("put it right?", abort=True, err=True)
+            with site.store.unit_of_work() as uow:
+                found = rebuilding.rebuild(
+                    settings, uow, identifier, actor=acting.actor(), reason=why, now=site.clock()
+                )
+    if json:
+        write_json(data.rebuild(found, applied=applied))
+    else:
+        write_lines(*rendering.rebuild(found, applied=applied))
 
 
 app.command()(asking.new)

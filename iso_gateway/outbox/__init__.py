@@ -5,8 +5,9 @@ The delivery contract:
 - Nothing is sent but from an outbox row, and a row is written in the transaction that made it necessary.
 - Within a lane (a transaction and a partner) a message is sent only when the one before it is finished:
   delivered, or given up. Lanes do not wait for each other.
-- A message is delivered when the partner's transport has accepted it. There is no acknowledgement in the
-  protocol, so nothing is said here about what the partner's software made of it.
+- A message is delivered when the partner's transport has accepted it: for mail, our own mail server. There is
+  no acknowledgement in the protocol, so nothing is said here about what the partner's software made of it.
+  A mail that comes back makes what was delivered not delivered.
 - Whatever fails is tried again after a delay that grows by `factor` up to `max_delay`, with jitter, until the
   message's lifetime ends: `lifetime`, or the end of its request if that is earlier. Then it is 'not
   delivered', with the class of the failure and what can be done, and its lane goes on; the event says how

@@ -103,7 +103,13 @@ class Transmitter(Protocol):
     """Hands octets to a partner. The daemon makes one of its adapters."""
 
     async def transmit(
-        self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit
+        self,
+        octets: bytes,
+        *,
+        outbox_id: OutboxId,
+        partner: str | None,
+        connection_id: str | None,
+        permit: Permit,
     ) -> None:
         """Write octets on the connection if it is still open, else send them to the partner's address.
 
@@ -111,6 +117,7 @@ class Transmitter(Protocol):
 
         Args:
             octets: what to write.
+            outbox_id: the row that they are sent for, each time the same.
             partner: whose address it is; None for a sender that we do not know.
             connection_id: the connection.
             permit: to be awaited immediately before anything is written; nothing may be if it raises.
@@ -341,6 +348,7 @@ class Dispatcher:
         transmission = asyncio.create_task(
             self._transmitter.transmit(
                 claimed.octets,
+                outbox_id=row.id,
                 partner=row.partner,
                 connection_id=row.connection_id,
                 permit=self._permit_for(claimed) if self._fenced else permitted,

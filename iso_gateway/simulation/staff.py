@@ -59,10 +59,18 @@ class Staff:
         scenario: what they do.
         pause: waits.
         partner: only requests with the partner of this name are theirs; None is all.
+        turns: shared by staff who work with one gateway. Its database has one writer, and does not serve in
+            order those who wait, so that of many who take no turns some wait for too long.
     """
 
     def __init__(
-        self, site: Site, scenario: Scenario, *, pause: Pause = pause_for, partner: str | None = None
+        self,
+        site: Site,
+        scenario: Scenario,
+        *,
+        pause: Pause = pause_for,
+        partner: str | None = None,
+        turns: asyncio.Lock | None = None,
     ) -> None:
         _require_honest(scenario)
         self._site = site
@@ -74,7 +82,7 @@ class Staff:
         self._partner = partner
         self._last = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._using = asyncio.Lock()
+        self._using = turns or asyncio.Lock()
         self.left_out: list[LeftOut] = []
 
     def wake(self) -> None:

@@ -166,6 +166,11 @@ class Halves:
                 query = query.where(column == value)
         return tuple(self._listing(row) for row in self._connection.execute(query))
 
+    def after(self, half_id: int, limit: int) -> tuple[HalfRecord, ...]:
+        """Halves with a greater number, oldest first; 0 begins at the beginning."""
+        query = select(halves).where(halves.c.id > half_id).order_by(halves.c.id).limit(limit)
+        return tuple(_half(row) for row in self._connection.execute(query))
+
     def _listing(self, row: Row[*tuple[object, ...]]) -> HalfListing:
         if row.wrapped is None:
             return HalfListing(half=_half(row), summary=None)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Row, Select, bindparam, func, insert, select
+from sqlalchemy import Row, Select, bindparam, func, insert, or_, select
 
 from iso_gateway.store.connection import Connection
 from iso_gateway.store.keyring import KeyDisposedError
@@ -25,6 +25,10 @@ _LAST_INPUT = select(func.coalesce(func.max(inputs.c.sequence), 0)).where(
     inputs.c.half_id == bindparam("half_id")
 )
 _INPUTS_OF = select(inputs).where(inputs.c.half_id == bindparam("half_id")).order_by(inputs.c.sequence)
+
+_INPUTS_OF_MESSAGE = (
+    select(inputs).where(inputs.c.message_id == bindparam("message_id")).order_by(inputs.c.id)
+)
 
 _INSERT_EVENT = insert(events).returning(events.c.sequence)
 _EVENTS_AFTER = (
@@ -49,6 +53,16 @@ _EVENTS_OF_KIND_FROM = (
 _EVENTS_LOCK = 0x49534F32  # any number that only this program uses: "ISO2"
 
 _INSERT_AUDIT = insert(audit).returning(audit.c.id)
+_AUDIT_ABOUT = (
+    select(audit)
+    .where(
+        or_(
+            audit.c.message_id == bindparam("message_id"),
+            audit.c.half_id == bindparam("half_id"),
+        )
+    )
+    .order_by(audit.c.id)
+)
 _AUDIT_GET = select(audit).where(audit.c.id == bindparam("audit_id"))
 _AUDIT_ACTOR = (
     select(audit.c.actor)
@@ -121,40 +135,43 @@ class Inputs:
 
     def of(self, half_id: HalfId) -> tuple[InputRecord, ...]:
         """Everything that moved a half, in order."""
-        found = []
-        for row in self._connection.execute(_INPUTS_OF, {"half_id": half_id}).all():
-            payload, disposed = None, False
-            if row.payload is not None:
-                try:
-                    key = self._vault.key_of_half(half_id)
-                    payload = self._vault.open_json(
-                        key, row.payload, context=_input_place(half_id, row.sequence)
-                    )
-                except KeyDisposedError:
-                    disposed = True
-            found.append(
-                InputRecord(
-                    half_id=row.half_id,
-                    sequence=row.sequence,
-                    kind=row.kind,
-                    message_id=row.message_id,
-                    payload=payload,
-                    disposed=disposed,
-                    at=row.at,
-                    service=row.service,
-                    repeat=row.repeat,
-                    table_profile=row.table_profile,
-                    profile_digest=row.profile_digest,
-                    state_before=row.state_before,
-                    state_after=row.state_after,
-                    flags_before=row.flags_before,
-                    flags_after=row.flags_after,
-                    verdict=row.verdict,
-                    provenance=row.provenance,
-                    facts=row.facts,
-                )
-            )
-        return tuple(found)
+        rows = self._connection.execute(_INPUTS_OF, {"half_id": half_id}).all()
+        return tuple(self._record(row) for row in rows)
+
+    def of_message(self, message_id: MessageId) -> tuple[InputRecord, ...]:
+        """Each time that a message moved a half, or was refused by it, or was sent for its move."""
+        rows = self._connection.execute(_INPUTS_OF_MESSAGE, {"message_id": message_id}).all()
+        return tuple(self._record(row) for row in rows)
+
+    def _record(self, row: Row[*tuple[object, ...]]) -> InputRecord:
+        payload, disposed = None, False
+        if row.payload is not None:
+            try:
+                key = self._vault.key_of_half(row.half_id)
+                place = _input_place(row.half_id, row.sequence)
+                payload = self._vault.open_json(key, row.payload, context=place)
+            except KeyDisposedError:
+                disposed = True
+        return InputRecord(
+            half_id=row.half_id,
+            sequence=row.sequence,
+            kind=row.kind,
+            message_id=row.message_id,
+            payload=payload,
+            disposed=disposed,
+            at=row.at,
+            service=row.service,
+            repeat=row.repeat,
+            table_profile=row.table_profile,
+            profile_digest=row.profile_digest,
+            state_before=row.state_before,
+            state_after=row.state_after,
+            flags_before=row.flags_before,
+            flags_after=row.flags_after,
+            verdict=row.verdict,
+            provenance=row.provenance,
+            facts=row.facts,
+        )
 
 
 class Events:
@@ -185,7 +202,7 @@ class Events:
         if detail is not None:
             key = self._vault.key_for(half_id)
             key_id = key.id
-            sealed = self._vault.seal_json(key, detail, context=_event_place(kind, half_id, message_id))
+            sealed = self._vault.seal_json(key, detail, context=event_place(kind, half_id, message_id))
         row = {
             "at": at,
             "kind": kind,
@@ -213,7 +230,7 @@ class Events:
     ) -> tuple[EventRecord, ...]:
         found = []
         for row in self._connection.execute(query, parameters).all():
-            place = _event_place(row.kind, row.half_id, row.message_id)
+            place = event_place(row.kind, row.half_id, row.message_id)
             detail, disposed = _open_or_disposed(self._vault, row.key_id, row.detail, place)
             found.append(
                 EventRecord(
@@ -257,7 +274,7 @@ class Audit:
             "half_id": half_id,
             "message_id": message_id,
             "key_id": key.id,
-            "reason": self._vault.seal_json(key, {"reason": reason}, context=_audit_place(action, half_id)),
+            "reason": self._vault.seal_json(key, {"reason": reason}, context=audit_place(action, half_id)),
         }
         return AuditId(inserted_id(self._connection, _INSERT_AUDIT, row))
 
@@ -272,13 +289,21 @@ class Audit:
         rows = self._connection.execute(_AUDIT_NEWEST, {"at_most": limit}).all()
         return tuple(self._record(row) for row in rows)
 
+    def about(
+        self, *, message_id: MessageId | None = None, half_id: HalfId | None = None
+    ) -> tuple[AuditRecord, ...]:
+        """What operators did to a message, or to a request, oldest first."""
+        parameters = {"message_id": message_id, "half_id": half_id}
+        rows = self._connection.execute(_AUDIT_ABOUT, parameters).all()
+        return tuple(self._record(row) for row in rows)
+
     def get(self, audit_id: AuditId) -> AuditRecord | None:
         """One of the things that operators did."""
         row = self._connection.execute(_AUDIT_GET, {"audit_id": audit_id}).one_or_none()
         return None if row is None else self._record(row)
 
     def _record(self, row: Row[*tuple[object, ...]]) -> AuditRecord:
-        place = _audit_place(row.action, row.half_id)
+        place = audit_place(row.action, row.half_id)
         sealed, disposed = _open_or_disposed(self._vault, row.key_id, row.reason, place)
         return AuditRecord(
             id=row.id,
@@ -308,9 +333,11 @@ def _input_place(half_id: HalfId, sequence: int) -> str:
     return f"inputs.payload:{half_id}:{sequence}"
 
 
-def _event_place(kind: str, half_id: HalfId | None, message_id: MessageId | None) -> str:
+def event_place(kind: str, half_id: HalfId | None, message_id: MessageId | None) -> str:
+    """The context that an event's detail is sealed in."""
     return f"events.detail:{kind}:{half_id}:{message_id}"
 
 
-def _audit_place(action: str, half_id: HalfId | None) -> str:
+def audit_place(action: str, half_id: HalfId | None) -> str:
+    """The context that an audit's reason is sealed in."""
     return f"audit.reason:{action}:{half_id}"

@@ -29,7 +29,8 @@ from iso_gateway.store.tables import message_keys, messages, processings
 APPLIED = "applied"
 
 _RAW = "messages.raw"
-_DIGEST = "messages.digest"
+#: What the digest of a message's octets is bound to.
+RAW_DIGEST = "messages.digest"
 _COLUMNS = (
     messages.c.id,
     messages.c.direction,
@@ -128,7 +129,7 @@ class Messages:
             "size": len(raw),
             # The data key is used once, so it alone ties these octets to their row.
             "raw": self._vault.seal(secret, raw, context=_RAW),
-            "digest": self._vault.digest(raw, context=_DIGEST),
+            "digest": self._vault.digest(raw, context=RAW_DIGEST),
             "received_as": received_as,
         }
         message_id = MessageId(inserted_id(self._connection, _INSERT, row))
@@ -255,8 +256,13 @@ class Messages:
         if self._connection.dialect.name == "sqlite":
             return True
         # Two statements: what the lock had to wait for is seen by the second.
-        self._connection.execute(_LOCK, {"message_id": message_id})
+        self.lock(message_id)
         return bool(self._connection.execute(_IS_UNPROCESSED, {"message_id": message_id}).scalar())
+
+    def lock(self, message_id: MessageId) -> None:
+        """Keep other gateways and commands from classifying a message until the unit of work ends."""
+        if self._connection.dialect.name != "sqlite":
+            self._connection.execute(_LOCK, {"message_id": message_id})
 
     def find_exact(
         self,
@@ -271,7 +277,7 @@ class Messages:
         `partner` None means from a sender that was not recognised. `before`: only messages stored earlier
         than this one. `verdicts`: which classifications count as having had an effect.
         """
-        digest = self._vault.digest(raw, context=_DIGEST)
+        digest = self._vault.digest(raw, context=RAW_DIGEST)
         rows = self._connection.execute(_exact(frozenset(verdicts), partner), {"digest": digest})
         return tuple(MessageId(row.id) for row in rows if before is None or row.id < before)
 
@@ -288,22 +294,20 @@ class Messages:
         `before_id` continues a list after its last message; `partner` and `transaction_id` keep to messages
         that were ever classified as theirs.
         """
-        query = _listing().order_by(messages.c.id.desc()).limit(limit)
+        query = listing_query().order_by(messages.c.id.desc()).limit(limit)
         if before_id is not None:
             query = query.where(messages.c.id < before_id)
         if partner is not None or transaction_id is not None:
             query = query.where(messages.c.id.in_(_classified_as(partner, transaction_id, before_id, limit)))
-        return tuple(
-            MessageListing(message=_message(row), processing=_latest(row))
-            for row in self._connection.execute(query)
-        )
+        return tuple(listing_of(row) for row in self._connection.execute(query))
 
     def _data_key(self, message_id: MessageId, wrapping: HeldKey, wrapped: bytes) -> bytes:
         return self._vault.open(wrapping.secret, wrapped, context=_place(message_id, wrapping.id))
 
 
-_last = processings.alias("last")
-_LAST_COLUMNS = tuple(column.label(f"last_{column.name}") for column in _last.c)
+#: The latest classification of each message, in `listing_query`.
+LATEST = processings.alias("last")
+_LAST_COLUMNS = tuple(column.label(f"last_{column.name}") for column in LATEST.c)
 
 
 @lru_cache(maxsize=256)
@@ -326,14 +330,20 @@ def _exact(verdicts: frozenset[str], partner: str | None) -> Select[tuple[int]]:
     )
 
 
-def _listing() -> Select[*tuple[object, ...]]:
+def listing_query() -> Select[*tuple[object, ...]]:
+    """Every message with its latest classification."""
     newest = (
         select(func.max(processings.c.id))
         .where(processings.c.message_id == messages.c.id)
         .correlate(messages)
         .scalar_subquery()
     )
-    return select(*_COLUMNS, *_LAST_COLUMNS).outerjoin_from(messages, _last, _last.c.id == newest)
+    return select(*_COLUMNS, *_LAST_COLUMNS).outerjoin_from(messages, LATEST, LATEST.c.id == newest)
+
+
+def listing_of(row: Row[*tuple[object, ...]]) -> MessageListing:
+    """A row of `listing_query` as a record."""
+    return MessageListing(message=_message(row), processing=_latest(row))
 
 
 def _classified_as(
@@ -381,5 +391,5 @@ def processing(row: Row[*tuple[object, ...]]) -> ProcessingRecord:
 
 
 def _latest(row: Row[*tuple[object, ...]]) -> ProcessingRecord | None:
-    fields = {column.name: getattr(row, f"last_{column.name}") for column in _last.c}
+    fields = {column.name: getattr(row, f"last_{column.name}") for column in LATEST.c}
     return None if fields["id"] is None else ProcessingRecord(**fields)

@@ -174,6 +174,21 @@ _RETRY = (
         failure=bindparam("word"),
     )
 )
+_RETURNED = (
+    update(outbox)
+    .where(
+        outbox.c.id == bindparam("outbox_id"),
+        outbox.c.status.in_((OutboxStatus.DELIVERED, OutboxStatus.SENDING)),
+    )
+    .values(
+        status=OutboxStatus.NOT_DELIVERED,
+        lease_owner=None,
+        lease_until=None,
+        finished_at=bindparam("ended_at"),
+        last_error=bindparam("error"),
+        failure=Failure.RETURNED,
+    )
+)
 _IS_WAITING = and_(outbox.c.id == bindparam("outbox_id"), outbox.c.status == OutboxStatus.WAITING)
 _IS_HELD = and_(outbox.c.id == bindparam("outbox_id"), outbox.c.status == OutboxStatus.HELD)
 _END_WAITING = (
@@ -245,6 +260,11 @@ _FINISH_ATTEMPT = (
         failure=bindparam("word"),
         ambiguous=bindparam("unclear"),
     )
+)
+_ACCEPTED = (
+    update(attempts)
+    .where(attempts.c.outbox_id == bindparam("returned"), attempts.c.finished_at.is_(None))
+    .values(finished_at=bindparam("ended_at"), outcome=AttemptOutcome.DELIVERED)
 )
 _ATTEMPTS = select(attempts).where(attempts.c.outbox_id == bindparam("outbox_id")).order_by(attempts.c.fence)
 
@@ -516,6 +536,18 @@ class Outbox:
         Told by what happened to a row later than now: it was queued or tried then.
         """
         return self._connection.execute(_NO_LATER_THAN, {"now": now}).rowcount
+
+    def returned(self, outbox_id: OutboxId, at: datetime, error: str) -> bool:
+        """What the other end had accepted came back, so it was not delivered. False: nothing changes.
+
+        It can come back before its sender has said that it was accepted: then it was all the same, and the
+        sender's word comes too late. `error` stays in plain.
+        """
+        parameters = {"outbox_id": outbox_id, "ended_at": at, "error": error}
+        if self._connection.execute(_RETURNED, parameters).rowcount != 1:
+            return False
+        self._connection.execute(_ACCEPTED, {"returned": outbox_id, "ended_at": at})
+        return True
 
     def end_leases(self, at: datetime) -> int:
         """End every lease: for the only gateway of a database, when it starts, because whoever held one died.

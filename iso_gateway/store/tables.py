@@ -111,6 +111,7 @@ messages = Table(
     Index("ix_messages_digest", "digest"),
     # Covering, so that the search for unprocessed messages at start never touches the octets.
     Index("ix_messages_direction_id", "direction", "id"),
+    Index("ix_messages_stored_at", "stored_at"),
     comment="every APDU as it came or went; rows are never changed",
     sqlite_autoincrement=True,
 )
@@ -135,8 +136,10 @@ transactions = Table(
     Column("key_id", ROW_ID, ForeignKey("keys.id"), nullable=False),
     Column("sealed", LargeBinary, nullable=False, comment="JSON summary: Transaction-Id, title, author, ..."),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("number_digest", LargeBinary(32), comment="keyed digest of the ILL number; NULL if it is older"),
     UniqueConstraint("key_digest"),
     UniqueConstraint("key_id"),
+    Index("ix_transactions_number_digest", "number_digest"),
     comment="ILL transactions; each has a key of its own, and losing that key is its disposal",
     sqlite_autoincrement=True,
 )
@@ -382,6 +385,7 @@ audit = Table(
     Column("reason", LargeBinary, nullable=False, comment="the operator's words, sealed by key_id"),
     CheckConstraint("actor <> '' AND action <> ''", name="named"),
     Index("ix_audit_half_id", "half_id"),
+    Index("ix_audit_message_id", "message_id"),
     comment="what operators did, and why",
     sqlite_autoincrement=True,
 )

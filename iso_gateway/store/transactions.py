@@ -13,6 +13,10 @@ from iso_gateway.store.tables import keys, transactions
 
 #: What the digest of a canonical Transaction-Id is bound to.
 DIGEST = "transactions.key"
+#: What the digest of an ILL number is bound to.
+NUMBER_DIGEST = "transactions.number"
+#: The ILL number's name in a summary.
+NUMBER = "request_number"
 _COLUMNS = (transactions.c.id, transactions.c.key_id, transactions.c.created_at)
 _INSERT = insert(transactions).returning(transactions.c.id)
 _FIND = select(*_COLUMNS).where(transactions.c.key_digest == bindparam("digest"))
@@ -46,7 +50,8 @@ class Transactions:
     def create(self, canonical: bytes, *, summary: Mapping[str, object], at: datetime) -> TransactionId:
         """Begin a transaction, with a key of its own. `summary` holds JSON values only.
 
-        A canonical Transaction-Id that is there already makes the unit of work fail with StoreError.
+        The ILL number in it can be searched for. A canonical Transaction-Id that is there already makes the
+        unit of work fail with StoreError.
         """
         key = self._vault.create_transaction_key(at)
         row = {
@@ -54,6 +59,7 @@ class Transactions:
             "key_id": key.id,
             "sealed": self._vault.seal_json(key, summary, context=summary_place(key.id)),
             "created_at": at,
+            "number_digest": number_digest(self._vault, summary.get(NUMBER)),
         }
         transaction_id = TransactionId(inserted_id(self._connection, _INSERT, row))
         self._vault.hold(transaction_id, key)
@@ -84,6 +90,12 @@ class Transactions:
         key_id = self.get(transaction_id).key_id
         self._vault.forget()
         return self._connection.execute(_DISPOSE, {"key": key_id, "at": at}).rowcount == 1
+
+
+def number_digest(vault: Vault, number: object) -> bytes | None:
+    """The digest by which an ILL number is found again, in whatever case it is written."""
+    said = number.strip().casefold() if isinstance(number, str) else ""
+    return vault.digest(said.encode(), context=NUMBER_DIGEST) if said else None
 
 
 def summary_place(key_id: KeyId) -> str:

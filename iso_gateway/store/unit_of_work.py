@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.store.attention import Attention
+from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
 from iso_gateway.store.gateways import Gateways, Sending
@@ -25,6 +26,7 @@ from iso_gateway.store.messages import Messages
 from iso_gateway.store.observations import Observations
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
+from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
 from iso_gateway.store.waiting import Deadlines, Held
 
@@ -41,6 +43,7 @@ class UnitOfWork:
         "_vault",
         "attention",
         "audit",
+        "checks",
         "deadlines",
         "events",
         "gateways",
@@ -52,6 +55,7 @@ class UnitOfWork:
         "observations",
         "outbox",
         "partners",
+        "search",
         "sending",
         "transactions",
     )
@@ -71,6 +75,8 @@ class UnitOfWork:
         self.audit = Audit(connection, vault)
         self.attention = Attention(connection)
         self.observations = Observations(connection)
+        self.search = Search(connection, vault)
+        self.checks = Checks(connection, vault)
         self.gateways = Gateways(connection)
         self.leases = Leases(connection)
         self.sending = Sending(connection)
@@ -115,6 +121,13 @@ class Store:
     def is_shared(self) -> bool:
         """Whether several gateways can use it at once: SQLite has one, which holds its state directory."""
         return self._engine.dialect.name != "sqlite"
+
+    def keyed_digest(self, data: bytes, *, context: str) -> bytes:
+        """What proves that data was marked by this installation: nobody without its keys can make it.
+
+        `context` keeps the digests of one purpose from those of others.
+        """
+        return self._ring.digest(self._standing.digest.secret, data, context=context)
 
     @contextmanager
     def unit_of_work(self) -> Iterator[UnitOfWork]:

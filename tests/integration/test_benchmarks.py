@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import structlog
 from sqlalchemy import make_url
 
 from asn1.codec import decode
 from asn1.ill import ILLRequest
-from benchmarks import installation, scale, store
+from benchmarks import installation, replaying, scale, store
 from benchmarks.measure import Round, Row, Unit, table
 from benchmarks.requests import Requests, real_request
 from config import loading
@@ -67,6 +68,26 @@ def test_a_quick_run_prints_a_row_for_each_measurement(tmp_path: Path) -> None:
         assert found[1].startswith(expected)
         assert all(float(figure.replace(",", "")) > 0 for figure in found.groups()[1:])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_replaying_is_measured(tmp_path: Path) -> None:
+    try:
+        lines = list(replaying.measure(3, tmp_path))
+    finally:
+        # It sets the log up for its process, which here has more to do.
+        structlog.reset_defaults()
+    assert [line.partition(":")[0] for line in lines] == [
+        "replay --dry-run",
+        "replay",
+        "replay, a second time",
+        "db verify",
+    ]
+    assert [line.rpartition("; ")[2] for line in lines] == [
+        "3 applied",
+        "3 applied",
+        "3 passed-over",
+        "0 wrong",
+    ]
 
 
 def test_an_unknown_part_is_refused_by_name() -> None:

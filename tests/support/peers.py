@@ -1,4 +1,4 @@
-"""Peers that a test needs and a machine may not have: yaz-illclient, libyaz, PostgreSQL, strace.
+"""Peers that a test needs and a machine may not have: yaz-illclient, libyaz, PostgreSQL, Postfix, strace.
 
 A newcomer without them shall have a green `make test`, so such a test skips and says what to install. Where
 every peer is meant to be there (in CI), the same skip would hide that nothing was tested: there it fails.

@@ -31,6 +31,8 @@ class Apdu:
     service: Service
     facts: Facts
     repeat: bool = False
+    #: sent again like the first time, without a word about it
+    unmarked: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,10 +55,10 @@ class Side:
 class Conversation:
     """A requester, a responder, and what is under way between them."""
 
-    def __init__(self, *, loan: bool = True) -> None:
+    def __init__(self, *, loan: bool = True, tables: TableProfile = STRICT) -> None:
         self.loan = loan
         self.sides = {
-            role: Side(half=HalfState(role=role, tables=STRICT), seen=HalfState(role=role, tables=STRICT))
+            role: Side(half=HalfState(role=role, tables=tables), seen=HalfState(role=role, tables=tables))
             for role in Role
         }
         self.sent = 0
@@ -138,11 +140,10 @@ class Conversation:
     def _receive(self, role: Role, apdu: Apdu) -> Outcome | None:
         side = self.sides[role]
         known = apdu.number in side.processed
-        if known and not apdu.repeat:
+        if known and not apdu.repeat and not apdu.unmarked:
             # An exact copy: the services answer it from the record, and the machine is not asked.
             return None
-        facts = replace(apdu.facts, original_seen=known)
-        event = ApduReceived(service=apdu.service, repeat=apdu.repeat, facts=facts)
+        event = self._event(side, apdu)
         if could_be_allowed_later(side.half, event):
             if apdu not in side.held:
                 side.held.append(apdu)
@@ -167,13 +168,20 @@ class Conversation:
                     continue
         return outcome
 
+    @staticmethod
+    def _event(side: Side, apdu: Apdu) -> ApduReceived:
+        """What an APDU is to the machine; one that is unmarked is known by what it says (protocol.md 2.2)."""
+        known = apdu.number in side.processed
+        repeat = apdu.repeat or (apdu.unmarked and known)
+        return ApduReceived(
+            service=apdu.service, repeat=repeat, facts=replace(apdu.facts, original_seen=known)
+        )
+
     def _try_held(self, role: Role) -> bool:
         """Let one held APDU in whose time has come, or that no one waits for any more."""
         side = self.sides[role]
         for apdu in side.held:
-            facts = replace(apdu.facts, original_seen=apdu.number in side.processed)
-            event = ApduReceived(service=apdu.service, repeat=apdu.repeat, facts=facts)
-            if not could_be_allowed_later(side.half, event):
+            if not could_be_allowed_later(side.half, self._event(side, apdu)):
                 side.held.remove(apdu)
                 self._receive(role, apdu)
                 return True
@@ -198,6 +206,11 @@ class Conversation:
             self.other(role).inbox.append(last)
             return True
         return self.ask(role, last.service, repeat=True).verdict is Verdict.REPEATED
+
+    def ask_again(self) -> None:
+        """Let the requester send its ILL-REQUEST once more, as lenient partners do: unmarked."""
+        request = Apdu(number=1, service=Service.ILL, facts=self.facts(Service.ILL), unmarked=True)
+        self.sides[Role.RESPONDER].inbox.append(request)
 
     def settle(self) -> None:
         """Deliver everything, and repeat what was lost, until nothing is left to be done."""

@@ -1,6 +1,7 @@
 """Requester and responder in conversation: in order, and through every mischief that a channel can do."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
 from hypothesis import HealthCheck, settings
@@ -9,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.machine import Verdict, allowed
-from iso_gateway.protocol.states import Role, State
+from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
 from iso_gateway.protocol.tables import ALWAYS
 from tests.conformance.protocol.conversation import ALLOWED, Conversation
 
@@ -67,10 +68,11 @@ class Channels(RuleBasedStateMachine):
     """
 
     reordering = False
+    tables = TableProfile.STRICT
 
     def __init__(self) -> None:
         super().__init__()
-        self.talk = Conversation()
+        self.talk = Conversation(tables=self.tables)
         self.talk.ask(REQUESTER, Service.ILL)
         self.undisturbed = True
 
@@ -89,7 +91,7 @@ class Channels(RuleBasedStateMachine):
     def ask(self, role: Role, data: st.DataObject) -> None:
         """Something that is possible now, while the last APDU is not lost."""
         if not self.talk.is_lost(role) and len(self.talk.other(role).inbox) < 5:
-            possible = [one for one in allowed(self.talk.sides[role].half) if one is not Service.STR]
+            possible = [one for one in sensible(self.talk.sides[role].half) if one is not Service.STR]
             busy = [one for one in possible if one not in ALWAYS and one is not Service.DAM]
             if possible:
                 possible = [*possible, *busy * 3]
@@ -155,7 +157,7 @@ class Channels(RuleBasedStateMachine):
             assert names(self.talk.states) in CONSISTENT
         for _ in range(8):
             for role in Role:
-                possible = allowed(self.talk.sides[role].half)
+                possible = sensible(self.talk.sides[role].half)
                 service = next((one for one in TO_AN_END[role] if one in possible), None)
                 if service is not None:
                     self.talk.ask(role, service)
@@ -170,6 +172,45 @@ class ReorderingChannels(Channels):
     reordering = True
 
 
+class LenientChannels(Channels):
+    """The same by the lenient tables, with a requester that asks again without saying so."""
+
+    tables = TableProfile.LENIENT
+
+    @initialize(condition=st.booleans(), taken_back=st.booleans())
+    def begin_with_a_condition(self, *, condition: bool, taken_back: bool) -> None:
+        """The lender makes a condition, and may think better of it."""
+        while condition and self.talk.sides[RESPONDER].inbox:
+            self.talk.deliver(RESPONDER)
+        for service in (Service.ANS_CO, *(Service.ANS_UN,) * taken_back):
+            if condition and service in sensible(self.talk.sides[RESPONDER].half):
+                self.talk.ask(RESPONDER, service)
+
+    @rule()
+    def ask_again(self) -> None:
+        """The ILL-REQUEST goes out once more, unmarked."""
+        if len(self.talk.sides[RESPONDER].inbox) < 5:
+            self.undisturbed = False
+            self.talk.ask_again()
+
+
+class ReorderingLenientChannels(LenientChannels):
+    """The same, with APDUs that overtake each other."""
+
+    reordering = True
+
+
+def sensible(half: HalfState) -> tuple[Service, ...]:
+    """What people may do: what the strict tables allow; and a condition may be taken back by unfilled.
+
+    What leniency allows them besides is to act as if a SHIPPED had come that is lost. Whoever does that
+    without an item puts the two sides at odds, and no table can help it.
+    """
+    withdrawn = (Service.ANS_UN,) if half.state is State.CONDITIONAL else ()
+    strictly = allowed(replace(half, tables=TableProfile.STRICT))
+    return tuple(one for one in allowed(half) if one in (*strictly, *withdrawn))
+
+
 def names(states: Iterable[State]) -> tuple[str, ...]:
     """States as the standard writes them."""
     return tuple(str(state) for state in states)
@@ -182,3 +223,9 @@ TestInOrder = Channels.TestCase
 TestInOrder.settings = LONG
 TestReordered = ReorderingChannels.TestCase
 TestReordered.settings = LONG
+
+SHORTER: Final = settings(LONG, max_examples=100, stateful_step_count=30)
+TestLenientInOrder = LenientChannels.TestCase
+TestLenientInOrder.settings = SHORTER
+TestLenientReordered = ReorderingLenientChannels.TestCase
+TestLenientReordered.settings = SHORTER

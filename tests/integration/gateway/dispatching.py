@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from iso_gateway.outbox.dispatcher import Dispatcher, Permit
-from iso_gateway.store.records import GatewayId
+from iso_gateway.store.records import GatewayId, OutboxId
 from iso_gateway.store.writer import Writer
 from tests.support.gateway import Desk
 
@@ -46,8 +46,15 @@ class Wire:
     _gates: list[asyncio.Event] = field(default_factory=list)
 
     async def transmit(
-        self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit
+        self,
+        octets: bytes,
+        *,
+        outbox_id: OutboxId,
+        partner: str | None,
+        connection_id: str | None,
+        permit: Permit,
     ) -> None:
+        assert outbox_id
         transmission = Transmission(octets=octets, partner=partner, connection_id=connection_id)
         self.sent.append(transmission)
         gate = asyncio.Event()

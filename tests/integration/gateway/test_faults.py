@@ -19,6 +19,7 @@ from config.settings import Limits, RetryPolicy, Settings, TcpTransport, Unclear
 from iso_gateway import primitives
 from iso_gateway.daemon import Intake, TcpTransmitter
 from iso_gateway.failure import Failure
+from iso_gateway.mailing import ByTransport, MailTransmitter
 from iso_gateway.outbox import dispatcher as module
 from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.store.records import AttemptRecord, GatewayId, HalfId, OutboxRecord, OutboxStatus
@@ -146,7 +147,12 @@ async def delivering(
         dispatcher = Dispatcher(
             desk.site.settings,
             writer,
-            TcpTransmitter(desk.site.settings, listeners, sender),
+            ByTransport(
+                desk.site.settings,
+                TcpTransmitter(desk.site.settings, listeners, sender),
+                MailTransmitter(desk.site.settings, desk.site),
+                is_live=sender.is_live,
+            ),
             gateway=GatewayId("one"),
             lease=LEASE,
             fenced=False,

@@ -11,7 +11,7 @@ from config.symbols import Symbol
 from iso_gateway.cli import data, ladder, rendering, words
 from iso_gateway.cli.offering import Typist
 from iso_gateway.cli.output import console, shown
-from iso_gateway.cli.reading import Contents, RequestRecord, Step
+from iso_gateway.cli.reading import Contents, RequestRecord, Step, kind_in_words
 from iso_gateway.protocol.states import State
 from iso_gateway.store.records import (
     Basis,
@@ -117,6 +117,20 @@ def _rendered(record: RequestRecord, width: int, *, with_patron_data: bool = Fal
     for part in ladder.request(record, Typist(), width=width, with_patron_data=with_patron_data, full=False):
         out.print(part)
     return [line.rstrip() for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("apdu_type", "verdict", "called"),
+    [
+        ("Shipped", "no-apdu", "Shipped"),
+        (None, "no-apdu", "mail"),
+        (None, "mail-notice", "notice about a mail"),
+        (None, "unreadable", "unreadable"),
+        (None, None, "unreadable"),
+    ],
+)
+def test_a_message_is_called_what_it_is(apdu_type: str | None, verdict: str | None, called: str) -> None:
+    assert kind_in_words(apdu_type, verdict) == called
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -96,8 +96,8 @@ def test_a_transport_of_another_kind_inherits_nothing(problems: Problems) -> Non
     )
     (line,) = problems({"partners/aaa.toml": mail})
     assert line == (
-        "partners/aaa.toml: transport.kind: this version of the gateway does not send or receive mail yet; "
-        "expected 'tcp'"
+        "partners/aaa.toml: transport.kind: gateway.toml has no [mail], so nothing can be sent by mail;"
+        " expected a table [mail] there"
     )
 
 
