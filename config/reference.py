@@ -30,6 +30,7 @@ from config.settings import (
     Route,
     Sharing,
     TcpTransport,
+    Webhook,
 )
 
 _HEAD: Final = """\
@@ -80,6 +81,7 @@ def render() -> str:
         table_of("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
         table_of("### `[sharing]`", Sharing),
         table_of("### `[noticing]`", Noticing),
+        table_of("### `[[webhooks]]`", Webhook),
         table_of("### `[logging]`", Logging),
         table_of("### `[mail]`", Mail),
         _PARTNER_HEAD,

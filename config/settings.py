@@ -25,6 +25,7 @@ from config.fields import (
     Flag,
     GraceDays,
     HolidayRegion,
+    HookUrl,
     Host,
     ListeningPort,
     MailAddress,
@@ -353,6 +354,22 @@ class Noticing:
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Somebody who is told of events as they happen, by HTTP (docs/noticing.md), without patron data."""
+
+    name: Name
+    """What the gateway remembers by it up to which event it has been told; a new name begins with now."""
+    url: HookUrl = field(repr=False)
+    """Where events are posted to; it may hold a secret, so it is in no log."""
+    secret_file: PathText
+    """A file with the secret that signs what is posted: at least 16 octets, of which spaces and line ends
+    around it are no part."""
+    timeout: Duration = timedelta(seconds=10)
+    """How long it may take to answer."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Logging:
     """What is logged, and how. Patron data never is."""
 
@@ -631,8 +648,8 @@ class Settings:
         state_dir: where the gateway keeps what it has to remember.
         database_url: as SQLAlchemy writes it; it may hold a password, so it is left out of the repr.
         master_key_file: the key that encrypts patron data.
-        listeners, limits, retry, sharing, noticing, local, routes, partners, logging: see the types. Without
-            routes, every local symbol serves every partner.
+        listeners, limits, retry, sharing, noticing, webhooks, local, routes, partners, logging: see the
+            types. Without routes, every local symbol serves every partner.
         mail: how APDUs travel by mail; None where they do not.
     """
 
@@ -645,6 +662,7 @@ class Settings:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     sharing: Sharing = field(default_factory=Sharing)
     noticing: Noticing = field(default_factory=Noticing)
+    webhooks: tuple[Webhook, ...] = ()
     local: tuple[LocalSymbol, ...] = ()
     routes: tuple[Route, ...] = ()
     partners: tuple[Partner, ...] = ()

@@ -28,11 +28,11 @@ from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError
 from config import certificates
 from config.settings import ListenerMode, Settings, TcpTransport
+from iso_gateway.attendance import Attendance
 from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
 from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
-from iso_gateway.noticing.noticer import Noticer
 from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
 from iso_gateway.reception import Processed, Verdict
 from iso_gateway.recovery import Recovery
@@ -305,9 +305,7 @@ class Daemon:
         intake.dispatcher = dispatcher
         timekeeper = Timekeeper(site.gateway, site.store, writer, clock=site.clock, acted=dispatcher.wake)
         intake.timekeeper = timekeeper
-        noticer = Noticer(
-            self._settings, site.gateway, site.store, writer, clock=site.clock, acted=dispatcher.wake
-        )
+        attendance = Attendance(self._settings, site, writer, gateway=gateway, acted=dispatcher.wake)
         membership = Membership(
             writer,
             gateway=gateway,
@@ -326,6 +324,7 @@ class Daemon:
         def noticed() -> None:
             dispatcher.wake()
             timekeeper.wake()
+            attendance.wake()
 
         async def beaten() -> None:
             await recovery.run()
@@ -335,7 +334,7 @@ class Daemon:
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             keeping_time = tasks.create_task(timekeeper.run(), name="timekeeper")
-            noticing = tasks.create_task(noticer.run(), name="noticer")
+            attendance.start(tasks)
             watching = tasks.create_task(watch(site.store.engine, noticed), name="watch")
             beating = tasks.create_task(
                 self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
@@ -352,9 +351,8 @@ class Daemon:
             log.info(STOPPING)
             watching.cancel()
             timekeeper.stop()
-            noticer.stop()
             await keeping_time
-            await noticing
+            await attendance.stop(GRACE)
             await asyncio.gather(listeners.stop(GRACE), mail.stop(GRACE))
             dispatcher.stop()
             await sending

@@ -30,6 +30,7 @@ from iso_gateway.cli.reading import (
 from iso_gateway.failure import advice
 from iso_gateway.noticing.facts import PartnerFacts
 from iso_gateway.noticing.health import Health
+from iso_gateway.noticing.posting import plain_detail
 from iso_gateway.protocol.events import Service
 from iso_gateway.replay.evidence import Evidence
 from iso_gateway.replay.rebuilding import Rebuild
@@ -504,21 +505,6 @@ def _setting_value(value: data.Json) -> str:
             return str(value)
 
 
-#: What of an event's detail a list shows; anything else may be patron data.
-_SHOWN_DETAIL = (
-    "service",
-    "state",
-    "verdict",
-    "notice",
-    "partner",
-    "reason",
-    "failure",
-    "advice",
-    "attention",
-    "actor",
-)
-
-
 def event(record: EventRecord) -> Text:
     """An event, as a line."""
     line = Text.assemble(
@@ -528,10 +514,8 @@ def event(record: EventRecord) -> Text:
         line.append(f"  request {record.half_id}")
     if record.message_id is not None:
         line.append(f"  message {record.message_id}")
-    for name in _SHOWN_DETAIL:
-        value = None if record.detail is None else record.detail.get(name)
-        if value is not None:
-            line.append(f"  {name}: {shown(value, 2 * CELL)}")
+    for name, value in plain_detail(record).items():
+        line.append(f"  {name}: {shown(value, 2 * CELL)}")
     return line
 
 

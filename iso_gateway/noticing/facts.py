@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from iso_gateway.store.records import BreakerState, HalfId, MessageId, OutboxId
+from iso_gateway.store.records import BreakerState, HalfId, MessageId, OutboxId, WebhookRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +149,4 @@ class Facts:
     late: tuple[LateShipped, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     raised: tuple[Raised, ...] = ()
+    webhooks: tuple[WebhookRecord, ...] = ()

@@ -59,6 +59,7 @@ def gather(uow: UnitOfWork, settings: Settings, now: datetime) -> Facts:
         late=late,
         unreadable=tuple(_unreadable(uow, since)),
         raised=tuple(_raised(uow, since)),
+        webhooks=uow.webhooks.all(),
     )
 
 

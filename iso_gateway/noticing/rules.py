@@ -23,7 +23,7 @@ from iso_gateway.noticing.facts import (
 )
 from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.protocol.timers import end_of, start_of
-from iso_gateway.store.records import BreakerState, HalfId, MessageId
+from iso_gateway.store.records import BreakerState, HalfId, MessageId, WebhookRecord
 
 _DAY = timedelta(days=1)
 
@@ -55,6 +55,8 @@ class Kind(enum.StrEnum):
     UNREADABLE = "unreadable"
     #: the protocol machine, or a deadline, put a request before a person
     REQUEST = "request"
+    #: a webhook does not take what it is told
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,7 @@ def _all(facts: Facts, now: datetime, settings: Settings, days: WorkingDays) -> 
     yield from _double_supplies(facts.supplies)
     yield from _unreadable(facts.unreadable, settings)
     yield from _raised(facts)
+    yield from _webhooks(facts.webhooks, now, settings)
 
 
 # -- answers that do not come
@@ -319,6 +322,20 @@ def _raised(facts: Facts) -> Iterator[Notice]:
 
 def _said_otherwise(one: Raised, unanswered: set[HalfId], late: set[MessageId]) -> bool:
     return one.message_id in late or (one.message_id is None and one.half_id in unanswered)
+
+
+def _webhooks(webhooks: Sequence[WebhookRecord], now: datetime, settings: Settings) -> Iterator[Notice]:
+    configured = {webhook.name for webhook in settings.webhooks}
+    for one in webhooks:
+        since = one.failing_since
+        if one.name not in configured or since is None or now - since < settings.noticing.unreachable_after:
+            continue
+        yield Notice(
+            key=f"{Kind.WEBHOOK}:{one.name}:{since.isoformat(timespec='seconds')}",
+            kind=Kind.WEBHOOK,
+            reason=f"webhook {one.name} does not take what it is told; last: {one.last_error}",
+            since=since,
+        )
 
 
 # -- one item from two lenders

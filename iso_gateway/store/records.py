@@ -409,3 +409,25 @@ class AttentionRecord:
     cleared_by: str | None
     audit_id: AuditId | None
     gone_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRecord:
+    """Up to which event a webhook has been told, and whether it answers.
+
+    Args:
+        name: as configured.
+        sequence: the last event that it has been told of.
+        failures, failing_since, retry_at, last_error: posts that failed in a row, since when, when it is
+            tried again, and why.
+        lease_owner, lease_until: which gateway posts to it now, and until when at most.
+    """
+
+    name: str
+    sequence: int
+    failures: int = 0
+    failing_since: datetime | None = None
+    retry_at: datetime | None = None
+    last_error: str | None = None
+    lease_owner: str | None = None
+    lease_until: datetime | None = None

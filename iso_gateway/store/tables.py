@@ -445,6 +445,23 @@ attention = Table(
     sqlite_autoincrement=True,
 )
 
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("sequence", ROW_ID, nullable=False, comment="the last event that it has been told of"),
+    Column("failures", Integer, nullable=False, comment="posts that failed in a row"),
+    Column("failing_since", UtcDateTime),
+    Column("retry_at", UtcDateTime, comment="when it is tried again"),
+    Column("last_error", Text),
+    Column("lease_owner", String(128)),
+    Column("lease_until", UtcDateTime),
+    CheckConstraint("name <> ''", name="name"),
+    CheckConstraint("sequence >= 0 AND failures >= 0", name="counts"),
+    _both_or_neither("lease_owner", "lease_until", "lease"),
+    comment="up to which event each webhook has been told, and whether it answers",
+)
+
 gateways = Table(
     "gateways",
     metadata,

@@ -29,6 +29,7 @@ from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
 from iso_gateway.store.waiting import Deadlines, Held
+from iso_gateway.store.webhooks import Webhooks
 
 
 def _now() -> datetime:
@@ -58,6 +59,7 @@ class UnitOfWork:
         "search",
         "sending",
         "transactions",
+        "webhooks",
     )
 
     def __init__(self, connection: Connection, vault: Vault, *, writing: bool) -> None:
@@ -75,6 +77,7 @@ class UnitOfWork:
         self.audit = Audit(connection, vault)
         self.attention = Attention(connection)
         self.observations = Observations(connection)
+        self.webhooks = Webhooks(connection)
         self.search = Search(connection, vault)
         self.checks = Checks(connection, vault)
         self.gateways = Gateways(connection)

@@ -13,6 +13,35 @@ _STANDING = sa.text("gone_at IS NULL")
 
 def upgrade() -> None:
     """Make the tables."""
+    _create_attention()
+    _create_webhooks()
+
+
+def _create_webhooks() -> None:
+    op.create_table(
+        "webhooks",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column(
+            "sequence",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+            comment="the last event that it has been told of",
+        ),
+        sa.Column("failures", sa.Integer(), nullable=False, comment="posts that failed in a row"),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True, comment="when it is tried again"),
+        sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("lease_owner", sa.String(length=128), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("name <> ''", name=op.f("ck_webhooks_name")),
+        sa.CheckConstraint("sequence >= 0 AND failures >= 0", name=op.f("ck_webhooks_counts")),
+        sa.CheckConstraint("(lease_owner IS NULL) = (lease_until IS NULL)", name=op.f("ck_webhooks_lease")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_webhooks")),
+        comment="up to which event each webhook has been told, and whether it answers",
+    )
+
+
+def _create_attention() -> None:
     row_id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     instant = sa.DateTime(timezone=True)
     op.create_table(
