@@ -1,6 +1,6 @@
 # The commands of the README, and the gate. All set-up happens here, in .venv, without privileges.
 .DELETE_ON_ERROR:
-.PHONY: run demo test check lint types imports clean
+.PHONY: run demo test check lint types imports clean install install-environment install-files uninstall
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -31,6 +31,50 @@ types: $(READY)
 
 imports: $(READY)
 	$(BIN)/lint-imports
+
+## install: as a service, as root: /opt/iso-gateway (its own environment), /etc/iso-gateway, the units, the command.
+## DESTDIR=DIR makes the files below DIR only, for a package. Nothing in /etc/iso-gateway is ever overwritten.
+install: install-environment install-files
+ifeq ($(DESTDIR),)
+	config/systemd/prepare.sh
+endif
+
+# Made beside the one that runs, and put in its place when it is whole. Scripts and compiled files name their last place.
+ENVIRONMENT := /opt/iso-gateway
+install-environment:
+	rm -rf $(DESTDIR)$(ENVIRONMENT).new $(DESTDIR)$(ENVIRONMENT).old
+	$(PYTHON) -m venv $(DESTDIR)$(ENVIRONMENT).new
+	$(DESTDIR)$(ENVIRONMENT).new/bin/pip install --quiet --disable-pip-version-check --no-compile \
+		--constraint constraints.txt '.[postgresql]'
+	grep -rIlF '$(DESTDIR)$(ENVIRONMENT).new' $(DESTDIR)$(ENVIRONMENT).new/bin $(DESTDIR)$(ENVIRONMENT).new/pyvenv.cfg | \
+		xargs sed -i 's|$(DESTDIR)$(ENVIRONMENT).new|$(ENVIRONMENT)|g'
+	$(DESTDIR)$(ENVIRONMENT).new/bin/python -m compileall -q -f -s $(DESTDIR)$(ENVIRONMENT).new -p $(ENVIRONMENT) \
+		$(DESTDIR)$(ENVIRONMENT).new/lib
+	if [ -e $(DESTDIR)$(ENVIRONMENT) ]; then mv $(DESTDIR)$(ENVIRONMENT) $(DESTDIR)$(ENVIRONMENT).old; fi
+	mv $(DESTDIR)$(ENVIRONMENT).new $(DESTDIR)$(ENVIRONMENT)
+	rm -rf $(DESTDIR)$(ENVIRONMENT).old
+
+LOCAL := /usr/local
+install-files:
+	install -d $(DESTDIR)$(LOCAL)/lib/systemd/system $(DESTDIR)$(LOCAL)/lib/sysusers.d $(DESTDIR)$(LOCAL)/bin \
+		$(DESTDIR)$(LOCAL)/share/doc/iso-gateway/adr
+	install -m 0644 config/systemd/iso-gateway.service config/systemd/iso-gateway.socket \
+		$(DESTDIR)$(LOCAL)/lib/systemd/system
+	install -m 0644 config/systemd/iso-gateway.sysusers $(DESTDIR)$(LOCAL)/lib/sysusers.d/iso-gateway.conf
+	install -m 0755 config/systemd/iso-gateway.sh $(DESTDIR)$(LOCAL)/bin/iso-gateway
+	install -m 0644 docs/*.md CHANGELOG.md README.md $(DESTDIR)$(LOCAL)/share/doc/iso-gateway
+	install -m 0644 docs/adr/*.md $(DESTDIR)$(LOCAL)/share/doc/iso-gateway/adr
+
+## uninstall: takes away what install has made, and keeps the configuration, the state and the user
+uninstall:
+ifeq ($(DESTDIR),)
+	if [ -d /run/systemd/system ]; then systemctl disable --now iso-gateway.socket iso-gateway.service; fi
+endif
+	rm -rf $(DESTDIR)$(ENVIRONMENT) $(DESTDIR)$(LOCAL)/share/doc/iso-gateway
+	rm -f $(DESTDIR)$(LOCAL)/lib/systemd/system/iso-gateway.service \
+		$(DESTDIR)$(LOCAL)/lib/systemd/system/iso-gateway.socket \
+		$(DESTDIR)$(LOCAL)/lib/sysusers.d/iso-gateway.conf $(DESTDIR)$(LOCAL)/bin/iso-gateway
+	@echo "kept: /etc/iso-gateway and /var/lib/iso-gateway, and the user iso-gateway"
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.*

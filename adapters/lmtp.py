@@ -74,15 +74,19 @@ class LmtpListener:
 
     def __init__(self, mail: Mail, ours: Collection[str], inbox: Inbox, *, silence: timedelta) -> None:
         self._mail = mail
-        self._ours = frozenset(comparable(address) for address in ours)
         self._inbox = inbox
-        self._silence = silence
         self._server: asyncio.Server | None = None
         self._sessions: dict[asyncio.Task[object], _Session] = {}
         self._refused = Throttle(_INTERVAL, asyncio.get_running_loop().time)
         self._stopping = False
         self.refusals = 0
         """How many mails and connections were refused."""
+        self.follow(ours, silence=silence)
+
+    def follow(self, ours: Collection[str], *, silence: timedelta) -> None:
+        """Has these addresses, and this patience, hold for the clients that come from now on."""
+        self._ours = frozenset(comparable(address) for address in ours)
+        self._silence = silence
 
     @property
     def address(self) -> tuple[str, int] | None:

@@ -65,10 +65,14 @@ class MailInbox:
         new_connection_id: Callable[[], str],
     ) -> None:
         self._bounds = MailLimits(parts=mail.max_parts, header_octets=mail.max_header_octets)
-        self._limits = limits
-        self._known = frozenset(address for partner in partners for address in partner.senders)
         self._receiver = receiver
         self._new_connection_id = new_connection_id
+        self.follow(limits, partners)
+
+    def follow(self, limits: Limits, partners: Sequence[Partner]) -> None:
+        """Has these limits and partners hold for the mails that come from now on."""
+        self._limits = limits
+        self._known = frozenset(address for partner in partners for address in partner.senders)
 
     async def receive(
         self, octets: bytes, *, listener: str, sender: str | None, recipients: Sequence[str]

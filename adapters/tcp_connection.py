@@ -9,7 +9,7 @@ the end says something, and it must be true:
 - A reset (RST) says that something may not have been stored and has to be sent again. A one-way connection
   that is ended on our own initiative (silence, stop, too many, or the octets could not be stored) is always
   reset: were it closed in good order, a peer that was just sending would take our FIN for the receipt of what
-  we never read.
+  we never read. The system resets those of a gateway that is killed (`tcp_socket.reset_at_death`).
 - On a two-way connection ended on our own initiative we end our side first, and for a moment go on receiving
   until the peer ends its own: a reset could destroy answers that it has not read yet.
 

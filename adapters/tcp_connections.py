@@ -90,6 +90,17 @@ class TcpConnections:
             _log.warning(SHARED, connection_id=connection_id, partner=entry.partner, other=partner)
         entry.partner, entry.shared = None, True
 
+    def disown(self, partner: str) -> None:
+        """Has no connection be the partner's any more, because it is reached elsewhere now, or nobody's.
+
+        Those that we have opened are ended, once what is in hand is done.
+        """
+        for entry in self._entries.values():
+            if entry.partner == partner:
+                entry.partner = None
+                if entry.connection.ours:
+                    entry.connection.finish()
+
     def free(self, partner: str, *, opened_after: float) -> TcpConnection | None:
         """Returns a connection of the partner's on which nothing is being written now, the last that was
         used.

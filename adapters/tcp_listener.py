@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from types import MappingProxyType
 from typing import Final
 
@@ -26,7 +27,7 @@ from adapters.permit import Permit, always
 from adapters.receiver import Receiver
 from adapters.tcp_connection import REFUSED, TcpConnection, describe, end
 from adapters.tcp_connections import TcpConnections
-from adapters.tcp_socket import make_room
+from adapters.tcp_socket import make_room, reset_at_death
 from adapters.tcp_stream import Stream, TlsStream
 from adapters.throttle import Throttle
 from adapters.tls import server_context
@@ -90,7 +91,7 @@ class TcpListeners:
         """How many connections are open."""
         return len(self._tasks)
 
-    async def start(self, sockets: Mapping[str, socket.socket] = MappingProxyType({})) -> None:
+    async def start(self, sockets: Mapping[str, Sequence[socket.socket]] = MappingProxyType({})) -> None:
         """Opens every listener, or none.
 
         Args:
@@ -102,29 +103,30 @@ class TcpListeners:
         """
         self._refused = Throttle(REFUSED_INTERVAL, asyncio.get_running_loop().time)
         with ExitStack() as undo:
-            for given in sockets.values():
+            for given in chain.from_iterable(sockets.values()):
                 undo.callback(given.close)
             for name in sockets.keys() - {listener.name for listener in self._listeners}:
                 raise ListenError(
                     listener=name,
-                    address=written(*sockets[name].getsockname()[:2]),
+                    address=written(*sockets[name][0].getsockname()[:2]),
                     reason="a socket was given for it, but no listener has this name; name them alike",
                 )
             bound: list[tuple[Listener, socket.socket]] = []
             contexts = {listener.name: _context(listener) for listener in self._listeners}
             for listener in self._listeners:
-                ready = [sockets[listener.name]] if listener.name in sockets else await _bind(listener)
+                ready = sockets[listener.name] if listener.name in sockets else await _bind(listener)
                 for one in ready:
                     undo.callback(one.close)
                     bound.append((listener, one))
             for listener, one in bound:
+                # What the system accepts for us is like this from the beginning.
+                reset_at_death(one)
                 try:
                     one.listen(BACKLOG)
                 except OSError as error:
                     raise _cannot_listen(listener, error) from error
             undo.pop_all()
-        if (room := make_room(self._limits.max_connections)) < self._limits.max_connections:
-            _log.warning(NO_ROOM, max_connections=self._limits.max_connections, possible=room)
+        self._make_room()
         # Only now that nothing can fail any more is anybody let in.
         for listener, one in bound:
             self._servers.append(
@@ -133,6 +135,11 @@ class TcpListeners:
                 )
             )
             self._addresses.setdefault(listener.name, one.getsockname()[:2])
+
+    def follow(self, limits: Limits) -> None:
+        """Has other limits hold for the connections that come from now on."""
+        self._limits = limits
+        self._make_room()
 
     async def stop(self, grace: timedelta) -> None:
         """Stops listening, lets every element that was read be received, and ends all connections.
@@ -165,6 +172,11 @@ class TcpListeners:
         await self._connections.write(
             connection_id, octets, within=self._limits.answer_timeout, permit=permit
         )
+
+    def _make_room(self) -> None:
+        wanted = self._limits.max_connections
+        if (room := make_room(wanted)) < wanted:
+            _log.warning(NO_ROOM, max_connections=wanted, possible=room)
 
     def _accept(
         self,

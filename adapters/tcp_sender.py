@@ -125,6 +125,10 @@ class TcpSender:
             reset(stream.writer)
             raise
 
+    def follow(self, limits: Limits) -> None:
+        """Has other limits hold for the connections that it opens from now on."""
+        self._limits = limits
+
     def is_live(self, connection_id: str) -> bool:
         """Tells whether an answer can be written on the connection, as `TcpConnections.is_live`."""
         return self._connections.is_live(connection_id)

@@ -15,6 +15,7 @@ import termios
 from typing import Final
 
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_END_ON_CLOSE: Final = struct.pack("ii", 0, 0)
 
 #: TCP_CLOSE in the first octet of TCP_INFO: nothing more will be acknowledged.
 _CLOSED: Final = 7
@@ -61,9 +62,25 @@ def make_room(connections: int) -> int:
 
 def reset(writer: asyncio.StreamWriter) -> None:
     """Ends a connection with RST whatever its state, so that the peer cannot take the end for a receipt."""
-    with contextlib.suppress(OSError):  # the socket is closed already
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    reset_at_death(writer.get_extra_info("socket"))
     writer.transport.abort()
+
+
+def reset_at_death(connection: socket.socket) -> None:
+    """Has the system reset a connection that is open when this process dies; of a listening one, all of its.
+
+    Otherwise the system would end it in good order for a process that was killed after it had read an APDU
+    and before that was stored, and its sender would take that end for the receipt.
+    """
+    with contextlib.suppress(OSError):  # the socket is closed already
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+
+def close(writer: asyncio.StreamWriter) -> None:
+    """Ends a connection in good order, once the system has all that was written."""
+    with contextlib.suppress(OSError):  # the socket is closed already
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _END_ON_CLOSE)
+    writer.close()
 
 
 def keep_alive(writer: asyncio.StreamWriter) -> None:

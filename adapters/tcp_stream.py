@@ -7,13 +7,15 @@ answered after its half-close. So TLS is run here over memory (`ssl.MemoryBIO`),
 
 Two things differ, and both are the safe way round. An end of TCP without the end of TLS is no end but a
 break: anybody on the way could have forged it. And a peer that shows no certificate, or a wrong one, is
-reset. Imports nothing of ours.
+reset. Imports nothing of ours but `adapters.tcp_socket`.
 """
 
 import asyncio
 import contextlib
 import ssl
 from typing import Final
+
+from adapters.tcp_socket import close, reset_at_death
 
 #: Octets of TLS taken from the socket at a time.
 _CHUNK: Final = 65_536
@@ -31,6 +33,7 @@ class Stream:
         self.writer: Final = writer
         # Drained shall mean that the kernel has all of it: then a time-out tells what the peer cannot have.
         writer.transport.set_write_buffer_limits(high=0)
+        reset_at_death(writer.get_extra_info("socket"))
 
     @property
     def protection(self) -> str | None:
@@ -57,7 +60,7 @@ class Stream:
 
     def close(self) -> None:
         """Ends our side if it is not ended, and lets go of the connection once the system has all of it."""
-        self.writer.close()
+        close(self.writer)
 
 
 class TlsStream(Stream):
@@ -155,7 +158,7 @@ class TlsStream(Stream):
         """Ends our side if it is not ended, and lets go of the connection once the system has all of it."""
         if not self._ended:
             self._end()
-        self.writer.close()
+        close(self.writer)
 
     def _end(self) -> None:
         self._ended = True

@@ -62,6 +62,14 @@ def _duration_or_none(value: object, expected: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def duration_as_written(value: timedelta) -> str:
+    """A duration as a configuration has it, in the largest unit that is enough: `14d`, `90s`."""
+    for unit, seconds in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if value % timedelta(seconds=seconds) == timedelta():
+            return f"{value // timedelta(seconds=seconds)}{unit}"
+    return f"{value.total_seconds():g}s"
+
+
 def _symbol(value: object) -> Symbol:
     expected = "a symbol as 'AUTHORITY:SYMBOL', or a bare 'SYMBOL'"
     if not isinstance(value, str):

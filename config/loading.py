@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, with_config
 
-from config import certificates, secrets
+from config import certificates, credentials, secrets
 from config.documents import Document, Findings, Layer, read_table, texts, valid_items
 from config.errors import ConfigErrors, shown
 from config.fields import DatabaseUrl, PathText
@@ -53,7 +53,8 @@ class GatewayFile:
     database_url: DatabaseUrl | None = None
     """The database; left out, it is the SQLite file `gateway.db` in `state_dir`."""
     master_key_file: PathText | None = None
-    """The key that encrypts patron data; left out, it is `master.key` in `state_dir`."""
+    """The key that encrypts patron data; left out, it is `master.key` in `state_dir`. Where systemd passes a
+    credential `master-key` to the process (`LoadCredential=`), that is read instead."""
     partner_dirs: tuple[PathText, ...] = ()
     """Directories whose `*.toml` files are the partners, one each."""
     profile_dirs: tuple[PathText, ...] = ()
@@ -130,7 +131,9 @@ def load(path: Path) -> Settings:
 def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -> Settings:
     here = path.absolute().parent
     state_dir = here / gateway.state_dir
-    key_file = state_dir / "master.key" if gateway.master_key_file is None else here / gateway.master_key_file
+    key_file = credentials.passed(credentials.MASTER_KEY)
+    if key_file is None:
+        key_file = here / (gateway.master_key_file or state_dir / "master.key")
     url = f"sqlite:///{state_dir / 'gateway.db'}" if gateway.database_url is None else gateway.database_url
     sqlite = "sqlite:///"
     if url.startswith(sqlite):

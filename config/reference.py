@@ -13,6 +13,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
+from config import fields
 from config.keys import describe, keys_of, tables_in, texts_of
 from config.loading import GatewayFile
 from config.settings import (
@@ -141,7 +142,7 @@ def _default(value: object) -> str:
         case bool():
             return f"`{str(value).lower()}`"
         case timedelta():
-            return f"`{_duration(value)}`"
+            return f"`{fields.duration_as_written(value)}`"
         case IntEnum():
             return f"`{value.name.replace('_', '-')}`"
         case Enum():
@@ -156,13 +157,6 @@ def _default(value: object) -> str:
             return f"`{value}`"
         case _:
             return "their defaults"
-
-
-def _duration(value: timedelta) -> str:
-    for unit, seconds in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if value % timedelta(seconds=seconds) == timedelta():
-            return f"{value // timedelta(seconds=seconds)}{unit}"
-    return f"{value.total_seconds():g}s"
 
 
 if __name__ == "__main__":

@@ -15,12 +15,33 @@ from config.errors import ConfigErrors
 
 GATEWAY_FILE: Final = "gateway.toml"
 PARTNERS: Final = "partners"
+EXAMPLES: Final = "examples"
 REHEARSAL: Final = "rehearsal"
 TEMPLATES: Final = "templates"
 
 
-def write(directory: Path) -> tuple[Path, ...]:
+#: What differs in the gateway.toml of a service that systemd runs, as `make install` lays it out.
+_FOR_A_SERVICE: Final = (
+    ('state_dir = "state"', 'state_dir = "/var/lib/iso-gateway"'),
+    ("sqlite:///state/gateway.db", "sqlite:////var/lib/iso-gateway/gateway.db"),
+    ('# master_key_file = "state/master.key"', 'master_key_file = "master.key"'),
+    ('mode = "one-way"\nhost = "127.0.0.1"', 'mode = "one-way"\nhost = "0.0.0.0"'),
+    ('mode = "two-way"\nhost = "127.0.0.1"\nport = 4990', 'mode = "two-way"\nhost = "0.0.0.0"\nport = 499'),
+    (
+        "In production the port is 499; a port below 1024 needs a privilege,\n# so here it is 4990.",
+        "systemd opens both ports (iso-gateway.socket);\n# `host` counts for nothing then.",
+    ),
+    ('format = "console"', 'format = "json"'),
+)
+
+
+def write(directory: Path, *, service: bool = False) -> tuple[Path, ...]:
     """Writes gateway.toml and the example partners into the directory, which is made if need be.
+
+    Args:
+        directory: where to.
+        service: whether it is for a service of this machine: state apart from the configuration, the ports of
+            the protocol, and the example partners beside those that count, of which there are none yet.
 
     Returns:
         the files written, gateway.toml first.
@@ -28,7 +49,7 @@ def write(directory: Path) -> tuple[Path, ...]:
     Raises:
         ConfigErrors: when one of the files exists (then nothing is written), or cannot be written.
     """
-    files = dict(_contents(directory))
+    files = dict(_contents(directory, service=service))
     findings = Findings()
     for file in files:
         if os.path.lexists(file):
@@ -38,6 +59,7 @@ def write(directory: Path) -> tuple[Path, ...]:
     for file, content in files.items():
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            (directory / PARTNERS).mkdir(exist_ok=True)
             with file.open("xb") as stream:
                 stream.write(content)
         except OSError as error:
@@ -48,7 +70,7 @@ def write(directory: Path) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _contents(directory: Path) -> list[tuple[Path, bytes]]:
+def _contents(directory: Path, *, service: bool) -> list[tuple[Path, bytes]]:
     package = resources.files("config")
     partners: list[Traversable] = sorted(
         (
@@ -59,7 +81,13 @@ def _contents(directory: Path) -> list[tuple[Path, bytes]]:
         ),
         key=lambda file: file.name,
     )
+    gateway = (package / TEMPLATES / GATEWAY_FILE).read_text(encoding="utf-8")
+    for old, new in _FOR_A_SERVICE if service else ():
+        gateway = gateway.replace(old, new)
     return [
-        (directory / GATEWAY_FILE, (package / TEMPLATES / GATEWAY_FILE).read_bytes()),
-        *((directory / PARTNERS / file.name, file.read_bytes()) for file in partners),
+        (directory / GATEWAY_FILE, gateway.encode()),
+        *(
+            (directory / (EXAMPLES if service else PARTNERS) / file.name, file.read_bytes())
+            for file in partners
+        ),
     ]

@@ -74,6 +74,10 @@ class Attendance:
         self._noticing = tasks.create_task(self._noticer.run(), name="noticer")
         self._posting = [tasks.create_task(poster.run(), name="poster") for poster in self._posters]
 
+    def follow(self, settings: Settings) -> None:
+        """Notice by other settings from now on; who is told stays as it is until the gateway starts anew."""
+        self._noticer.follow(settings)
+
     def wake(self) -> None:
         """There may be an event."""
         for poster in self._posters:

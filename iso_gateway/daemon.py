@@ -8,19 +8,20 @@ command queues goes out soon after.
 """
 
 import asyncio
+import os
 import random
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from adapters.envelope import Envelope
+from adapters.envelope import Envelope, written
 from adapters.errors import DeliveryFailed, ListenError
 from adapters.tcp_connections import TcpConnections
 from adapters.tcp_listener import TcpListeners
@@ -28,6 +29,7 @@ from adapters.tcp_sender import TcpSender
 from asn1.codec import WireError
 from config import certificates
 from config.settings import ListenerMode, Settings, TcpTransport
+from iso_gateway import logs
 from iso_gateway.attendance import Attendance
 from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
@@ -36,6 +38,8 @@ from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, st
 from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
 from iso_gateway.reception import Processed, Verdict
 from iso_gateway.recovery import Recovery
+from iso_gateway.reloading import Reloading
+from iso_gateway.service_manager import ServiceManager
 from iso_gateway.services import Arrival, Gateway
 from iso_gateway.site import Site, exclusive
 from iso_gateway.store.records import GatewayId, MessageId, Side, Transport
@@ -43,6 +47,7 @@ from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.watching import watch
 from iso_gateway.store.writer import Writer
 from iso_gateway.timekeeping import Timekeeper
+from iso_gateway.watchdog import watch_over
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -73,6 +78,12 @@ class KnownConnections:
         self._settings = settings
         self._connections = connections
 
+    def follow(self, settings: Settings) -> None:
+        """Have other partners be known from now on, and none of those that changed by its connections."""
+        for name in _met_elsewhere(self._settings, settings):
+            self._connections.disown(name)
+        self._settings = settings
+
     def heard(self, connection_id: str, processed: Processed) -> None:
         """Take note of a message that was classified."""
         name = processed.partner
@@ -83,6 +94,14 @@ class KnownConnections:
         self._connections.heard_from(
             connection_id, name if certain else None, accepted=processed.verdict in _ACCEPTED
         )
+
+
+def _met_elsewhere(held: Settings, settings: Settings) -> Iterator[str]:
+    """Give the partners that are gone, or are reached or known in another way than before."""
+    for old in held.partners:
+        new = settings.partner(old.name)
+        if new is None or (new.transport, new.allowed_sources) != (old.transport, old.allowed_sources):
+            yield old.name
 
 
 class Intake:
@@ -172,6 +191,12 @@ class TcpTransmitter:
         self._listeners = listeners
         self._sender = sender
 
+    def follow(self, settings: Settings) -> None:
+        """Have other partners, limits and addresses hold from now on."""
+        self._settings = settings
+        self._listeners.follow(settings.limits)
+        self._sender.follow(settings.limits)
+
     async def transmit(
         self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit = permitted
     ) -> None:
@@ -236,19 +261,30 @@ class Daemon:
     Args:
         settings: what it is told.
         sockets: by listener name, sockets that are bound already.
+        manager: the service manager, which is told how the gateway is.
     """
 
     def __init__(
-        self, settings: Settings, *, sockets: Mapping[str, socket.socket] = MappingProxyType({})
+        self,
+        settings: Settings,
+        *,
+        sockets: Mapping[str, Sequence[socket.socket]] = MappingProxyType({}),
+        manager: ServiceManager | None = None,
     ) -> None:
         self._settings = settings
         self._sockets = sockets
+        self._manager = ServiceManager() if manager is None else manager
         self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
         self._replaced: ReplacedError | None = None
 
     def stop(self) -> None:
         """Ask the daemon to finish what is in hand and end."""
         self._stop.set()
+
+    def reload(self) -> None:
+        """Ask the daemon to read its configuration anew, once it serves."""
+        self._reload.set()
 
     async def run(self, ready: Callable[[Mapping[str, tuple[str, int]]], None] | None = None) -> None:
         """Serve until `stop` is called.
@@ -260,6 +296,7 @@ class Daemon:
             GatewayError: the state cannot be used, or another gateway uses it.
             ListenError: a listener's address cannot be had.
         """
+        self._manager.starting("opens its database")
         with exclusive(self._settings):
             site = Site.create_or_open(self._settings)
             writer = Writer(site.store)
@@ -280,22 +317,22 @@ class Daemon:
         shared = site.store.is_shared
         lease = self._settings.sharing.lease
         connections = TcpConnections()
-        intake = Intake(site.gateway, writer, KnownConnections(self._settings, connections))
+        known = KnownConnections(self._settings, connections)
+        intake = Intake(site.gateway, writer, known)
         name = partial(_connection_id, gateway)
-        limits = self._settings.limits
-        listeners = TcpListeners(self._settings.listeners, limits, intake, name, connections)
-        sender = TcpSender(intake, limits, name, connections)
+        listeners = TcpListeners(self._settings.listeners, self._settings.limits, intake, name, connections)
+        sender = TcpSender(intake, self._settings.limits, name, connections)
+        transmitter = TcpTransmitter(self._settings, listeners, sender)
+        by_transport = ByTransport(
+            self._settings,
+            transmitter,
+            MailTransmitter(self._settings, site),
+            is_live=lambda connection_id: listeners.is_live(connection_id) or sender.is_live(connection_id),
+        )
         dispatcher = Dispatcher(
             self._settings,
             writer,
-            ByTransport(
-                self._settings,
-                TcpTransmitter(self._settings, listeners, sender),
-                MailTransmitter(self._settings, site),
-                is_live=lambda connection_id: (
-                    listeners.is_live(connection_id) or sender.is_live(connection_id)
-                ),
-            ),
+            by_transport,
             gateway=gateway,
             lease=lease,
             fenced=shared,
@@ -316,44 +353,41 @@ class Daemon:
         )
         recovery = Recovery(writer, intake.take_up, lease=lease, clock=site.clock)
         await _begin(membership, recovery, alone=not shared)
-        for one in certificates.expiries(self._settings, now=site.clock()):
-            log.warning(CERTIFICATE_EXPIRES, file=str(one.file), expires=one.at.isoformat())
+        _warn_of_certificates(self._settings, site.clock())
         mail = MailEntrance(self._settings, MailIntake(intake, site.gateway, site, writer))
         addresses = await self._listen(listeners, mail)
-
-        def noticed() -> None:
-            dispatcher.wake()
-            timekeeper.wake()
-            attendance.wake()
 
         async def beaten() -> None:
             await recovery.run()
             # Another gateway may have died: what only it could send is for all now.
             dispatcher.wake()
 
+        followers = (site.gateway, known, transmitter, by_transport, mail, dispatcher, attendance)
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             keeping_time = tasks.create_task(timekeeper.run(), name="timekeeper")
             attendance.start(tasks)
-            watching = tasks.create_task(watch(site.store.engine, noticed), name="watch")
+            watching = tasks.create_task(
+                watch(site.store.engine, dispatcher.wake, timekeeper.wake, attendance.wake), name="watch"
+            )
             beating = tasks.create_task(
                 self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
             )
-            log.info(
-                READY,
-                gateway=gateway,
-                listeners={name: f"{host}:{port}" for name, (host, port) in addresses.items()},
-                partners=len(self._settings.partners),
+            self._say_ready(gateway, addresses, ready)
+            attending = tasks.create_task(
+                self._attend(
+                    writer, partial(_follow, followers), partial(_status, site, listeners, addresses)
+                ),
+                name="service manager",
             )
-            if ready is not None:
-                ready(addresses)
             await self._stop.wait()
             log.info(STOPPING)
+            self._manager.stopping()
+            attending.cancel()
             watching.cancel()
             timekeeper.stop()
             await keeping_time
-            await attendance.stop(GRACE)
-            await asyncio.gather(listeners.stop(GRACE), mail.stop(GRACE))
+            await asyncio.gather(listeners.stop(GRACE), mail.stop(GRACE), attendance.stop(GRACE))
             dispatcher.stop()
             await sending
             await sender.stop(GRACE)
@@ -373,6 +407,31 @@ class Daemon:
             raise
         return {**listeners.addresses, **mail.addresses}
 
+    def _say_ready(
+        self,
+        gateway: GatewayId,
+        addresses: Mapping[str, tuple[str, int]],
+        ready: Callable[[Mapping[str, tuple[str, int]]], None] | None,
+    ) -> None:
+        log.info(
+            READY,
+            gateway=gateway,
+            listeners={name: written(*address) for name, address in addresses.items()},
+            partners=len(self._settings.partners),
+        )
+        if ready is not None:
+            ready(addresses)
+
+    async def _attend(
+        self, writer: Writer, follow: Callable[[Settings], None], status: Callable[[], str]
+    ) -> None:
+        """Tell the service manager that we serve, and do what it asks for from then on, until cancelled."""
+        self._manager.ready(status())
+        reloading = Reloading(self._settings, follow=follow, manager=self._manager, status=status)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch_over(self._manager, writer, status), name="watchdog")
+            tasks.create_task(reloading.run(self._reload), name="reloading")
+
     async def _beat(self, heartbeat: Coroutine[None, None, None]) -> None:
         """Say that this gateway is there, and stop it in good order once another runs in its stead."""
         try:
@@ -380,6 +439,30 @@ class Daemon:
         except ReplacedError as error:
             self._replaced = error
             self.stop()
+
+
+class Follower(Protocol):
+    """Whoever works by the settings for as long as the gateway runs."""
+
+    def follow(self, settings: Settings) -> None:
+        """Have other settings hold from now on."""
+
+
+def _follow(followers: Iterable[Follower], settings: Settings) -> None:
+    logs.configure(settings.logging)
+    for one in followers:
+        one.follow(settings)
+
+
+def _status(site: Site, listeners: TcpListeners, addresses: Mapping[str, tuple[str, int]]) -> str:
+    """The line by which `systemctl status` says how the gateway is."""
+    ports = ", ".join(f"{name} on {written(*at)}" for name, at in addresses.items())
+    return f"serves {len(site.settings.partners)} partners; {ports}; {listeners.connections} connected"
+
+
+def _warn_of_certificates(settings: Settings, now: datetime) -> None:
+    for one in certificates.expiries(settings, now=now):
+        log.warning(CERTIFICATE_EXPIRES, file=str(one.file), expires=one.at.isoformat())
 
 
 async def _begin(membership: Membership, recovery: Recovery, *, alone: bool) -> None:
@@ -408,9 +491,11 @@ def _arrival(envelope: Envelope) -> Arrival:
 
 
 async def serve(settings: Settings) -> None:
-    """Run a daemon until SIGTERM or SIGINT."""
-    daemon = Daemon(settings)
+    """Run a daemon until SIGTERM or SIGINT; SIGHUP has it read its configuration anew."""
+    manager = ServiceManager.from_environment(os.environ)
+    daemon = Daemon(settings, sockets=manager.sockets(settings.listeners), manager=manager)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload)
     await daemon.run()

@@ -103,6 +103,11 @@ class ByTransport:
         self._mail = mail
         self._is_live = is_live
 
+    def follow(self, settings: Settings) -> None:
+        """Have other partners and libraries hold from now on."""
+        self._settings = settings
+        self._mail.follow(settings)
+
     async def transmit(
         self,
         octets: bytes,
@@ -135,6 +140,10 @@ class MailTransmitter:
         self._settings = settings
         self._site = site
         self._sender = None if settings.mail is None else MailSender(settings.mail)
+
+    def follow(self, settings: Settings) -> None:
+        """Have other libraries of ours hold from now on; the mail server stays the one of the start."""
+        self._settings = settings
 
     async def send(
         self,
@@ -257,11 +266,19 @@ class MailEntrance:
 
     def __init__(self, settings: Settings, intake: MailIntake) -> None:
         mail = settings.mail or Mail()
-        inbox = MailInbox(mail, settings.limits, settings.partners, intake, lambda: secrets.token_hex(8))
-        ours = [local.public_mail for local in settings.local if local.public_mail is not None]
-        self._lmtp = LmtpListener(mail, ours, inbox, silence=settings.limits.idle_timeout)
-        self._maildir = None if mail.maildir is None else Maildir(mail, inbox)
+        self._inbox = MailInbox(
+            mail, settings.limits, settings.partners, intake, lambda: secrets.token_hex(8)
+        )
+        self._lmtp = LmtpListener(
+            mail, _addresses(settings), self._inbox, silence=settings.limits.idle_timeout
+        )
+        self._maildir = None if mail.maildir is None else Maildir(mail, self._inbox)
         self._watching: asyncio.Task[None] | None = None
+
+    def follow(self, settings: Settings) -> None:
+        """Have other partners, libraries and limits hold from now on; the ways stay those of the start."""
+        self._inbox.follow(settings.limits, settings.partners)
+        self._lmtp.follow(_addresses(settings), silence=settings.limits.idle_timeout)
 
     @property
     def addresses(self) -> Mapping[str, tuple[str, int]]:
@@ -282,6 +299,11 @@ class MailEntrance:
             with suppress(asyncio.CancelledError):
                 await self._watching
         await self._lmtp.stop(grace)
+
+
+def _addresses(settings: Settings) -> list[str]:
+    """Those for which mail is taken."""
+    return [local.public_mail for local in settings.local if local.public_mail is not None]
 
 
 def _arrival(envelope: Envelope) -> Arrival:

@@ -85,6 +85,15 @@ class Gateway:
         self._clock = clock
         self._randomness = randomness
 
+    @property
+    def settings(self) -> Settings:
+        """The configuration that holds now."""
+        return self._settings
+
+    def follow(self, settings: Settings) -> None:
+        """Have another configuration hold from now on. Each message sees one of the two, whole."""
+        self._settings = settings
+
     def receive(self, uow: UnitOfWork, octets: bytes, arrival: Arrival) -> MessageId:
         """Store what came in. Once this is committed nothing can lose it, and it may be acknowledged."""
         message_id = uow.messages.add(

@@ -37,7 +37,6 @@ def utc_now() -> datetime:
 class Site:
     """An installation that is open for work."""
 
-    settings: Settings
     store: Store
     gateway: Gateway
     clock: Callable[[], datetime]
@@ -86,7 +85,12 @@ class Site:
         except GatewayError:
             engine.dispose()
             raise
-        return cls(settings=settings, store=store, gateway=Gateway(settings, clock=clock), clock=clock)
+        return cls(store=store, gateway=Gateway(settings, clock=clock), clock=clock)
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration that holds now."""
+        return self.gateway.settings
 
     def close(self) -> None:
         """Let go of the database."""

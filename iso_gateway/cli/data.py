@@ -387,9 +387,14 @@ def partner_row(partner: Partner) -> dict[str, Json]:
 
 def partner(one: Partner, settings: Settings) -> dict[str, Json]:
     """One partner with every setting and the routes that concern it; durations are in seconds."""
-    routes = [route for local in settings.local if (route := settings.route(local, one)) is not None]
     settings_of = {field.name: plain(getattr(one, field.name)) for field in dataclasses.fields(one)}
-    return {**settings_of, "routes": plain(routes)}
+    return {**settings_of, "routes": list(routes(one, settings))}
+
+
+def routes(one: Partner, settings: Settings) -> tuple[Json, ...]:
+    """The routes that concern a partner."""
+    found = (settings.route(local, one) for local in settings.local)
+    return tuple(plain(route) for route in found if route is not None)
 
 
 def event(record: EventRecord) -> dict[str, Json]:

@@ -91,7 +91,7 @@ def _write(report: "Report", keep: Path | None) -> None:
     write(_table(report))
     for line in _chosen(report):
         write_lines("")
-        _write_history(report, line)
+        _write_history(report, line, keep)
     good = sum(line.as_expected for line in report.lines)
     partners = len({line.part.partner for line in report.lines})
     write_lines(
@@ -111,8 +111,8 @@ def _table(report: "Report") -> "Table":
     from iso_gateway.cli.output import text
 
     table = Table(box=None, pad_edge=False)
-    for name in ("partner", "what", "scenario", "requests", "as expected", "here", "there"):
-        table.add_column(name, justify="right" if name in {"requests", "as expected"} else "left")
+    for name in ("what", "as it should", "here", "there"):
+        table.add_column(name, justify="right" if name == "as it should" else "left")
     for part in dict.fromkeys(line.part for line in report.lines):
         lines = [line for line in report.lines if line.part is part]
         good = sum(line.as_expected for line in lines)
@@ -123,11 +123,8 @@ def _table(report: "Report") -> "Table":
             for states in ([line.ours for line in lines], [line.theirs for line in lines])
         )
         table.add_row(
-            text(part.partner),
             text(part.title),
-            text(part.scenario),
-            str(len(lines)),
-            text(good, "" if good == len(lines) else "bold red"),
+            text(f"{good} of {len(lines)}", "" if good == len(lines) else "bold red"),
             text(here),
             text(there),
         )
@@ -145,7 +142,7 @@ def _chosen(report: "Report") -> list["Line"]:
     return [line for line in (*wrong, *interesting) if line.half_id is not None][:HISTORIES]
 
 
-def _write_history(report: "Report", line: "Line") -> None:
+def _write_history(report: "Report", line: "Line", keep: Path | None) -> None:
     from iso_gateway.cli import ladder, opening, reading
     from iso_gateway.cli.offering import Typist
     from iso_gateway.cli.output import console
@@ -155,5 +152,6 @@ def _write_history(report: "Report", line: "Line") -> None:
     with opening.reading(report.settings) as uow:
         record = reading.read_request(uow, report.settings, line.half_id)
     out = console()
-    for part in ladder.request(record, Typist(), width=out.width, with_patron_data=False, full=False):
+    typist = None if keep is None else Typist(config=str(keep / "gateway.toml"))
+    for part in ladder.request(record, typist, width=out.width, with_patron_data=False, full=False):
         out.print(part)

@@ -40,13 +40,13 @@ _EFFECTIVE: Final = ("applied", "composed", SENT_AGAIN)
 
 
 def request(
-    record: RequestRecord, typist: Typist, *, width: int, with_patron_data: bool, full: bool
+    record: RequestRecord, typist: Typist | None, *, width: int, with_patron_data: bool, full: bool
 ) -> Iterator[RenderableType]:
     """A request: what it is, its ladder, and what can be done now.
 
     Args:
         record: the request.
-        typist: how commands are typed.
+        typist: how commands are typed; None where there is nothing left to type them about.
         width: of the terminal, in characters.
         with_patron_data: whether the Client-Id and the patron contact are shown.
         full: whether long notes and names are shown as they are.
@@ -66,7 +66,7 @@ def request(
         yield from _rung(entry, record, width) if beside else _paragraph(entry, record)
         for line in _details(entry, record.zone, full=full):
             yield Padding(line, (0, 0, 0, indent), expand=False)
-    if record.possible:
+    if record.possible and typist is not None:
         yield Text()
         yield text(f"What can be done now: {typist.command(f'requests act {record.half.id}')}")
 

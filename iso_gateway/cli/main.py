@@ -47,6 +47,16 @@ class Root(TyperGroup):
         except (GatewayError, *apdu.FAILURES) as error:
             _complain(f"error: {error}")
             raise typer.Exit(FAILED) from None
+        except typer.BadParameter as error:
+            error.message = _in_our_words(error.message)
+            raise
+
+
+def _in_our_words(message: str) -> str:
+    """What the parser of the command line says of a value, without the words of the library behind it."""
+    if message.startswith("Input should be a valid integer"):
+        return "it is no whole number"
+    return message.removeprefix("Value error, ")
 
 
 def _complain(*messages: str) -> None:
@@ -96,7 +106,10 @@ def root(
 
 @app.command()
 def serve(context: typer.Context, *, config: Config = None) -> None:
-    """Run the gateway until SIGTERM or SIGINT; what is in hand is finished then."""
+    """Run the gateway until SIGTERM or SIGINT; what is in hand is finished then.
+
+    SIGHUP has it read its configuration anew; one with a mistake is refused, and the old one holds.
+    """
     import asyncio
 
     from iso_gateway import daemon, logs
@@ -112,6 +125,15 @@ def init(
         Path,
         typer.Argument(metavar="DIR", help="The directory; it is made if need be.", show_default=False),
     ],
+    *,
+    service: Annotated[
+        bool,
+        typer.Option(
+            "--service",
+            help="For a service that systemd runs: state in /var/lib/iso-gateway, ports 1611 and 499, and the"
+            " example partners apart from those that count.",
+        ),
+    ] = False,
 ) -> None:
     """Write a configuration that runs as it is, with example partners, into a directory."""
     import shlex
@@ -119,10 +141,10 @@ def init(
     from config import starter
     from iso_gateway.cli.output import shown, write_lines
 
-    files = starter.write(directory)
+    files = starter.write(directory, service=service)
     path = shown(shlex.quote(str(files[0])))
     write_lines(
-        f"wrote {path} and {len(files) - 1} partners beside it",
+        f"wrote {path} and {len(files) - 1} {'examples of ' if service else ''}partners beside it",
         f"start the gateway:        iso-gateway serve --config {path}",
         f"after each change, check: iso-gateway check --config {path}",
     )

@@ -60,13 +60,15 @@ def list_(
     """List messages, newest first. Options go by how a message was classified last."""
     from iso_gateway.cli import data, opening, reading, rendering, selecting
     from iso_gateway.cli.output import write, write_json
+    from iso_gateway.cli.parties import name_kept
     from iso_gateway.store import records
 
     settings = settings_from(context, config)
+    name = name_kept(settings, partner)
     with opening.reading(settings) as uow:
         wanted = selecting.wanted(
             uow,
-            partner=partner,
+            partner=name,
             apdu_type=apdu_type,
             verdict=verdict,
             direction=direction,

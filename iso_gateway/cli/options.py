@@ -109,7 +109,7 @@ def settings_from(context: typer.Context, config: Path | None) -> "Settings":
     path = config or context.find_root().obj
     if path is None and not DEFAULT_CONFIG.exists():
         raise typer.BadParameter(
-            f"there is no ./{DEFAULT_CONFIG} here: name the configuration, or set {CONFIG_VARIABLE}",
+            f"there is no ./{DEFAULT_CONFIG} here: name one with --config FILE, or in {CONFIG_VARIABLE}",
             param_hint="--config",
         )
     return load(path or DEFAULT_CONFIG)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import typer
 
 from config.settings import LocalSymbol, Partner, Settings
+from iso_gateway.cli.output import complain
 from iso_gateway.errors import NotFoundError
 
 
@@ -18,6 +19,20 @@ def partner_named(settings: Settings, name: str) -> Partner:
     if found is None:
         raise NotFoundError(f"there is no partner {name!r}; partners list shows those there are")
     return found
+
+
+def name_kept(settings: Settings, name: str | None) -> str | None:
+    """The name by which the store knows a partner that is filtered by, whatever the case of its letters.
+
+    What is kept of a partner that is configured no more is still found, by its name as it was: so an unknown
+    name is no error, but is said on standard error.
+    """
+    if name is None:
+        return None
+    found = next((one.name for one in settings.partners if one.name.casefold() == name.casefold()), None)
+    if found is None:
+        complain(f"note: no partner {name!r} is configured now; partners list shows those there are")
+    return found or name
 
 
 def local_named(settings: Settings, name: str | None) -> LocalSymbol:

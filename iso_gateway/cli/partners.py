@@ -20,15 +20,22 @@ app = typer.Typer(no_args_is_help=True, help="The libraries that the configurati
 
 @app.command("list")
 def list_(context: typer.Context, *, config: Config = None, json: Json = False) -> None:
-    """List partners by name."""
-    from iso_gateway.cli import data, rendering
+    """List partners by name, and say to which of them nothing is sent now."""
+    from iso_gateway.cli import data, opening, rendering
     from iso_gateway.cli.output import write, write_json
+    from iso_gateway.site import NotInitializedError
 
-    partners = sorted(settings_from(context, config).partners, key=lambda partner: partner.name)
+    settings = settings_from(context, config)
+    partners = sorted(settings.partners, key=lambda partner: partner.name)
     if json:
         write_json([data.partner_row(partner) for partner in partners])
-    else:
-        write(rendering.partners(partners))
+        return
+    try:
+        with opening.reading(settings) as uow:
+            states = uow.partners.all()
+    except NotInitializedError:
+        states = {}
+    write(rendering.partners(partners, states))
 
 
 @app.command()

@@ -35,8 +35,8 @@ so it works beside the running gateway and without it; what it queues, the runni
 - What is asked for twice, by a double click or at two terminals, is sent once: the second is told what was
   done, when and by whom. `--again` does it a second time; `requests repeat` sends the last message once more,
   marked so that the other library knows it.
-- Times are those of this machine in lists, and those of our library in `requests show`. In JSON they have
-  their offset.
+- Times are those of our library in `requests list` and `requests show`, and those of this machine elsewhere.
+  In JSON they have their offset.
 """
 
 

@@ -3,15 +3,19 @@
 No input, no output. Long cells of lists are cut, and patron data is in none of them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, tzinfo
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from config import fields
 from config.settings import MailTransport, Partner, Settings, TcpTransport
+from config.symbols import Symbol
 from iso_gateway.action import Acted
 from iso_gateway.cli import data, standing, trees, words
 from iso_gateway.cli.offering import Offer, Typist
@@ -47,6 +51,7 @@ from iso_gateway.store.records import (
     MessageRecord,
     OutboxRecord,
     OutboxStatus,
+    PartnerStateRecord,
     ProcessingRecord,
 )
 
@@ -74,17 +79,18 @@ def _table(*columns: str, rows: Iterable[Sequence[RenderableType]], empty: str) 
     return table if table.row_count else Text(empty)
 
 
+def _lines(*lines: Text) -> Text:
+    """A cell of several lines."""
+    return Text("\n").join(lines)
+
+
 def messages(listed: Sequence[ListedMessage]) -> RenderableType:
     """A list of messages."""
     return _table(
         "message",
         "time",
-        "direction",
-        "ISO message",
+        "ISO message, what became of it",
         "partner",
-        "request",
-        "octets",
-        "what became of it",
         rows=(_message_row(one) for one in listed),
         empty="no messages",
     )
@@ -92,15 +98,15 @@ def messages(listed: Sequence[ListedMessage]) -> RenderableType:
 
 def _message_row(one: ListedMessage) -> tuple[Text, ...]:
     message, processing = one.message, one.processing
+    request = None if processing is None else processing.half_id
     return (
         text(message.id),
-        text(_local(message.stored_at)),
-        text(message.direction.value),
-        text("?" if processing is None else processing.apdu_type or "?", "bold"),
-        text("?" if processing is None else processing.partner or "?"),
-        text("" if processing is None else processing.half_id),
-        text(message.size),
-        _fate(one),
+        _lines(text(_local(message.stored_at)), text(message.direction.value)),
+        _lines(text("?" if processing is None else processing.apdu_type or "?", "bold"), _fate(one)),
+        _lines(
+            text("?" if processing is None else processing.partner or "?"),
+            text("" if request is None else f"request {request}"),
+        ),
     )
 
 
@@ -347,7 +353,12 @@ def _request_row(one: ListedRequest) -> tuple[Text, ...]:
                 text(f"{words.towards(half.role).split()[1]} {half.partner}"),
             )
         ),
-        Text("\n").join((text(words.state_in_words(half.state), "bold"), text(_local(half.updated_at)))),
+        Text("\n").join(
+            (
+                text(words.state_in_words(half.state), "bold"),
+                text(words.moment(half.updated_at.astimezone(one.zone))),
+            )
+        ),
         Text("\n").join(item),
     )
 
@@ -398,35 +409,43 @@ def asked(result: Acted, record: RequestRecord, typist: Typist) -> Iterator[Text
 
 
 def waiting(listed: Sequence[Waiting]) -> RenderableType:
-    """What waits to be sent."""
-    return _table(
-        "number",
-        "message",
-        "partner",
-        "queued",
-        "why",
-        "tries",
-        "next attempt",
-        rows=(_waiting_row(one) for one in listed),
-        empty="nothing waits to be sent",
-    )
+    """What waits to be sent: each in a line, and below it why."""
+    if not listed:
+        return Text("nothing waits to be sent")
+    heads = [
+        Text(name, style="bold")
+        for name in ("number", "message", "partner", "queued", "tries", "next attempt")
+    ]
+    rows = [_waiting_row(one) for one in listed]
+    widths = [max(cell.cell_len for cell in column) for column in zip(heads, *rows, strict=True)]
+    parts: list[RenderableType] = [_spread(heads, widths)]
+    for one, row in zip(listed, rows, strict=True):
+        held = one.row.status is OutboxStatus.HELD
+        why = text(
+            words.why_waiting(one.row, one.state, first=one.first), "bold" if held else "", limit=4 * CELL
+        )
+        parts += [_spread(row, widths), Padding(why, (0, 0, 0, 8), expand=False)]
+    return Group(*parts)
 
 
 def _waiting_row(one: Waiting) -> tuple[Text, ...]:
     row = one.row
     return (
-        text(row.id),
+        text(row.id, "bold"),
         text(row.message_id),
         text(row.partner or "(the connection it answers)"),
         text(_local(row.created_at)),
-        text(
-            words.why_waiting(row, one.state, first=one.first),
-            "bold" if row.status is OutboxStatus.HELD else "",
-            limit=4 * CELL,
-        ),
         text(row.attempts),
         text(_next_attempt(one)),
     )
+
+
+def _spread(cells: Sequence[Text], widths: Sequence[int]) -> Text:
+    """Cells side by side, each as wide as the widest of its column."""
+    padded = [cell.copy() for cell in cells]
+    for cell, width in zip(padded[:-1], widths, strict=False):
+        cell.align("left", width)
+    return Text("  ").join(padded)
 
 
 def _next_attempt(one: Waiting) -> str:
@@ -435,21 +454,28 @@ def _next_attempt(one: Waiting) -> str:
     return "when it is let go" if one.next_attempt_at is None else _local(one.next_attempt_at)
 
 
-def partners(listed: Sequence[Partner]) -> RenderableType:
-    """A list of partners."""
+def partners(listed: Sequence[Partner], states: Mapping[str, PartnerStateRecord]) -> RenderableType:
+    """A list of partners, and what stands between us and each.
+
+    Args:
+        listed: the partners.
+        states: by the partner's name, as far as there is something to know.
+    """
     return _table(
         "partner",
         "library",
         "symbols",
         "reached by",
-        "",
         rows=(
             (
-                text(one.name, "bold"),
+                _lines(
+                    text(one.name, "bold"),
+                    *(text(said, "yellow") for said in _in_the_way(states.get(one.name))),
+                    *((Text("rehearsal"),) if one.test else ()),
+                ),
                 text(one.display_name, limit=CELL),
                 text(", ".join(str(symbol) for symbol in one.symbols), limit=CELL),
-                text(reached_by(one), limit=CELL),
-                text("rehearsal" if one.test else ""),
+                _lines(*(text(line, limit=CELL) for line in reached_by(one))),
             )
             for one in listed
         ),
@@ -457,13 +483,22 @@ def partners(listed: Sequence[Partner]) -> RenderableType:
     )
 
 
-def reached_by(partner: Partner) -> str:
-    """How APDUs reach a partner."""
+def _in_the_way(state: PartnerStateRecord | None) -> Iterator[str]:
+    if state is None:
+        return
+    if state.suspended:
+        yield "suspended"
+    if state.breaker is not BreakerState.CLOSED:
+        yield "takes nothing"
+
+
+def reached_by(partner: Partner) -> tuple[str, str]:
+    """How APDUs reach a partner: in which way, and where."""
     match partner.transport:
         case TcpTransport(host=host, port=port, mode=mode):
-            return f"tcp {host}:{port} {mode.value}"
+            return f"tcp {mode.value}", f"{host}:{port}"
         case MailTransport(address=address):
-            return f"mail {address}"
+            return "mail", address
 
 
 def partner(one: Partner, settings: Settings, delivery: PartnerDelivery | None) -> Iterator[Text]:
@@ -471,12 +506,44 @@ def partner(one: Partner, settings: Settings, delivery: PartnerDelivery | None) 
     yield text(f"{one.name}: {one.display_name or 'no display name'}", "bold")
     if delivery is not None:
         yield Text("  delivery:", style="cyan")
-        for name, value in data.partner_delivery(delivery).items():
-            if value is not None:
-                yield from _setting(name, value, 2)
-    for name, value in data.partner(one, settings).items():
-        if name not in ("name", "display_name"):
-            yield from _setting(name, value, 1)
+        for said in _standing_of(delivery):
+            yield text(f"    {said}")
+    for field in dataclasses.fields(one):
+        if field.name not in ("name", "display_name"):
+            yield from _setting(field.name, _for_people(getattr(one, field.name)), 1)
+    for route in data.routes(one, settings):
+        yield from _setting("route", route, 1)
+
+
+def _standing_of(delivery: PartnerDelivery) -> Iterator[str]:
+    """How delivery to a partner stands, what matters most first."""
+    state, backlog = delivery.state, delivery.backlog
+    if state.suspended_at is not None:
+        yield f"suspended by {state.suspended_by} since {_local(state.suspended_at)}: {delivery.reason}"
+        yield f"to send again: iso-gateway partners resume {state.partner}"
+    if state.failing_since is None:
+        yield "nothing failed last time"
+    else:
+        yield f"failing since {_local(state.failing_since)}, attempts: {state.failures}"
+        yield f"the last: {state.last_error}"
+        if state.failure is not None:
+            yield f"what can be done: {advice(state.failure)}"
+    if state.breaker is not BreakerState.CLOSED and state.retry_at is not None and not state.suspended:
+        yield f"nothing is sent until one message has been tried for all: {_local(state.retry_at)}"
+    yield (
+        "waiting: none"
+        if backlog is None
+        else (f"waiting: {backlog.count}, the oldest since {_local(backlog.oldest)}")
+    )
+
+
+def _for_people(value: object) -> data.Json:
+    """A setting as JSON has it, but durations as they are written in a configuration."""
+    if isinstance(value, timedelta):
+        return fields.duration_as_written(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, Symbol):
+        return {field.name: _for_people(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    return data.plain(value)
 
 
 def _setting(name: str, value: data.Json, depth: int) -> Iterator[Text]:

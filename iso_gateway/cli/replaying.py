@@ -87,6 +87,7 @@ def replay(
 
     from iso_gateway.cli import acting, data, opening, selecting
     from iso_gateway.cli.output import write_json, write_lines
+    from iso_gateway.cli.parties import name_kept
     from iso_gateway.replay import replaying
 
     chosen = (partner, apdu_type, verdict, direction, since, until, older_than, request, number, title)
@@ -100,7 +101,7 @@ def replay(
             wanted = selecting.wanted(
                 uow,
                 ids=numbers,
-                partner=partner,
+                partner=name_kept(settings, partner),
                 apdu_type=apdu_type,
                 verdict=verdict,
                 direction=Way.RECEIVED if direction is None and not numbers else direction,

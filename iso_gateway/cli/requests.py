@@ -51,16 +51,19 @@ def list_(
     """List requests, newest first."""
     from iso_gateway.cli import data, opening, reading, rendering, words
     from iso_gateway.cli.output import write, write_json
+    from iso_gateway.cli.parties import name_kept
     from iso_gateway.store import records
 
     settings = settings_from(context, config)
+    wanted = None if state is None else words.state_named(state)
+    name = name_kept(settings, partner)
     with opening.reading(settings) as uow:
         halves = uow.halves.list(
             limit=limit,
             before_id=None if before is None else records.HalfId(before),
             role=None if side is None else words.role_of(side.value),
-            partner=partner,
-            state=None if state is None else state.upper(),
+            partner=name,
+            state=None if wanted is None else wanted.value,
         )
         listed = reading.listed_requests(uow, settings, halves)
     if json:

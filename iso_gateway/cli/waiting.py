@@ -61,12 +61,14 @@ def list_(
     """List what waits to be sent, oldest first, with the reason and the next attempt."""
     from iso_gateway.cli import data, opening, reading, rendering
     from iso_gateway.cli.output import write, write_json
+    from iso_gateway.cli.parties import name_kept
     from iso_gateway.site import utc_now
 
     settings = settings_from(context, config)
     before = None if older_than is None else utc_now() - older_than
+    name = name_kept(settings, partner)
     with opening.reading(settings) as uow:
-        rows = uow.outbox.list(limit=limit, partner=partner, created_before=before)
+        rows = uow.outbox.list(limit=limit, partner=name, created_before=before)
         states = uow.partners.all()
     waiting = reading.waiting(rows, states)
     if json:
@@ -179,6 +181,7 @@ def _carry_out(
 ) -> None:
     from iso_gateway.cli import acting, data, opening
     from iso_gateway.cli.output import write_json, write_lines
+    from iso_gateway.cli.parties import name_kept
     from iso_gateway.outbox import operating
     from iso_gateway.store.records import OutboxId
 
@@ -186,7 +189,7 @@ def _carry_out(
         at = site.clock()
         selection = operating.Selection(
             numbers=frozenset(OutboxId(number) for number in chosen.numbers),
-            partner=chosen.partner,
+            partner=name_kept(settings, chosen.partner),
             created_before=None if chosen.older_than is None else at - chosen.older_than,
         )
         with site.store.reading() as uow:
@@ -208,3 +211,5 @@ def _carry_out(
     if passed_over:
         numbers = ", ".join(str(number) for number in passed_over)
         write_lines(f"passed over, because not {operation.acts_on.value} now: {numbers}")
+        if not done:
+            write_lines("the numbers are those of waiting list, in its first column; messages have others")

@@ -7,6 +7,8 @@ words for what became of a message are never mixed up: stored, waiting to send, 
 from datetime import datetime
 from typing import Final, assert_never
 
+import typer
+
 from iso_gateway.failure import Failure, advice
 from iso_gateway.protocol.states import Role, State
 from iso_gateway.store.records import BreakerState, OutboxRecord, OutboxStatus, PartnerStateRecord
@@ -45,6 +47,19 @@ def state_in_words(state: str) -> str:
     except ValueError:
         return state
     return words if words.upper().replace(" ", "-") == state else f"{words} ({state})"
+
+
+def state_named(name: str) -> State:
+    """The state of a standard's name, whatever the case of its letters.
+
+    Raises:
+        typer.BadParameter: there is none.
+    """
+    try:
+        return State(name.upper())
+    except ValueError:
+        known = ", ".join(State)
+        raise typer.BadParameter(f"{name!r} is no state; states are {known}", param_hint="--state") from None
 
 
 def role_in_words(role: str) -> str:

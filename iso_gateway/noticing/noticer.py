@@ -70,6 +70,10 @@ class Noticer:
         self._days = WorkingDays.of(settings.noticing)
         self._stopping = asyncio.Event()
 
+    def follow(self, settings: Settings) -> None:
+        """Notice by other settings from the next look on."""
+        self._settings, self._days = settings, WorkingDays.of(settings.noticing)
+
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopping.set()

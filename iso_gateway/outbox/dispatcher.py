@@ -224,6 +224,11 @@ class Dispatcher:
         """Look at the outbox now: something may have been written."""
         self._wake.set()
 
+    def follow(self, settings: Settings) -> None:
+        """Have other retry policies hold from now on; when what failed is tried next stays as it was said."""
+        self._settings = settings
+        self.wake()
+
     async def run(self) -> None:
         """Send until `stop` is called; then break off what does not end by itself at once."""
         while not self._stopping.is_set():

@@ -23,6 +23,7 @@ from iso_gateway.protocol.states import Role, State
 from iso_gateway.simulation.partner import Pause, pause_for
 from iso_gateway.simulation.scenario import Arrival, Rule, Scenario, Step, rule_for
 from iso_gateway.site import Site
+from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import EventRecord, HalfId, HalfListing
 from iso_gateway.store.unit_of_work import UnitOfWork
 
@@ -165,14 +166,23 @@ class Staff:
     def _news(self) -> list[tuple[EventRecord, HalfListing]]:
         with self._site.store.reading() as uow:
             events = uow.events.after(self._last, _MOST)
-            listings = {one.half.id: one for one in self._theirs(uow)} if events else {}
+            concerned = {event.half_id for event in events if event.half_id is not None}
+            listings = {half_id: self._listing(uow, half_id) for half_id in concerned}
         if events:
             self._last = events[-1].sequence
-        return [(event, listings[event.half_id]) for event in events if event.half_id in listings]
+        news = [(event, listings[event.half_id]) for event in events if event.half_id is not None]
+        return [(event, one) for event, one in news if self._partner in {None, one.half.partner}]
 
     def _requests(self) -> tuple[HalfListing, ...]:
         with self._site.store.reading() as uow:
             return tuple(reversed(self._theirs(uow)))
+
+    def _listing(self, uow: UnitOfWork, half_id: HalfId) -> HalfListing:
+        half = uow.halves.get(half_id)
+        try:
+            return HalfListing(half=half, summary=uow.transactions.summary(half.transaction_id))
+        except KeyDisposedError:
+            return HalfListing(half=half, summary=None)
 
     def _theirs(self, uow: UnitOfWork) -> tuple[HalfListing, ...]:
         return uow.halves.list(limit=_MOST, partner=self._partner)

@@ -12,7 +12,14 @@ from sqlalchemy import Column, Connection, Engine, Table, func, insert, select, 
 from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.errors import StoreError
-from iso_gateway.store.engine import BEGIN_OPTION, describe, failure, require_current, upgrade
+from iso_gateway.store.engine import (
+    BEGIN_OPTION,
+    describe,
+    failure,
+    may_take_long,
+    require_current,
+    upgrade,
+)
 from iso_gateway.store.tables import gateways, metadata
 
 #: How many rows are held in memory at once; each may have an APDU in it.
@@ -34,6 +41,7 @@ def copy(source: Engine, target: Engine) -> Mapping[str, int]:
     upgrade(target)
     try:
         with snapshot(source) as reading, target.begin() as writing:
+            may_take_long(writing)
             _require_empty(target, writing)
             counts = {table.name: _copy_table(reading, writing, table) for table in TABLES}
             _compare(source, target, reading, writing, counts)
@@ -52,6 +60,7 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
             )
         else:
             connection = connection.execution_options(**{BEGIN_OPTION: "DEFERRED"})  # noqa: PLW2901
+        may_take_long(connection)
         yield connection
 
 

@@ -26,6 +26,10 @@ from iso_gateway.errors import ConflictError, DisconnectedError, StoreError, Una
 
 #: How long a statement waits for another process before it fails, in milliseconds.
 BUSY_TIMEOUT_MS = 5_000
+#: PostgreSQL: how long a transaction may do nothing, in milliseconds, before it is undone. What it has locked
+#: others wait for, and a gateway that was stopped in the middle of one would hold them up until it goes on.
+#: Less than others wait, so that none of them fails for it.
+IDLE_TIMEOUT_MS = 2_000
 #: `Connection.execution_options` key: how SQLite begins a transaction on it.
 BEGIN_OPTION = "iso_gateway_begin"
 Begin = Literal["IMMEDIATE", "DEFERRED"]
@@ -164,9 +168,16 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
         # Whatever the server's default: a commit that has returned is on disk.
         cursor.execute("SET synchronous_commit TO on")
         cursor.execute(f"SET lock_timeout TO {BUSY_TIMEOUT_MS}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout TO {IDLE_TIMEOUT_MS}")
         connection.commit()
     finally:
         cursor.close()
+
+
+def may_take_long(connection: Connection) -> None:
+    """Let this transaction do nothing for as long as it likes: it locks nothing that gateways wait for."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout TO 0")
 
 
 def describe(engine: Engine) -> str:
@@ -183,6 +194,7 @@ def upgrade(engine: Engine) -> None:
         with engine.begin() as connection:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
+                may_take_long(connection)
             _refuse_newer(engine, _revision(connection))
             config = _config()
             config.attributes["connection"] = connection

@@ -12,7 +12,7 @@ intake key comes near, and it is used once per received message. The associated 
 to its place (table and row), so that moving one to another row is noticed. Duplicates are found by
 HMAC-SHA-256 (RFC 2104) under the digest key: a plain hash would let anyone with the file test a guess.
 
-Must not import: SQLAlchemy, or anything of ours but the errors.
+Must not import: SQLAlchemy, or anything of ours but the errors and the credentials.
 """
 
 import base64
@@ -28,6 +28,7 @@ from typing import Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from config import credentials
 from iso_gateway.errors import StoreError
 
 KEY_OCTETS = 32
@@ -98,7 +99,9 @@ class KeyRing:
             ) from None
         except OSError as error:
             raise StoreError(f"cannot read master key file {shown}: {error.strerror}") from error
-        if mode & _OTHERS:
+        # A credential belongs to root, and its ACL, which lets our user read it, shows as the group's
+        # right.
+        if mode & (_OTHERS & ~stat.S_IRGRP if credentials.is_passed(path) else _OTHERS):
             raise StoreError(
                 f"master key file {shown} may be used by others (mode {stat.S_IMODE(mode):04o});"
                 " run chmod 600 on it, and think about who may have read it"

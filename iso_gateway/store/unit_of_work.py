@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from iso_gateway.store.attention import Attention
 from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
-from iso_gateway.store.engine import BEGIN_OPTION, failure, require_current
+from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
 from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
 from iso_gateway.store.history import Audit, Events, Inputs
@@ -155,7 +155,9 @@ class Store:
 @contextmanager
 def _read_only(connection: sqlalchemy.Connection) -> Iterator[sqlalchemy.Connection]:
     if connection.dialect.name == "postgresql":
-        yield connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        reading = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        may_take_long(reading)
+        yield reading
         return
     reading = connection.execution_options(**{BEGIN_OPTION: "DEFERRED"})
     reading.exec_driver_sql("PRAGMA query_only = ON")

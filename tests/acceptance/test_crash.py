@@ -7,6 +7,8 @@ before the command does. The next start runs without.
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from asn1.codec import decode, encode
 from asn1.ill import StatusOrErrorReport
 from iso_gateway.services import Arrival
@@ -16,6 +18,13 @@ from tests.support.apdus import ill_request, status_query
 from tests.support.daemon import ONE_WAY, TWO_WAY, Installation, PartnerListener
 
 REQUEST: Final = ill_request()
+
+#: Read from the connection, and not stored.
+DIE_BEFORE_STORING: Final = """
+import os, signal
+from iso_gateway.services import Gateway
+Gateway.receive = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 #: Stored, its commit on disk, and not classified.
 DIE_BEFORE_PROCESSING: Final = """
@@ -50,6 +59,24 @@ def assert_there_once(installation: Installation) -> None:
     [request] = installation.requests()
     assert request.half.state == "IN-PROCESS"
     assert (request.summary or {})["title"] == "The Penelopiad"
+
+
+@pytest.mark.parametrize("listener", [ONE_WAY, TWO_WAY])
+def test_what_was_read_and_not_stored_is_not_acknowledged_by_the_death(tmp_path: Path, listener: str) -> None:
+    """The system ends the connections of a process that dies, and must not do it in good order."""
+    installation = Installation(tmp_path)
+    with (
+        installation.running(before=DIE_BEFORE_STORING) as gateway,
+        gateway.connect(listener) as peer,
+        gateway.connect(listener) as silent,
+    ):
+        peer.send(REQUEST)
+        with pytest.raises(ConnectionResetError):
+            peer.rest()
+        with pytest.raises(ConnectionResetError):
+            silent.rest()
+        assert gateway.wait() == -9
+    assert installation.received() == []
 
 
 def test_what_was_acknowledged_on_a_two_way_connection_is_there_once(tmp_path: Path) -> None:

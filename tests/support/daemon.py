@@ -336,6 +336,14 @@ class RunningDaemon:
 
         return self._await(lambda: matching()[times - 1 : times], f"{event} {fields}")[0]
 
+    def await_text(self, text: bytes, *, times: int = 1) -> None:
+        """Return once so many lines of what it printed hold a text."""
+        with self._changed:
+            found = self._changed.wait_for(
+                lambda: self._ended or sum(text in line for line in self._lines) >= times, PATIENCE
+            )
+        assert found, f"the process did not print {text!r}: {self.output.decode(errors='replace')}"
+
     def stop(self) -> int:
         """Send SIGTERM and give the exit status."""
         self.tell(signal.SIGTERM)

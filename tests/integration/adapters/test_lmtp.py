@@ -301,6 +301,15 @@ class TestStopping:
                 await asyncio.open_connection(*address)
 
 
+async def test_other_addresses_hold_for_the_clients_that_follow(receiver: MailRecorder) -> None:
+    async with listening(receiver) as listener:
+        listener.follow(["new@bex.example"], silence=LONG)
+        async with client_of(listener) as client:
+            old, new, _ = await client.begin(OURS, "new@bex.example")
+    assert old.startswith("550 ")
+    assert new.startswith("250 ")
+
+
 class TestWhereItListens:
     async def test_a_unix_socket_is_for_user_and_group(self, receiver: MailRecorder, tmp_path: Path) -> None:
         path = tmp_path / "lmtp.sock"

@@ -140,6 +140,31 @@ class TestOwnConnections:
             await far.until(3)
         assert sorted(far.elements) == [(0, APDUS[0]), (0, APDUS[2]), (1, APDUS[1])]
 
+    async def test_other_limits_hold_for_the_connections_that_follow(self) -> None:
+        receiver = Recorder()
+        async with (
+            partner() as (far, transport),
+            sending(limits=replace(LIMITS, max_apdu_octets=len(APDUS[0]) - 1), receiver=receiver) as sender,
+        ):
+            sender.follow(LIMITS)
+            await send(sender, transport, APDUS[1])
+            await far.until(1)
+            far.connections[0][1].write(APDUS[0])
+            await receiver.until(lambda: receiver.elements == [APDUS[0]])
+
+    async def test_one_that_is_nobodys_any_more_is_ended_and_not_used(self) -> None:
+        connections = TcpConnections()
+        async with partner() as (far, transport), sending(connections) as sender:
+            await send(sender, transport, APDUS[0], to="A")
+            await send(sender, transport, APDUS[1], to="B")
+            connections.disown("A")
+            async with far.changed:
+                await far.changed.wait_for(lambda: far.ended == [0])
+            await send(sender, transport, APDUS[2], to="A")
+            await send(sender, transport, APDUS[3], to="B")
+            await far.until(4)
+        assert [number for number, _ in far.elements] == [0, 1, 2, 1]
+
     async def test_what_is_for_nobody_in_particular_has_a_connection_of_its_own(self) -> None:
         async with partner() as (far, transport), sending() as sender:
             await send(sender, transport, APDUS[0])
@@ -323,6 +348,22 @@ class TestTheirConnections:
             # And not what is owed to others.
             with pytest.raises(DeliveryFailed, match="cannot connect"):
                 await send(sender, NOWHERE, APDUS[2], to="B")
+            writer.close()
+
+    async def test_one_that_is_nobodys_any_more_stays_open_and_is_not_used(self) -> None:
+        connections = TcpConnections()
+        async with inbound(connections) as (tcp, receiver), sending(connections) as sender:
+            reader, writer = await connect(tcp, TWO_WAY)
+            writer.write(APDUS[0])
+            await receiver.until(lambda: len(receiver.elements) == 1)
+            connections.disown("A")
+            with pytest.raises(DeliveryFailed, match="cannot connect"):
+                await send(sender, NOWHERE, APDUS[1])
+            # What is accepted from it there makes it known again.
+            writer.write(APDUS[1])
+            await receiver.until(lambda: len(receiver.elements) == 2)
+            await send(sender, NOWHERE, APDUS[2])
+            assert await reader.readexactly(len(APDUS[2])) == APDUS[2]
             writer.close()
 
     async def test_before_it_has_sent_anything_nobody_is_known(self) -> None:

@@ -359,6 +359,19 @@ class TestCaps:
             assert await send(tcp, APDU) == b""
         assert receiver.elements == [APDU]
 
+    async def test_other_limits_hold_from_the_next_connection_on(self) -> None:
+        receiver = Recorder()
+        async with listening(receiver, ONE_WAY, limits=replace(LIMITS, max_connections=1)) as tcp:
+            _, first = await connect(tcp)
+            await until(lambda: tcp.connections == 1)
+            tcp.follow(replace(LIMITS, max_connections=2))
+            _, second = await connect(tcp)
+            await until(lambda: tcp.connections == 2)
+            with pytest.raises(ConnectionResetError):
+                await send(tcp, APDU)
+            for writer in (first, second):
+                writer.close()
+
     async def test_one_address_cannot_take_all_connections(self) -> None:
         receiver = Recorder()
         limits = replace(LIMITS, max_connections_per_address=2)
@@ -391,7 +404,8 @@ async def test_a_connection_that_broke_before_it_was_accepted_is_let_go(
         with monkeypatch.context() as forgetful:
             forget_peers(forgetful)
             reader, writer = await connect(tcp)
-            assert await reader.read() == b""
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
             writer.close()
         assert tcp.connections == 0
         assert await send(tcp, APDU) == b""
@@ -553,7 +567,7 @@ class TestStarting:
         given = socket.create_server(("127.0.0.1", 0))
         address = given.getsockname()
         tcp = TcpListeners((replace(ONE_WAY, host="192.0.2.1", port=1611),), LIMITS, receiver, ids())
-        await tcp.start({"one-way": given})
+        await tcp.start({"one-way": [given]})
         assert tcp.addresses == {"one-way": address}
         assert await send(tcp, APDU) == b""
         await tcp.stop(LONG)
@@ -563,7 +577,7 @@ class TestStarting:
         given = socket.create_server(("127.0.0.1", 0))
         tcp = TcpListeners((ONE_WAY,), LIMITS, Recorder(), ids())
         with pytest.raises(ListenError, match=r"listener 'iso-ill'.*no listener has this name"):
-            await tcp.start({"iso-ill": given})
+            await tcp.start({"iso-ill": [given]})
         assert given.fileno() == -1
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from adapters import tcp_connection, tls
+from adapters import tcp_connection, tcp_socket, tls
 from adapters.envelope import Envelope
 from adapters.errors import DeliveryFailed, Failure, ListenError
 from adapters.tcp_connection import CLOSED, OPENED, UNPROTECTED
@@ -246,7 +246,7 @@ class TestConversations:
             await stream.open()
             while await stream.read(100):
                 pass
-            writer.close()
+            tcp_socket.close(writer)
 
         server = await asyncio.start_server(take_and_close, "127.0.0.1", 0)
         transport = TcpTransport(

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -172,10 +172,10 @@ class Place:
 
 
 @pytest.fixture
-def place(portable: Settings) -> AsyncIterator[Place]:
+def place(portable: Settings) -> Iterator[Place]:
     with Desk.open(portable) as desk:
         writer = Writer(desk.site.store)
-        yield Place(desk, writer, Listener())  # type: ignore[misc]
+        yield Place(desk, writer, Listener())
         writer.close()
 
 

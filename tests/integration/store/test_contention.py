@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, select, text
 
-from iso_gateway.errors import StoreError
+from iso_gateway.errors import DisconnectedError, StoreError
 from iso_gateway.store.connection import Connection
 from iso_gateway.store.engine import data_version, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing
@@ -150,6 +150,31 @@ class TestPostgresql:
         with engine.connect() as connection:
             assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
         engine.dispose()
+
+    def test_whoever_stops_in_the_middle_holds_nobody_up_for_long(self, postgresql_store: Store) -> None:
+        """A gateway that was stopped keeps what it has locked until the server breaks its connection."""
+        with postgresql_store.unit_of_work() as uow:
+            message = samples.add_message(uow)
+            row = samples.queue(uow, message, lane="1")
+        until = samples.NOW + timedelta(seconds=30)
+
+        def stop_in_the_middle() -> None:
+            with postgresql_store.unit_of_work() as stopped:
+                assert stopped.outbox.claim(row, "stopped", samples.NOW, until) == 1
+                with postgresql_store.unit_of_work() as other:
+                    assert other.outbox.claim(row, "other", samples.NOW, until) == 1
+
+        with pytest.raises(DisconnectedError):
+            stop_in_the_middle()
+        with postgresql_store.reading() as looking:
+            assert looking.outbox.list()[0].lease_owner == "other"
+
+    def test_whoever_only_reads_may_take_long(self, postgresql_store: Store) -> None:
+        limit = select(func.current_setting("idle_in_transaction_session_timeout"))
+        with postgresql_store.reading() as uow:
+            assert uow._connection.execute(limit).scalar_one() == "0"
+        with postgresql_store.unit_of_work() as uow:
+            assert uow._connection.execute(limit).scalar_one() == "2s"
 
     def test_others_commits_are_noticed_and_asking_keeps_nothing_open(self, postgresql_store: Store) -> None:
         with postgresql_store.engine.connect() as watching:

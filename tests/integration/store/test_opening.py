@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,17 @@ class TestMasterKeyFile:
         create_master_key(path)
         path.chmod(mode)
         with pytest.raises(StoreError, match=rf"mode {mode:04o}\); run chmod 600"):
+            KeyRing.load(path)
+
+    @pytest.mark.parametrize(("mode", "good"), [(0o400, True), (0o440, True), (0o460, False), (0o444, False)])
+    def test_a_credential_may_be_read_by_its_group(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, *, good: bool
+    ) -> None:
+        path = tmp_path / "master-key"
+        create_master_key(path)
+        path.chmod(mode)
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        with nullcontext() if good else pytest.raises(StoreError, match="may be used by others"):
             KeyRing.load(path)
 
     def test_missing(self, tmp_path: Path) -> None:

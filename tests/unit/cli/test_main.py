@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from iso_gateway import daemon
+from iso_gateway import daemon, primitives
 from iso_gateway.cli import main
+from iso_gateway.failure import Failure
+from iso_gateway.store.records import BreakerState, PartnerStateRecord
+from tests.support import apdus
 from tests.support.site import Installation
 from tests.unit.cli.conftest import Command
 
@@ -102,7 +105,61 @@ class TestPartners:
             "certificate_file": None,
             "key_file": None,
         }
-        assert "tcp 127.0.0.1:1612 one-way" in command.text("partners", "list")
+        listed = command.text("partners", "list")
+        assert "tcp one-way" in listed
+        assert "127.0.0.1:1612" in listed
+
+    def test_lists_fit_a_terminal_of_eighty_columns(self, place: Installation, command: Command) -> None:
+        """No word is broken, nothing is wider, and what stands in the way of sending is said."""
+        place.receive(apdus.ill_request())
+        place.deliver_all()
+        shipped = place.act(1, primitives.Ship())
+        place.fail(shipped.message_id, "cannot connect to a.partner.example:1611")
+        command("partners", "suspend", "YAZ", "--reason", "a rehearsal", "--yes")
+        command.columns = 80
+        lists = [command.text(name, "list") for name in ("partners", "messages", "waiting")]
+        assert max(len(line.rstrip()) for listed in lists for line in listed.splitlines()) <= 80
+        partners, messages, waiting = lists
+        assert "ill.uvic.example:1611" in partners
+        assert "suspended" in partners
+        assert "Status-Or-Error-Report" in messages
+        assert "2026-11-20 20:00:" in messages
+        assert "partners resume YAZ goes on" in " ".join(waiting.split())
+
+    def test_show_says_how_delivery_stands_in_words(self, place: Installation, command: Command) -> None:
+        place.receive(apdus.ill_request())
+        place.deliver_all()
+        assert "    nothing failed last time\n    waiting: none\n" in command.text("partners", "show", "YAZ")
+        place.act(1, primitives.Ship())
+        with place.site.store.unit_of_work() as uow:
+            uow.partners.set_breaker(
+                PartnerStateRecord(
+                    partner="YAZ",
+                    breaker=BreakerState.OPEN,
+                    failures=3,
+                    retry_at=place.clock.now,
+                    failing_since=place.clock.now,
+                    failure=Failure.REFUSED,
+                    last_error="connection refused",
+                )
+            )
+        said = command.text("partners", "show", "YAZ")
+        assert "attempts: 3\n    the last: connection refused\n    what can be done: ask the partner" in said
+        assert "nothing is sent until one message has been tried for all: " in said
+        assert "    waiting: 1, the oldest since " in said
+        assert "takes nothing" in command.text("partners", "list")
+        command("partners", "suspend", "YAZ", "--reason", "a rehearsal", "--yes")
+        said = command.text("partners", "show", "YAZ")
+        assert ": a rehearsal\n    to send again: iso-gateway partners resume YAZ\n" in said
+
+    def test_a_partner_may_be_named_in_any_case_and_a_misspelt_one_is_told(
+        self, place: Installation, command: Command
+    ) -> None:
+        place.receive(apdus.ill_request())
+        assert [row["partner"] for row in command.json("requests", "list", "--partner", "yaz")] == ["YAZ"]
+        for name in ("requests", "messages", "waiting"):
+            result = command(name, "list", "--partner", "YAS")
+            assert "note: no partner 'YAS' is configured now; partners list shows" in result.stderr
 
     def test_show(self, command: Command) -> None:
         shown = command.text("partners", "show", "yaz")
@@ -110,6 +167,8 @@ class TestPartners:
         assert "  acknowledge: status-report\n" in shown
         assert "    host: 127.0.0.1\n" in shown
         data = command.json("partners", "show", "YAZ")
+        assert "    idle_timeout: 1m\n" in shown
+        assert "  route:\n    local: BEX\n" in shown
         assert data["routes"] == [{"local": "BEX", "partner": "*", "mode": "serve"}]
         assert data["allowed_sources"] == ["127.0.0.0/8", "::1/128"]
 

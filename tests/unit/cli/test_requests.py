@@ -48,6 +48,13 @@ class TestList:
         assert ids("--limit", 1) == [3]
         assert ids("--before", 3, "--limit", 1) == [2]
         assert ids("--state", "shipped") == [2]
+        refused = " ".join(command("requests", "list", "--state", "SHIPED", code=2).stderr.split())
+        assert "'SHIPED' is no state; states are IDLE, PENDING, " in refused
+        misspelt = " ".join(command("requests", "act", 1, "shipp", code=2).stderr.split())
+        assert "Invalid value for 'WHAT': 'shipp' is not one of 'answer', 'ship'," in misspelt
+        assert (
+            "Invalid value for 'ID': it is no whole number" in command("requests", "show", "x", code=2).stderr
+        )
         assert ids("--partner", "SFU") == []
 
     def test_hostile_text_is_escaped_and_long_text_is_cut(

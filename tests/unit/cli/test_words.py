@@ -57,7 +57,7 @@ def test_a_partner_by_mail() -> None:
     partner = Partner(
         name="M", symbols=(Symbol("ILLUME", "M"),), transport=MailTransport(address="ill@m.example")
     )
-    assert rendering.reached_by(partner) == "mail ill@m.example"
+    assert rendering.reached_by(partner) == ("mail", "ill@m.example")
 
 
 def _borrowing() -> RequestRecord:
@@ -114,6 +114,7 @@ def test_a_timer_in_a_paragraph() -> None:
 def _rendered(record: RequestRecord, width: int, *, with_patron_data: bool = False) -> list[str]:
     stream = StringIO()
     out = console(stream)
+    out.width = width
     for part in ladder.request(record, Typist(), width=width, with_patron_data=with_patron_data, full=False):
         out.print(part)
     return [line.rstrip() for line in stream.getvalue().splitlines()]

@@ -55,6 +55,18 @@ def test_paths_are_absolute_and_from_the_directory_of_the_file(
     assert settings.master_key_file == Path("/keys/k")
 
 
+@pytest.mark.parametrize(
+    ("credential", "expected"), [("master-key", "passed/master-key"), ("another", "state/master.key")]
+)
+def test_a_master_key_that_systemd_passes_goes_before_the_file(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, credential: str, expected: str
+) -> None:
+    (tmp_path / "passed").mkdir()
+    (tmp_path / "passed" / credential).touch()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "passed"))
+    assert load(site({})).master_key_file == tmp_path / expected
+
+
 def test_an_absolute_database_is_left_as_it_is_and_kept_out_of_the_repr(site: Site) -> None:
     for url in ("postgresql+psycopg://gate:hush@db/ill", "sqlite:////srv/x.db"):
         settings = load(site({"gateway.toml": f'database_url = "{url}"\n' + GATEWAY}))

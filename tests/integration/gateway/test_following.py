@@ -1,0 +1,160 @@
+"""A daemon that reads its configuration anew: everybody follows, and nobody goes on with the old one."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from adapters.tcp_connections import TcpConnections
+from config import loading, starter
+from config.loading import load
+from config.settings import Limits, Settings, TcpTransport
+from iso_gateway import reloading
+from iso_gateway.daemon import Daemon, KnownConnections
+from iso_gateway.errors import UnavailableError
+from iso_gateway.service_manager import ServiceManager
+from iso_gateway.site import Site
+from iso_gateway.store.writer import Writer
+from iso_gateway.watchdog import REFUSED, watch_over
+from tests.support.gateway import settings_in
+from tests.support.service_manager import ServiceManager as Hearing
+from tests.support.service_manager import service_manager
+
+
+@pytest.fixture
+def hearing(tmp_path: Path) -> Iterator[Hearing]:
+    with service_manager(tmp_path) as manager:
+        yield manager
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Following means other logging too; the next test has its own."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+def holders(value: object) -> set[str]:
+    """Give the classes of ours whose instances have an attribute that is this very value."""
+
+    def attributes(one: Any) -> Iterator[object]:
+        yield from getattr(one, "__dict__", {}).values()
+        for kind in type(one).__mro__:
+            for name in getattr(kind, "__slots__", ()):
+                yield getattr(one, name, None)
+
+    return {
+        type(one).__qualname__
+        for one in gc.get_objects()
+        if str(type(one).__module__).startswith(("iso_gateway.", "adapters."))
+        and any(attribute is value for attribute in attributes(one))
+    }
+
+
+async def told(hearing: Hearing, assignment: str) -> str:
+    """Give what is said with an assignment."""
+    return await asyncio.to_thread(hearing.await_said, assignment)
+
+
+async def test_nobody_goes_on_with_the_old_settings(
+    tmp_path: Path, hearing: Hearing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = settings_in(tmp_path / "site")
+    new = replace(old, limits=Limits(max_depth=8), partners=old.partners[:1])
+    read: list[Path] = []
+
+    def read_anew(path: Path) -> Settings:
+        read.append(path)
+        return new
+
+    monkeypatch.setattr(loading, "load", read_anew)
+    daemon = Daemon(old, manager=ServiceManager(notify=hearing.address))
+    task = asyncio.create_task(daemon.run())
+    await told(hearing, "READY=1")
+    assert {"Gateway", "Dispatcher", "TcpTransmitter"} <= holders(old)
+    assert {"TcpListeners", "TcpSender"} <= holders(old.limits)
+    daemon.reload()
+    assert (await told(hearing, "READY=1")).startswith("serves 1 partners")
+    # The daemon itself started with them, and starts with no others.
+    assert holders(old) == {"Daemon"}
+    assert holders(old.limits) == set()
+    assert holders(new.limits) == {"TcpListeners", "TcpSender", "MailInbox"}
+    daemon.stop()
+    await task
+    assert read == [old.source]
+
+
+@pytest.mark.parametrize(
+    ("change", "disowned"),
+    [
+        ({}, set()),
+        ({"days_to_respond": 9}, set()),
+        ({"allowed_sources": ()}, {"YAZ"}),
+        ({"transport": TcpTransport(host="192.0.2.1", port=1611)}, {"YAZ"}),
+        ({"name": "ZAY"}, {"YAZ"}),
+    ],
+)
+def test_a_partner_that_is_met_elsewhere_has_no_connection_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], disowned: set[str]
+) -> None:
+    held = load(starter.write(tmp_path)[0])
+    partners = tuple(replace(one, **change) if one.name == "YAZ" else one for one in held.partners)
+    connections = TcpConnections()
+    told: set[str] = set()
+    monkeypatch.setattr(connections, "disown", told.add)
+    KnownConnections(held, connections).follow(replace(held, partners=partners))
+    assert told == disowned
+
+
+async def test_whatever_reading_does_the_gateway_goes_on(
+    tmp_path: Path, hearing: Hearing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_path: Path) -> Settings:
+        raise RecursionError
+
+    monkeypatch.setattr(loading, "load", broken)
+    daemon = Daemon(settings_in(tmp_path / "site"), manager=ServiceManager(notify=hearing.address))
+    task = asyncio.create_task(daemon.run())
+    await told(hearing, "READY=1")
+    with capture_logs() as logs:
+        daemon.reload()
+        said = await told(hearing, "READY=1")
+    assert "it could not be read: RecursionError" in said
+    assert [one["event"] for one in logs] == [reloading.REFUSED]
+    daemon.stop()
+    await task
+
+
+async def test_a_database_that_refuses_does_live(
+    tmp_path: Path, hearing: Hearing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site.create_or_open(settings_in(tmp_path / "site"))
+    writer = Writer(site.store)
+    manager = ServiceManager(notify=hearing.address, watchdog=timedelta(milliseconds=30))
+
+    async def full(_function: object) -> None:
+        raise UnavailableError("database or disk is full; make room on its disk")
+
+    monkeypatch.setattr(writer, "run", full)
+    with capture_logs() as logs:
+        watching = asyncio.create_task(watch_over(manager, writer, lambda: "serves"))
+        assert (await told(hearing, "WATCHDOG=1")).startswith(
+            "the database refuses: database or disk is full"
+        )
+        monkeypatch.undo()
+        while (await told(hearing, "WATCHDOG=1")) != "serves":
+            pass
+        watching.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watching
+    assert {one["event"] for one in logs} == {REFUSED}
+    await asyncio.to_thread(writer.close)
+    site.close()
