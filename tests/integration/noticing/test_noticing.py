@@ -13,6 +13,7 @@ from asn1.codec import encode
 from asn1.ill import TransactionResults
 from config.settings import Noticing, Settings
 from iso_gateway import primitives
+from iso_gateway.attendance import Attendance
 from iso_gateway.errors import NotFoundError, StoreError
 from iso_gateway.failure import Failure
 from iso_gateway.noticing import asking, gathering, health, keeping
@@ -21,10 +22,17 @@ from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.outbox import operating
 from iso_gateway.record import original_request
 from iso_gateway.store.outbox import Trouble
-from iso_gateway.store.records import AttentionId, BreakerState, HalfId, MessageId, PartnerStateRecord
+from iso_gateway.store.records import (
+    AttentionId,
+    BreakerState,
+    GatewayId,
+    HalfId,
+    MessageId,
+    PartnerStateRecord,
+)
 from iso_gateway.store.writer import Writer
 from tests.support import apdus
-from tests.support.gateway import AT_SFU, ELSEWHERE, Desk
+from tests.support.gateway import AT_SFU, ELSEWHERE, Desk, with_partner
 from tests.support.libraries import BOOK, Libraries
 from tests.support.noticing import Lookout
 
@@ -414,3 +422,19 @@ class TestNoticer:
             await noticer.run()
         noticer._writer.close()
         assert [one["error"] for one in logs] == ["ValueError", "the database is gone"]
+
+    async def test_it_follows_other_settings(self, desk: Desk) -> None:
+        desk.request()
+        writer = Writer(desk.site.store)
+        try:
+            attendance = Attendance(
+                desk.site.settings, desk.site, writer, gateway=GatewayId("a" * 16), acted=lambda: None
+            )
+            desk.clock.advance(hours=1)
+            sfu = desk.partner("SFU")
+            hasty = replace(sfu, retry=replace(sfu.retry, warn_after=dt.timedelta(minutes=1)))
+            attendance.follow(with_partner(desk.site.settings, hasty))
+            await attendance._noticer.look()
+        finally:
+            writer.close()
+        assert [row.kind for row in Lookout(desk.site).standing()] == ["unsent"]
