@@ -18,18 +18,21 @@ from config.keys import describe, keys_of, tables_in, texts_of
 from config.loading import GatewayFile
 from config.settings import (
     Capabilities,
+    Documents,
     Limits,
     Listener,
     LocalSymbol,
     Logging,
     Mail,
     MailTransport,
+    Noticing,
     OptionalMessages,
     Partner,
     RetryPolicy,
     Route,
     Sharing,
     TcpTransport,
+    Webhook,
 )
 
 _HEAD: Final = """\
@@ -79,8 +82,11 @@ def render() -> str:
         table_of("### `[limits]`", Limits),
         table_of("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
         table_of("### `[sharing]`", Sharing),
+        table_of("### `[noticing]`", Noticing),
+        table_of("### `[[webhooks]]`", Webhook),
         table_of("### `[logging]`", Logging),
         table_of("### `[mail]`", Mail),
+        table_of("### `[documents]`", Documents),
         _PARTNER_HEAD,
         table_of("### The keys of a partner", Partner),
         table_of('### `[transport]` with `kind = "tcp"`', TcpTransport),

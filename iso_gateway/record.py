@@ -160,6 +160,14 @@ def history_of(uow: UnitOfWork, half: HalfRecord, local: LocalSymbol) -> tuple[S
 _REPORTED: Final = frozenset(service.value for service in Service)
 
 
+def settles(record: InputRecord) -> bool:
+    """Whether what was put before a person before an input is old news after it; a query settles nothing."""
+    if record.verdict != Verdict.APPLIED:
+        return False
+    acted = record.kind is InputKind.PRIMITIVE and record.service != Service.STQ
+    return acted or record.state_after != record.state_before
+
+
 def summary_of(request: ILLRequest, encoding: str) -> dict[str, object]:
     """What lists and searches know a request by; it is stored sealed.
 

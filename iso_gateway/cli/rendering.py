@@ -31,16 +31,22 @@ from iso_gateway.cli.reading import (
     Waiting,
     kind_in_words,
 )
+from iso_gateway.documents import Posted, Preview
 from iso_gateway.failure import advice
+from iso_gateway.noticing.facts import PartnerFacts
+from iso_gateway.noticing.health import Health
+from iso_gateway.noticing.posting import plain_detail
 from iso_gateway.protocol.events import Service
 from iso_gateway.replay.evidence import Evidence
 from iso_gateway.replay.rebuilding import Rebuild
 from iso_gateway.replay.replaying import Replayed
 from iso_gateway.replay.verifying import Problem
 from iso_gateway.store.records import (
+    AttentionRecord,
     AuditRecord,
     BreakerState,
     Direction,
+    DocumentRecord,
     EventRecord,
     GatewayRecord,
     InputRecord,
@@ -391,6 +397,61 @@ def acted(result: Acted, *, again: bool = False) -> Iterator[Text]:
         f"{name} queued{' once more' if again else ''} for {result.partner} as message {result.message_id}"
         f"{onward}; request {result.half_id} is now {state}"
     )
+    if result.posted is not None:
+        yield posted(result.posted)
+
+
+def posted(result: Posted) -> Text:
+    """What became of a link."""
+    what = f"document {result.document_id} of request {result.half_id}"
+    if result.unmailed is not None:
+        return text(f"{what}: {words.unmailed_in_words(result.unmailed)}")
+    return text(f"{what}: the mail with its link is queued for {result.recipient}")
+
+
+def documents(listed: Sequence[DocumentRecord]) -> RenderableType:
+    """The links that borrowers were given, and what became of their mails."""
+    return _table(
+        "document",
+        "request",
+        "given",
+        "mail",
+        "link",
+        rows=(_document_row(one) for one in listed),
+        empty="no documents",
+    )
+
+
+def _document_row(one: DocumentRecord) -> tuple[Text, ...]:
+    content = one.content or {}
+    return (
+        text(one.id),
+        text(one.half_id),
+        text(_local(one.added_at)),
+        mail_fate(one),
+        text(DISPOSED if one.disposed else content.get("url"), limit=2 * CELL),
+    )
+
+
+def mail_fate(one: DocumentRecord) -> Text:
+    """Whom a document's link was mailed to, and what became of that."""
+    if one.mail is None:
+        return text("" if one.unmailed is None else words.unmailed_in_words(one.unmailed))
+    recipient = (one.content or {}).get("recipient")
+    return fate(one.mail) if recipient is None else Text.assemble(text(f"to {recipient}: "), fate(one.mail))
+
+
+def preview(shown_mail: Preview) -> Iterator[Text]:
+    """A mail as people read it; that it would go to nobody stands first."""
+    if shown_mail.unmailed is not None:
+        yield text(words.unmailed_in_words(shown_mail.unmailed), "yellow")
+    else:
+        yield Text.assemble(("To: ", "cyan"), text(shown_mail.recipient))
+    yield Text.assemble(("Reply-To: ", "cyan"), text(shown_mail.reply_to))
+    yield Text.assemble(("Subject: ", "cyan"), text(shown_mail.rendered.subject))
+    yield Text()
+    for line in shown_mail.rendered.text.splitlines():
+        yield text(line)
 
 
 def asked(result: Acted, record: RequestRecord, typist: Typist) -> Iterator[Text]:
@@ -568,21 +629,6 @@ def _setting_value(value: data.Json) -> str:
             return str(value)
 
 
-#: What of an event's detail a list shows; anything else may be patron data.
-_SHOWN_DETAIL = (
-    "service",
-    "state",
-    "verdict",
-    "notice",
-    "partner",
-    "reason",
-    "failure",
-    "advice",
-    "attention",
-    "actor",
-)
-
-
 def event(record: EventRecord) -> Text:
     """An event, as a line."""
     line = Text.assemble(
@@ -592,10 +638,8 @@ def event(record: EventRecord) -> Text:
         line.append(f"  request {record.half_id}")
     if record.message_id is not None:
         line.append(f"  message {record.message_id}")
-    for name in _SHOWN_DETAIL:
-        value = None if record.detail is None else record.detail.get(name)
-        if value is not None:
-            line.append(f"  {name}: {shown(value, 2 * CELL)}")
+    for name, value in plain_detail(record).items():
+        line.append(f"  {name}: {shown(value, 2 * CELL)}")
     return line
 
 
@@ -621,3 +665,91 @@ def gateways(records: Iterable[GatewayRecord], alive_since: datetime) -> Rendera
         ),
         empty="no gateway has used the database yet",
     )
+
+
+def attention(listed: Sequence[tuple[AttentionRecord, str | None]]) -> RenderableType:
+    """What wants a person, or did, each with why it was cleared."""
+    return _table(
+        "number",
+        "what",
+        "since",
+        "why, and what to do",
+        rows=(
+            (
+                text(row.id),
+                text(row.kind, "yellow" if row.cleared_at is None else ""),
+                text(_local(row.since)),
+                Text("\n").join([text(row.reason), *_clearing(row, why)]),
+            )
+            for row, why in listed
+        ),
+        empty="nothing wants a person",
+    )
+
+
+def _clearing(row: AttentionRecord, why: str | None) -> Iterator[Text]:
+    if row.cleared_at is None:
+        return
+    if row.cleared_by is None:
+        yield text(f"cleared itself {_local(row.cleared_at)}", "dim")
+    else:
+        said = f"{row.cleared_by} cleared it {_local(row.cleared_at)}: {why or DISPOSED}"
+        yield text(said, "dim", limit=4 * CELL)
+
+
+def health(found: Health) -> RenderableType:
+    """How the gateway is, on one screen."""
+    return Group(*_health(found))
+
+
+def _health(found: Health) -> Iterator[RenderableType]:
+    yield Text.assemble(
+        text(_local(found.at)),
+        "  ",
+        text("all is well", "green") if found.well else text("WRONG", "bold red"),
+    )
+    for said in found.wrong:
+        yield text(f"  {said}", "yellow", limit=4 * CELL)
+    for one in found.running:
+        yield text(f"gateway    process {one.pid} on {one.host}, since {_local(one.started_at)}")
+    for listener in found.listeners:
+        tls = ", TLS" if listener.tls else ""
+        yield text(f"listener   {listener.name}: {listener.host}:{listener.port} {listener.mode.value}{tls}")
+    yield text(f"database   {found.database}")
+    oldest = "" if found.oldest is None else f", the oldest since {_local(found.oldest)}"
+    yield text(f"waiting    {found.waiting}{oldest}")
+    traffic = found.traffic
+    yield text(
+        f"last 24 h  {traffic.received} received, {traffic.sent} made to be sent, {traffic.refused} refused"
+    )
+    wants = ", ".join(f"{number} {kind}" for kind, number in found.attention.items())
+    yield text(f"attention  {wants or 'none'}")
+    yield _table(
+        "partner",
+        "last heard",
+        "waiting",
+        "how it stands",
+        rows=(
+            (
+                text(one.name, "bold"),
+                text("never" if one.last_heard is None else _local(one.last_heard)),
+                text(one.waiting),
+                text(_stands(one), "" if _is_open(one) else "yellow", limit=2 * CELL),
+            )
+            for one in found.partners
+        ),
+        empty="no partners are configured",
+    )
+
+
+def _is_open(one: PartnerFacts) -> bool:
+    return one.suspended_at is None and one.breaker is BreakerState.CLOSED
+
+
+def _stands(one: PartnerFacts) -> str:
+    if one.suspended_at is not None:
+        return f"suspended by {one.suspended_by} since {_local(one.suspended_at)}"
+    if one.breaker is not BreakerState.CLOSED:
+        since = "" if one.failing_since is None else f" since {_local(one.failing_since)}"
+        return f"takes nothing{since}: {one.last_error}"
+    return "open"

@@ -53,6 +53,11 @@ _EVENTS_OF_KIND = (
     )
     .order_by(events.c.sequence)
 )
+_EVENTS_OF_KIND_FROM = (
+    select(events)
+    .where(events.c.sequence >= bindparam("first"), events.c.kind == bindparam("wanted"))
+    .order_by(events.c.sequence)
+)
 _EVENTS_LOCK = 0x49534F32  # any number that only this program uses: "ISO2"
 
 _INSERT_AUDIT = insert(audit).returning(audit.c.id)
@@ -257,6 +262,10 @@ class Events:
     def of_kind(self, kind: str, first: HalfId, last: HalfId) -> tuple[EventRecord, ...]:
         """Events of one kind about the halves numbered from `first` to `last`, in order."""
         return self._found(_EVENTS_OF_KIND, {"wanted": kind, "first": first, "last": last})
+
+    def of_kind_from(self, kind: str, first: int) -> tuple[EventRecord, ...]:
+        """Events of one kind with this number or a greater one, in order."""
+        return self._found(_EVENTS_OF_KIND_FROM, {"wanted": kind, "first": first})
 
     def _found(
         self, query: Select[*tuple[object, ...]], parameters: Mapping[str, object]

@@ -18,9 +18,11 @@ ProcessingId = NewType("ProcessingId", int)
 TransactionId = NewType("TransactionId", int)
 HalfId = NewType("HalfId", int)
 OutboxId = NewType("OutboxId", int)
+DocumentId = NewType("DocumentId", int)
 GatewayId = NewType("GatewayId", str)
 AuditId = NewType("AuditId", int)
 KeyId = NewType("KeyId", int)
+AttentionId = NewType("AttentionId", int)
 
 
 class Direction(enum.StrEnum):
@@ -74,10 +76,18 @@ class DeadlineKind(enum.StrEnum):
 
 
 class OutboxKind(enum.StrEnum):
-    """What an outbox row sends: the octets of a stored message, or a mail of its own (documents, later)."""
+    """What an outbox row sends: the octets of a stored message, or a mail of its own (documents)."""
 
     MESSAGE = "message"
     MAIL = "mail"
+
+
+class Unmailed(enum.StrEnum):
+    """Why no mail says where a document is."""
+
+    LOGIN = "login"
+    NO_ADDRESS = "no-address"
+    NO_MAIL_SERVER = "no-mail-server"
 
 
 class OutboxStatus(enum.StrEnum):
@@ -287,6 +297,32 @@ class OutboxRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentRecord:
+    """A document that a borrower can fetch, and the mail that says where.
+
+    Args:
+        id: its number.
+        half_id: the request that it is for.
+        message_id: the SHIPPED that it came with; None for one that was added later.
+        mail: the mail, and what became of it; None where there is none.
+        unmailed: why there is none.
+        actor: who gave the link.
+        added_at: when.
+        content: the link and what was told with it, as JSON values; None once it has been `disposed` of.
+    """
+
+    id: DocumentId
+    half_id: HalfId
+    message_id: MessageId | None
+    mail: OutboxRecord | None
+    unmailed: Unmailed | None
+    actor: str
+    added_at: datetime
+    content: Mapping[str, object] | None
+    disposed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """What waits for one partner (or for senders that we do not know): how much, and since when."""
 
@@ -375,3 +411,58 @@ class AuditRecord:
     message_id: MessageId | None
     reason: str | None
     disposed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionRecord:
+    """Something that was put before a person.
+
+    Args:
+        id: its number.
+        key: what it is about; one key stands once at a time.
+        kind: of what kind, a word of `iso_gateway.noticing`.
+        reason: in our words; no patron data.
+        partner, half_id, message_id: what it concerns.
+        since: the moment of the cause.
+        raised_at, seen_at: when it was noticed first and last.
+        cleared_at, cleared_by, audit_id: when and by whom it was cleared, and where the reason stands; by
+            nobody, if it cleared itself.
+        gone_at: when its cause was gone.
+    """
+
+    id: AttentionId
+    key: str
+    kind: str
+    reason: str
+    partner: str | None
+    half_id: HalfId | None
+    message_id: MessageId | None
+    since: datetime
+    raised_at: datetime
+    seen_at: datetime
+    cleared_at: datetime | None
+    cleared_by: str | None
+    audit_id: AuditId | None
+    gone_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRecord:
+    """Up to which event a webhook has been told, and whether it answers.
+
+    Args:
+        name: as configured.
+        sequence: the last event that it has been told of.
+        failures, failing_since, retry_at, last_error: posts that failed in a row, since when, when it is
+            tried again, and why.
+        lease_owner, lease_until: which gateway posts to it now, and until when at most.
+    """
+
+    name: str
+    sequence: int
+    failures: int = 0
+    failing_since: datetime | None = None
+    retry_at: datetime | None = None
+    last_error: str | None = None
+    lease_owner: str | None = None
+    lease_until: datetime | None = None

@@ -39,6 +39,7 @@ from iso_gateway.store.records import (
     OutboxStatus,
     Side,
     Transport,
+    Unmailed,
 )
 from iso_gateway.store.types import ROW_ID, EnumText, JsonObject, NameList, UtcDateTime
 
@@ -355,8 +356,37 @@ outbox = Table(
         sqlite_where=text("finished_at IS NULL AND connection_id IS NOT NULL"),
         postgresql_where=text("finished_at IS NULL AND connection_id IS NOT NULL"),
     ),
+    # Mails go out whatever is known of their partner's ILL software, so they are looked for by themselves.
+    Index(
+        "ix_outbox_mail",
+        "next_attempt_at",
+        "id",
+        sqlite_where=text("finished_at IS NULL AND kind = 'mail'"),
+        postgresql_where=text("finished_at IS NULL AND kind = 'mail'"),
+    ),
     Index("ix_outbox_message_id", "message_id"),
     comment="everything that is to be sent; nothing is sent from anywhere else",
+    sqlite_autoincrement=True,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("half_id", ROW_ID, ForeignKey("halves.id"), nullable=False),
+    Column("message_id", ROW_ID, ForeignKey("messages.id"), comment="the SHIPPED that it came with"),
+    Column("outbox_id", ROW_ID, ForeignKey("outbox.id"), comment="the mail that says where it is"),
+    Column("unmailed", EnumText(Unmailed), comment="why there is no mail"),
+    Column("actor", String(128), nullable=False),
+    Column("added_at", UtcDateTime, nullable=False),
+    Column("key_id", ROW_ID, ForeignKey("keys.id"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False, comment="JSON: the link and what was told, by key_id"),
+    UniqueConstraint("outbox_id"),
+    _one_of("unmailed", Unmailed),
+    CheckConstraint("outbox_id IS NULL OR unmailed IS NULL", name="mailed"),
+    CheckConstraint("actor <> ''", name="actor"),
+    Index("ix_documents_half_id_id", "half_id", "id"),
+    comment="the documents whose links borrowers were given",
     sqlite_autoincrement=True,
 )
 
@@ -420,6 +450,55 @@ partner_states = Table(
     CheckConstraint("failures >= 0", name="failures"),
     CheckConstraint("partner <> ''", name="partner"),
     comment="what stands between us and a partner; a partner without a row has nothing in the way",
+)
+
+attention = Table(
+    "attention",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("key", String(255), nullable=False, comment="what it is about; stands once at a time"),
+    Column("kind", String(32), nullable=False),
+    Column("reason", Text, nullable=False, comment="for people, in our words"),
+    Column("partner", String(255)),
+    Column("half_id", ROW_ID, ForeignKey("halves.id")),
+    Column("message_id", ROW_ID, ForeignKey("messages.id")),
+    Column("since", UtcDateTime, nullable=False, comment="the moment of the cause"),
+    Column("raised_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False, comment="when the cause was seen last"),
+    Column("cleared_at", UtcDateTime),
+    Column("cleared_by", String(128), comment="the operator; NULL if it cleared itself"),
+    Column("audit_id", ROW_ID, ForeignKey("audit.id"), comment="says why the operator cleared it"),
+    Column("gone_at", UtcDateTime, comment="when the cause was gone"),
+    CheckConstraint("key <> '' AND kind <> ''", name="named"),
+    CheckConstraint("cleared_by IS NULL OR cleared_at IS NOT NULL", name="cleared"),
+    CheckConstraint("gone_at IS NULL OR cleared_at IS NOT NULL", name="gone"),
+    _both_or_neither("cleared_by", "audit_id", "audit"),
+    Index(
+        "uq_attention_key",
+        "key",
+        unique=True,
+        sqlite_where=text("gone_at IS NULL"),
+        postgresql_where=text("gone_at IS NULL"),
+    ),
+    comment="what is put before a person, until its cause is gone or somebody clears it",
+    sqlite_autoincrement=True,
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("sequence", ROW_ID, nullable=False, comment="the last event that it has been told of"),
+    Column("failures", Integer, nullable=False, comment="posts that failed in a row"),
+    Column("failing_since", UtcDateTime),
+    Column("retry_at", UtcDateTime, comment="when it is tried again"),
+    Column("last_error", Text),
+    Column("lease_owner", String(128)),
+    Column("lease_until", UtcDateTime),
+    CheckConstraint("name <> ''", name="name"),
+    CheckConstraint("sequence >= 0 AND failures >= 0", name="counts"),
+    _both_or_neither("lease_owner", "lease_until", "lease"),
+    comment="up to which event each webhook has been told, and whether it answers",
 )
 
 gateways = Table(
