@@ -12,7 +12,7 @@ from asn1 import checking, elements, exact, readers, writers
 from asn1.dialects import Dialect, Tolerance
 from asn1.elements import MAX_DEPTH, Limits
 from asn1.errors import WireError, WireErrorKind
-from asn1.ill import APDUS, ILLApdu, ServiceDateTime, SystemId, TransactionId
+from asn1.ill import APDU_BY_TAG, APDUS, ILLApdu, ServiceDateTime, SystemId, TransactionId
 from asn1.schema import Apdu, Tag, TagClass, Type, application, implicit
 from asn1.tags import depth as depth_of
 from asn1.tags import once
@@ -34,9 +34,8 @@ __all__ = [
 ]
 
 _DEFAULT_LIMITS: Final = Limits()
-_APDU_BY_TAG: Final[dict[int, type[ILLApdu]]] = {apdu.apdu_tag.number: apdu for apdu in APDUS}
 _APDU_BY_FIRST_OCTET: Final[dict[int, type[ILLApdu]]] = {
-    0x60 | number: apdu for number, apdu in _APDU_BY_TAG.items()
+    0x60 | number: apdu for number, apdu in APDU_BY_TAG.items()
 }
 """Every APPLICATION tag of the module is below 31, and takes one octet."""
 
@@ -244,7 +243,7 @@ def _quickly(quick: _Quick | None, data: bytes, limits: Limits) -> Any:
 
 def _apdu_exactly(data: bytes, limits: Limits, dialect: Dialect) -> tuple[ILLApdu, tuple[Tolerance, ...]]:
     root = elements.scan(data, limits)
-    apdu = _APDU_BY_TAG.get(root.number) if root.tag_class is TagClass.APPLICATION else None
+    apdu = APDU_BY_TAG.get(root.number) if root.tag_class is TagClass.APPLICATION else None
     if apdu is None:
         raise WireError(
             "the outer tag is none of [APPLICATION 1] to [APPLICATION 20]",
@@ -300,7 +299,7 @@ def decode_header(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> Header | Non
         except WireError:
             continue
         return Header(
-            apdu_type=_APDU_BY_TAG.get(apdu_number),
+            apdu_type=APDU_BY_TAG.get(apdu_number),
             protocol_version_num=beginning.protocol_version_num,
             transaction_id=beginning.transaction_id,
             service_date_time=beginning.service_date_time,

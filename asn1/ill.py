@@ -1837,3 +1837,6 @@ APDUS: Final[tuple[type[ILLApdu], ...]] = (
     Expired,
 )
 """The APDU types in the order of their APPLICATION tags, 1 to 20."""
+
+APDU_BY_TAG: Final[dict[int, type[ILLApdu]]] = {apdu.apdu_tag.number: apdu for apdu in APDUS}
+"""Each APDU type under the number of its APPLICATION tag."""

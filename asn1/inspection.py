@@ -11,15 +11,15 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from asn1 import elements, exact, rules
 from asn1.codec import decode_noting, encode
 from asn1.dialects import Dialect, Tolerance, ToleranceKind
 from asn1.elements import INDEFINITE, MAX_DEPTH, Element, Limits
-from asn1.errors import WireError, WireErrorKind
+from asn1.errors import WireError
 from asn1.extensions import EXTENSIONS, ExtensionValue, wire_type_of
-from asn1.ill import APDUS, ILLApdu
+from asn1.ill import APDU_BY_TAG, ILLApdu
 from asn1.schema import (
     AnyValue,
     BitString,
@@ -46,7 +46,6 @@ __all__ = [
 
 _DEFAULT_LIMITS: Final = Limits()
 _NO_SEVERITIES: Final[Mapping[str, rules.Severity]] = MappingProxyType({})
-_APDU_BY_TAG: Final[dict[int, type[ILLApdu]]] = {apdu.apdu_tag.number: apdu for apdu in APDUS}
 _STRINGS: Final = frozenset(
     {
         Primitive.OCTET_STRING,
@@ -225,27 +224,9 @@ def second_opinion(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> ILLApdu:
         WireError: the octets are no APDU, or pyasn1 cannot read them.
     """
     # Why here: pyasn1 is slow to import, and needed by those only who ask for it.
-    from asn1 import reference, shape
+    from asn1 import reference
 
-    root = elements.scan(data, limits)
-    apdu = _apdu_type(root)
-    if apdu is None:
-        raise WireError(
-            "the outer tag is none of [APPLICATION 1] to [APPLICATION 20]",
-            offset=root.start,
-            kind=WireErrorKind.UNRECOGNIZED_APDU,
-        )
-    plain = shape.plain(root, data, apdu)
-    try:
-        return cast("ILLApdu", reference.read(apdu, plain))
-    except Exception as error:  # noqa: BLE001 - pyasn1 leaks IndexError and others (pyasn1#119)
-        # Its messages repeat the octets, which may hold patron data: only the class is told.
-        raise WireError(
-            f"pyasn1 refuses the contents with {type(error).__name__}",
-            offset=root.start,
-            path=apdu.asn1_name,
-            kind=WireErrorKind.MISTYPED,
-        ) from None
+    return reference.decode(data, limits)
 
 
 # -- elements, as far as they are whole
@@ -387,7 +368,7 @@ class _Watch(exact.Reading):
 
 
 def _apdu_type(root: Element) -> type[ILLApdu] | None:
-    return _APDU_BY_TAG.get(root.number) if root.tag_class is TagClass.APPLICATION else None
+    return APDU_BY_TAG.get(root.number) if root.tag_class is TagClass.APPLICATION else None
 
 
 def _watched(

@@ -29,7 +29,7 @@ from asn1.bounds import (
 )
 from asn1.elements import Limits, is_element, scan
 from asn1.errors import WireError, WireErrorKind
-from asn1.ill import APDUS, ILLApdu
+from asn1.ill import APDU_BY_TAG, ILLApdu
 from asn1.schema import (
     EXTERNAL_COMPONENTS,
     NULL,
@@ -58,7 +58,6 @@ from asn1.schema import (
 )
 
 _DEFAULT_LIMITS: Final = Limits()
-_APDU_BY_TAG: Final[dict[int, type[ILLApdu]]] = {apdu.apdu_tag.number: apdu for apdu in APDUS}
 
 _UNCHECKED: Final = {"verifyConstraints": False, "matchTags": False, "matchConstraints": False}
 """pyasn1 need not compare specifications: what is set was made from the one it is set in."""
@@ -92,7 +91,7 @@ def decode(data: bytes, limits: Limits = _DEFAULT_LIMITS) -> ILLApdu:
         WireError: the octets are anything else. No other exception comes out, whatever the octets.
     """
     root = scan(data, limits)
-    apdu = _APDU_BY_TAG.get(root.number) if root.tag_class is TagClass.APPLICATION else None
+    apdu = APDU_BY_TAG.get(root.number) if root.tag_class is TagClass.APPLICATION else None
     if apdu is None:
         raise WireError(
             "the outer tag is none of [APPLICATION 1] to [APPLICATION 20]",

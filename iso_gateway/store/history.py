@@ -374,7 +374,7 @@ def _newest(
             )
             if kind is not None:
                 part = part.where(inputs.c.kind == kind)
-            newest = part.order_by(inputs.c.sequence.desc()).limit(at_most).subquery()
+            newest = part.order_by(inputs.c.sequence.desc()).limit(at_most).subquery("newest")
             parts.append(select(newest))
     return union_all(*parts)
 

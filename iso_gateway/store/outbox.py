@@ -18,6 +18,7 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Select,
+    Update,
     and_,
     bindparam,
     case,
@@ -169,7 +170,7 @@ _FINISH = (
         status=bindparam("new_status"),
         lease_owner=None,
         lease_until=None,
-        finished_at=bindparam("ended_at"),
+        finished_at=bindparam("moment"),
         last_error=bindparam("error"),
         failure=bindparam("word"),
     )
@@ -181,7 +182,7 @@ _RETRY = (
         status=bindparam("new_status"),
         lease_owner=None,
         lease_until=None,
-        next_attempt_at=bindparam("again_at"),
+        next_attempt_at=bindparam("moment"),
         last_error=bindparam("error"),
         failure=bindparam("word"),
     )
@@ -509,26 +510,28 @@ class Outbox:
 
         `doubt`: why it may not have arrived, though the partner's profile takes it for delivered.
         """
-        return self._finish(
+        return self._end(
+            _FINISH,
             outbox_id,
             fence,
             at,
-            status=OutboxStatus.DELIVERED,
-            outcome=AttemptOutcome.DELIVERED,
-            trouble=doubt or Trouble(),
+            OutboxStatus.DELIVERED,
+            AttemptOutcome.DELIVERED,
+            doubt or Trouble(),
         )
 
     def gave_up(
         self, outbox_id: OutboxId, fence: int, at: datetime, error: str, failure: Failure | None = None
     ) -> bool:
         """It will not be sent any more; the lane goes on. False as in `delivered`. `error` stays in plain."""
-        return self._finish(
+        return self._end(
+            _FINISH,
             outbox_id,
             fence,
             at,
-            status=OutboxStatus.NOT_DELIVERED,
-            outcome=AttemptOutcome.GAVE_UP,
-            trouble=Trouble(error=error, failure=failure),
+            OutboxStatus.NOT_DELIVERED,
+            AttemptOutcome.GAVE_UP,
+            Trouble(error=error, failure=failure),
         )
 
     def failed(
@@ -544,19 +547,26 @@ class Outbox:
     ) -> bool:
         """It did not go out this time; try again at `next_attempt_at`. False as in `delivered`."""
         trouble = Trouble(error=error, failure=failure, ambiguous=ambiguous)
-        return self._put_back(
-            outbox_id, fence, at, next_attempt_at, OutboxStatus.WAITING, AttemptOutcome.FAILED, trouble
+        return self._end(
+            _RETRY,
+            outbox_id,
+            fence,
+            at,
+            OutboxStatus.WAITING,
+            AttemptOutcome.FAILED,
+            trouble,
+            again_at=next_attempt_at,
         )
 
     def hold_back(self, outbox_id: OutboxId, fence: int, at: datetime, trouble: Trouble) -> bool:
         """It may have arrived; hold it until an operator decides. False as in `delivered`."""
-        return self._put_back(outbox_id, fence, at, at, OutboxStatus.HELD, AttemptOutcome.FAILED, trouble)
+        return self._end(_RETRY, outbox_id, fence, at, OutboxStatus.HELD, AttemptOutcome.FAILED, trouble)
 
     def interrupted(self, outbox_id: OutboxId, fence: int, at: datetime, error: str) -> bool:
         """The gateway stopped while it was sent, so it may have arrived; it is due at once."""
         trouble = Trouble(error=error, failure=Failure.INTERRUPTED, ambiguous=True)
-        return self._put_back(
-            outbox_id, fence, at, at, OutboxStatus.WAITING, AttemptOutcome.ABANDONED, trouble
+        return self._end(
+            _RETRY, outbox_id, fence, at, OutboxStatus.WAITING, AttemptOutcome.ABANDONED, trouble
         )
 
     def end_waiting(self, outbox_id: OutboxId, at: datetime, error: str, failure: Failure) -> bool:
@@ -662,56 +672,30 @@ class Outbox:
         """Only rows that no other gateway has in hand now, and that none gets until this one is done."""
         return query if self._by is None else locking(query, skip=outbox)
 
-    def _finish(
+    def _end(
         self,
+        change: Update,
         outbox_id: OutboxId,
         fence: int,
         at: datetime,
+        status: OutboxStatus,
+        outcome: AttemptOutcome,
+        trouble: Trouble,
         *,
-        status: OutboxStatus,
-        outcome: AttemptOutcome,
-        trouble: Trouble,
+        again_at: datetime | None = None,
     ) -> bool:
+        """End an attempt: `change` finishes the row, or puts it back until `again_at`."""
         parameters = {
             "outbox_id": outbox_id,
             "held_fence": fence,
             "new_status": status,
-            "ended_at": at,
+            "moment": at if again_at is None else again_at,
             "error": trouble.error,
             "word": trouble.failure,
         }
-        if self._connection.execute(_FINISH, parameters).rowcount != 1:
+        if self._connection.execute(change, parameters).rowcount != 1:
             return False
-        self._end_attempt(outbox_id, fence, at, outcome, trouble)
-        return True
-
-    def _put_back(
-        self,
-        outbox_id: OutboxId,
-        fence: int,
-        at: datetime,
-        next_attempt_at: datetime,
-        status: OutboxStatus,
-        outcome: AttemptOutcome,
-        trouble: Trouble,
-    ) -> bool:
-        parameters = {
-            "outbox_id": outbox_id,
-            "held_fence": fence,
-            "new_status": status,
-            "again_at": next_attempt_at,
-            "error": trouble.error,
-            "word": trouble.failure,
-        }
-        if self._connection.execute(_RETRY, parameters).rowcount != 1:
-            return False
-        self._end_attempt(outbox_id, fence, at, outcome, trouble)
-        return True
-
-    def _end_attempt(
-        self, outbox_id: OutboxId, fence: int, at: datetime, outcome: AttemptOutcome, trouble: Trouble
-    ) -> None:
-        parameters = {
+        attempt = {
             "ended": outbox_id,
             "held_fence": fence,
             "ended_at": at,
@@ -720,7 +704,8 @@ class Outbox:
             "word": trouble.failure,
             "unclear": trouble.ambiguous,
         }
-        self._connection.execute(_FINISH_ATTEMPT, parameters)
+        self._connection.execute(_FINISH_ATTEMPT, attempt)
+        return True
 
 
 @lru_cache(maxsize=1024)

@@ -115,7 +115,7 @@ def test_an_installation_is_found_again_and_its_key_is_never_made_anew(desk: Des
         assert len(uow.messages.list()) == 1
     again.close()
     settings.master_key_file.unlink()
-    with pytest.raises(Exception, match="is missing; restore it"):
+    with pytest.raises(Exception, match="is missing; put it back"):
         Site.create_or_open(settings)
     assert len(key) > 32
 
