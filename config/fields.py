@@ -6,9 +6,10 @@ with it and what was expected; the value itself is escaped. Imports nothing of o
 """
 
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, PlainValidator
@@ -28,6 +29,8 @@ _UNITS: Final = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hou
 _LONGEST = timedelta(days=3660)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _HOST_AND_PORT: Final = "a host and a port, as 'ill.library.example:1611' or '[2001:db8::7]:1611'"
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_REGION = re.compile(r"([A-Z]{2})(?:-([A-Z0-9]{1,3}))?", re.ASCII)
 _ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,255}", re.ASCII)
 
 
@@ -192,6 +195,48 @@ def _rules(value: object) -> tuple[RuleSetting, ...]:
     return tuple(settings)
 
 
+def _holiday_region(value: object) -> str:
+    expected = "a country and its province or state, as 'CA-BC', or a country alone, as 'CA'"
+    match = _REGION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise refusal(f"{shown(value)} is no region", expected)
+    # Why so late: it knows many calendars, and few configurations name one.
+    import holidays
+
+    try:
+        holidays.country_holidays(match[1], subdiv=match[2])
+    except NotImplementedError:
+        raise refusal(f"the holidays of {shown(value)} are not known", expected) from None
+    return match[0]
+
+
+def _day(value: object) -> date:
+    expected = "a day, as 2026-12-28"
+    # A moment is a day too, for Python.
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise refusal(f"{shown(value)} is no day", expected) from None
+
+
+def _hook_url(value: object) -> str:
+    expected = "an https:// URL; http:// only to this machine itself, as 'http://127.0.0.1:8080/ill'"
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
+        raise refusal("it is no URL", expected)
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise refusal("it is no URL", expected) from None
+    if not host or parts.username is not None or parts.fragment:
+        raise refusal("it names no host, or holds a user or a fragment", expected)
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in _THIS_MACHINE):
+        raise refusal("what is told would go out in the clear", expected)
+    return value
+
+
 def _described(text: str) -> Any:
     return Field(description=text)
 
@@ -219,6 +264,15 @@ DatabaseUrl = Annotated[
     PlainValidator(_database_url),
     _described("'sqlite:///PATH' or 'postgresql+psycopg://USER@HOST/NAME'"),
 ]
+HolidayRegion = Annotated[
+    str,
+    PlainValidator(_holiday_region),
+    _described("a country and its province or state, as 'CA-BC', or a country alone, as 'CA'"),
+]
+HookUrl = Annotated[
+    str, PlainValidator(_hook_url), _described("an https:// URL, or http:// to this machine itself")
+]
+CalendarDay = Annotated[date, PlainValidator(_day), _described("a day, as 2026-12-28")]
 Name = Annotated[str, AfterValidator(_name), _described("a name of letters, digits, '.', '-' and '_'")]
 RouteEnd = Annotated[str, _described("the name of a partner, or '*'")]
 Text = Annotated[str, AfterValidator(_text), _described("one line of text")]

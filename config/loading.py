@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, with_config
 
-from config import certificates, credentials
+from config import certificates, credentials, secrets
 from config.documents import Document, Findings, Layer, read_table, texts, valid_items
 from config.errors import ConfigErrors, shown
 from config.fields import DatabaseUrl, PathText
@@ -27,12 +27,14 @@ from config.settings import (
     Logging,
     Mail,
     MailTls,
+    Noticing,
     Partner,
     RetryPolicy,
     Route,
     RouteMode,
     Settings,
     Sharing,
+    Webhook,
 )
 from config.symbols import Symbol
 
@@ -70,6 +72,10 @@ class GatewayFile:
     """When an APDU that could not be delivered is tried again; a partner may differ."""
     sharing: Sharing = field(default_factory=Sharing)
     """What gateways that share one PostgreSQL database have to agree on."""
+    noticing: Noticing = field(default_factory=Noticing)
+    """What the gateway notices by itself."""
+    webhooks: tuple[Webhook, ...] = ()
+    """Who is told of events as they happen, by HTTP."""
     logging: Logging = field(default_factory=Logging)
     """What is logged, and how."""
     mail: Mail | None = None
@@ -101,6 +107,7 @@ def load(path: Path) -> Settings:
     profiles = _read_profiles(path, table, findings)
     files, all_read = _read_partners(path, table, profiles, findings)
     _check_listeners(document, findings)
+    _check_webhooks(document, findings)
     _check_names(path, table, files, findings)
     _check_symbols(path, table, files, findings)
     _check_routes(path, table, files, findings, all_read=all_read)
@@ -143,6 +150,8 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
         limits=gateway.limits,
         retry=gateway.retry,
         sharing=gateway.sharing,
+        noticing=gateway.noticing,
+        webhooks=tuple(replace(one, secret_file=str(here / one.secret_file)) for one in gateway.webhooks),
         local=gateway.local,
         routes=gateway.routes,
         partners=partners,
@@ -245,6 +254,24 @@ def _check_listeners(document: Document, findings: Findings) -> None:
                 problem = f"listeners[{earlier}] listens on port {other.port} too"
                 findings.add(path, ("listeners", place, "port"), problem, "a port of its own")
         known.append((place, listener))
+
+
+def _check_webhooks(document: Document, findings: Findings) -> None:
+    path = document.own_file
+    known: dict[str, int] = {}
+    for place, webhook in valid_items(Webhook, document.table.get("webhooks")):
+        earlier = known.setdefault(webhook.name, place)
+        if earlier != place:
+            problem = f"webhooks[{earlier}] has the name {shown(webhook.name)} too"
+            findings.add(path, ("webhooks", place, "name"), problem, "a name of its own")
+        wrong: str | None
+        try:
+            wrong = secrets.problem_with(path.absolute().parent / webhook.secret_file)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no path at all"
+            wrong = f"{shown(webhook.secret_file)} cannot be read: {reason}"
+        if wrong is not None:
+            findings.add(path, ("webhooks", place, "secret_file"), wrong, secrets.EXPECTED)
 
 
 def _check_names(

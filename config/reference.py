@@ -25,12 +25,14 @@ from config.settings import (
     Logging,
     Mail,
     MailTransport,
+    Noticing,
     OptionalMessages,
     Partner,
     RetryPolicy,
     Route,
     Sharing,
     TcpTransport,
+    Webhook,
 )
 
 _HEAD: Final = """\
@@ -80,6 +82,8 @@ def render() -> str:
         table_of("### `[limits]`", Limits),
         table_of("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
         table_of("### `[sharing]`", Sharing),
+        table_of("### `[noticing]`", Noticing),
+        table_of("### `[[webhooks]]`", Webhook),
         table_of("### `[logging]`", Logging),
         table_of("### `[mail]`", Mail),
         table_of("### `[documents]`", Documents),

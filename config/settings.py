@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, with_config
 
 from config.fields import (
+    CalendarDay,
     Count,
     Days,
     Depth,
@@ -23,6 +24,8 @@ from config.fields import (
     Factor,
     Flag,
     GraceDays,
+    HolidayRegion,
+    HookUrl,
     Host,
     ListeningPort,
     MailAddress,
@@ -334,6 +337,48 @@ class Sharing:
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noticing:
+    """What the gateway notices by itself, for `iso-gateway attention` and `iso-gateway status`."""
+
+    interval: Duration = timedelta(minutes=5)
+    """How often it looks whether something is missing."""
+    holidays: HolidayRegion = "CA-BC"
+    """Whose public holidays are no working days; Saturdays and Sundays never are."""
+    closed_days: tuple[CalendarDay, ...] = ()
+    """Other days on which nobody works, as between Christmas and New Year."""
+    answer_warning_days: GraceDays = 2
+    """So many working days before the last day of a partner's `days_to_respond`, a request that it has not
+    answered is put before a person."""
+    silence_days: Days = 3
+    """After so many working days without a word from a partner that owes us an answer, it is silent."""
+    unreachable_after: Duration = timedelta(minutes=30)
+    """After so long without a message delivered to a partner that takes none, it is called unreachable."""
+    look_back: Duration = timedelta(days=30)
+    """For how long what happened once (an APDU that was unreadable, or not delivered) is put before a
+    person who has not cleared it."""
+    status_queries: Flag = True
+    """Whether a partner that has not answered in time is asked by a Status-Query, where its profile says that
+    it takes one: once each working day, from the warning on."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Somebody who is told of events as they happen, by HTTP (docs/noticing.md), without patron data."""
+
+    name: Name
+    """What the gateway remembers by it up to which event it has been told; a new name begins with now."""
+    url: HookUrl = field(repr=False)
+    """Where events are posted to; it may hold a secret, so it is in no log."""
+    secret_file: PathText
+    """A file with the secret that signs what is posted: at least 16 octets, of which spaces and line ends
+    around it are no part."""
+    timeout: Duration = timedelta(seconds=10)
+    """How long it may take to answer."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Logging:
     """What is logged, and how. Patron data never is."""
 
@@ -627,8 +672,8 @@ class Settings:
         state_dir: where the gateway keeps what it has to remember.
         database_url: as SQLAlchemy writes it; it may hold a password, so it is left out of the repr.
         master_key_file: the key that encrypts patron data.
-        listeners, limits, retry, sharing, local, routes, partners, logging: see the types. Without routes,
-            every local symbol serves every partner.
+        listeners, limits, retry, sharing, noticing, webhooks, local, routes, partners, logging: see the
+            types. Without routes, every local symbol serves every partner.
         mail: how APDUs travel by mail; None where they do not.
         documents: what the mails with links to documents say.
     """
@@ -641,6 +686,8 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     sharing: Sharing = field(default_factory=Sharing)
+    noticing: Noticing = field(default_factory=Noticing)
+    webhooks: tuple[Webhook, ...] = ()
     local: tuple[LocalSymbol, ...] = ()
     routes: tuple[Route, ...] = ()
     partners: tuple[Partner, ...] = ()

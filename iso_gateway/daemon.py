@@ -30,6 +30,7 @@ from asn1.codec import WireError
 from config import certificates
 from config.settings import ListenerMode, Settings, TcpTransport
 from iso_gateway import logs
+from iso_gateway.attendance import Attendance
 from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
 from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
@@ -342,6 +343,7 @@ class Daemon:
         intake.dispatcher = dispatcher
         timekeeper = Timekeeper(site.gateway, site.store, writer, clock=site.clock, acted=dispatcher.wake)
         intake.timekeeper = timekeeper
+        attendance = Attendance(self._settings, site, writer, gateway=gateway, acted=dispatcher.wake)
         membership = Membership(
             writer,
             gateway=gateway,
@@ -356,20 +358,19 @@ class Daemon:
         mail = MailEntrance(self._settings, MailIntake(intake, site.gateway, site, writer))
         addresses = await self._listen(listeners, mail)
 
-        def noticed() -> None:
-            dispatcher.wake()
-            timekeeper.wake()
-
         async def beaten() -> None:
             await recovery.run()
             # Another gateway may have died: what only it could send is for all now.
             dispatcher.wake()
 
-        followers = (site.gateway, known, transmitter, by_transport, mail, dispatcher)
+        followers = (site.gateway, known, transmitter, by_transport, mail, dispatcher, attendance)
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(dispatcher.run(), name="dispatcher")
             keeping_time = tasks.create_task(timekeeper.run(), name="timekeeper")
-            watching = tasks.create_task(watch(site.store.engine, noticed), name="watch")
+            attendance.start(tasks)
+            watching = tasks.create_task(
+                watch(site.store.engine, dispatcher.wake, timekeeper.wake, attendance.wake), name="watch"
+            )
             beating = tasks.create_task(
                 self._beat(membership.run(dispatcher.renewal, beaten)), name="heartbeat"
             )
@@ -387,7 +388,7 @@ class Daemon:
             watching.cancel()
             timekeeper.stop()
             await keeping_time
-            await asyncio.gather(listeners.stop(GRACE), mail.stop(GRACE))
+            await asyncio.gather(listeners.stop(GRACE), mail.stop(GRACE), attendance.stop(GRACE))
             dispatcher.stop()
             await sending
             await sender.stop(GRACE)

@@ -31,9 +31,11 @@ from iso_gateway.cli.reading import (
 )
 from iso_gateway.documents import Posted, Preview, given_in
 from iso_gateway.failure import advice
+from iso_gateway.noticing.health import Health
 from iso_gateway.replay.rebuilding import Rebuild
 from iso_gateway.replay.replaying import Replayed
 from iso_gateway.store.records import (
+    AttentionRecord,
     AuditRecord,
     BreakerState,
     DocumentRecord,
@@ -453,6 +455,55 @@ def event(record: EventRecord) -> dict[str, Json]:
         "message_id": record.message_id,
         "detail": plain(record.detail),
         "disposed": record.disposed,
+    }
+
+
+def attention_row(row: AttentionRecord, why_cleared: str | None) -> dict[str, Json]:
+    """Something that wants a person, or did."""
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "reason": row.reason,
+        "partner": row.partner,
+        "request_id": row.half_id,
+        "message_id": row.message_id,
+        "since": plain(row.since),
+        "raised_at": plain(row.raised_at),
+        "seen_at": plain(row.seen_at),
+        "cleared_at": plain(row.cleared_at),
+        "cleared_by": row.cleared_by,
+        "why_cleared": why_cleared,
+        "gone_at": plain(row.gone_at),
+    }
+
+
+def health(found: Health) -> dict[str, Json]:
+    """How the gateway is."""
+    return {
+        "at": plain(found.at),
+        "well": found.well,
+        "wrong": plain(found.wrong),
+        "gateways": [
+            {
+                "id": one.id,
+                "host": one.host,
+                "pid": one.pid,
+                "started_at": plain(one.started_at),
+                "last_seen_at": plain(one.last_seen_at),
+            }
+            for one in found.running
+        ],
+        "sending_held": plain(found.hold),
+        "listeners": [
+            {"name": one.name, "mode": one.mode.value, "host": one.host, "port": one.port, "tls": one.tls}
+            for one in found.listeners
+        ],
+        "database": found.database,
+        "waiting": found.waiting,
+        "oldest": plain(found.oldest),
+        "attention": plain(found.attention),
+        "last_24_hours": plain(found.traffic),
+        "partners": plain(found.partners),
     }
 
 

@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from config.errors import ConfigErrors
 from iso_gateway.cli import (
     apdu,
+    attention,
     database,
     demo,
     documents,
@@ -23,6 +24,7 @@ from iso_gateway.cli import (
     replaying,
     requests,
     simulate,
+    status,
     verifying,
     waiting,
 )
@@ -77,6 +79,7 @@ app.add_typer(requests.app, name="requests")
 app.add_typer(messages.app, name="messages")
 app.add_typer(documents.app, name="documents")
 app.add_typer(waiting.app, name="waiting")
+app.add_typer(attention.app, name="attention")
 app.add_typer(partners.app, name="partners")
 app.add_typer(apdu.app, name="apdu")
 app.add_typer(database.app, name="db")
@@ -192,6 +195,7 @@ _NOUNS: Final = {
     "routes": ("route", "routes"),
 }
 
+app.command(name="status")(status.status)
 app.command(name="events")(events.events)
 app.command(name="replay")(replaying.replay)
 database.app.command(name="verify")(verifying.verify)

@@ -33,12 +33,16 @@ from iso_gateway.cli.reading import (
 )
 from iso_gateway.documents import Posted, Preview
 from iso_gateway.failure import advice
+from iso_gateway.noticing.facts import PartnerFacts
+from iso_gateway.noticing.health import Health
+from iso_gateway.noticing.posting import plain_detail
 from iso_gateway.protocol.events import Service
 from iso_gateway.replay.evidence import Evidence
 from iso_gateway.replay.rebuilding import Rebuild
 from iso_gateway.replay.replaying import Replayed
 from iso_gateway.replay.verifying import Problem
 from iso_gateway.store.records import (
+    AttentionRecord,
     AuditRecord,
     BreakerState,
     Direction,
@@ -625,21 +629,6 @@ def _setting_value(value: data.Json) -> str:
             return str(value)
 
 
-#: What of an event's detail a list shows; anything else may be patron data.
-_SHOWN_DETAIL = (
-    "service",
-    "state",
-    "verdict",
-    "notice",
-    "partner",
-    "reason",
-    "failure",
-    "advice",
-    "attention",
-    "actor",
-)
-
-
 def event(record: EventRecord) -> Text:
     """An event, as a line."""
     line = Text.assemble(
@@ -649,10 +638,8 @@ def event(record: EventRecord) -> Text:
         line.append(f"  request {record.half_id}")
     if record.message_id is not None:
         line.append(f"  message {record.message_id}")
-    for name in _SHOWN_DETAIL:
-        value = None if record.detail is None else record.detail.get(name)
-        if value is not None:
-            line.append(f"  {name}: {shown(value, 2 * CELL)}")
+    for name, value in plain_detail(record).items():
+        line.append(f"  {name}: {shown(value, 2 * CELL)}")
     return line
 
 
@@ -678,3 +665,91 @@ def gateways(records: Iterable[GatewayRecord], alive_since: datetime) -> Rendera
         ),
         empty="no gateway has used the database yet",
     )
+
+
+def attention(listed: Sequence[tuple[AttentionRecord, str | None]]) -> RenderableType:
+    """What wants a person, or did, each with why it was cleared."""
+    return _table(
+        "number",
+        "what",
+        "since",
+        "why, and what to do",
+        rows=(
+            (
+                text(row.id),
+                text(row.kind, "yellow" if row.cleared_at is None else ""),
+                text(_local(row.since)),
+                Text("\n").join([text(row.reason), *_clearing(row, why)]),
+            )
+            for row, why in listed
+        ),
+        empty="nothing wants a person",
+    )
+
+
+def _clearing(row: AttentionRecord, why: str | None) -> Iterator[Text]:
+    if row.cleared_at is None:
+        return
+    if row.cleared_by is None:
+        yield text(f"cleared itself {_local(row.cleared_at)}", "dim")
+    else:
+        said = f"{row.cleared_by} cleared it {_local(row.cleared_at)}: {why or DISPOSED}"
+        yield text(said, "dim", limit=4 * CELL)
+
+
+def health(found: Health) -> RenderableType:
+    """How the gateway is, on one screen."""
+    return Group(*_health(found))
+
+
+def _health(found: Health) -> Iterator[RenderableType]:
+    yield Text.assemble(
+        text(_local(found.at)),
+        "  ",
+        text("all is well", "green") if found.well else text("WRONG", "bold red"),
+    )
+    for said in found.wrong:
+        yield text(f"  {said}", "yellow", limit=4 * CELL)
+    for one in found.running:
+        yield text(f"gateway    process {one.pid} on {one.host}, since {_local(one.started_at)}")
+    for listener in found.listeners:
+        tls = ", TLS" if listener.tls else ""
+        yield text(f"listener   {listener.name}: {listener.host}:{listener.port} {listener.mode.value}{tls}")
+    yield text(f"database   {found.database}")
+    oldest = "" if found.oldest is None else f", the oldest since {_local(found.oldest)}"
+    yield text(f"waiting    {found.waiting}{oldest}")
+    traffic = found.traffic
+    yield text(
+        f"last 24 h  {traffic.received} received, {traffic.sent} made to be sent, {traffic.refused} refused"
+    )
+    wants = ", ".join(f"{number} {kind}" for kind, number in found.attention.items())
+    yield text(f"attention  {wants or 'none'}")
+    yield _table(
+        "partner",
+        "last heard",
+        "waiting",
+        "how it stands",
+        rows=(
+            (
+                text(one.name, "bold"),
+                text("never" if one.last_heard is None else _local(one.last_heard)),
+                text(one.waiting),
+                text(_stands(one), "" if _is_open(one) else "yellow", limit=2 * CELL),
+            )
+            for one in found.partners
+        ),
+        empty="no partners are configured",
+    )
+
+
+def _is_open(one: PartnerFacts) -> bool:
+    return one.suspended_at is None and one.breaker is BreakerState.CLOSED
+
+
+def _stands(one: PartnerFacts) -> str:
+    if one.suspended_at is not None:
+        return f"suspended by {one.suspended_by} since {_local(one.suspended_at)}"
+    if one.breaker is not BreakerState.CLOSED:
+        since = "" if one.failing_since is None else f" since {_local(one.failing_since)}"
+        return f"takes nothing{since}: {one.last_error}"
+    return "open"

@@ -7,8 +7,8 @@ from typing import TypeVar, assert_never
 
 from iso_gateway.cli import words
 from iso_gateway.movement import ATTENTION
-from iso_gateway.protocol.machine import Verdict
 from iso_gateway.protocol.states import Flags
+from iso_gateway.record import settles
 from iso_gateway.store.records import (
     DeadlineKind,
     DeadlineRecord,
@@ -16,8 +16,6 @@ from iso_gateway.store.records import (
     HalfId,
     HalfRecord,
     HeldRecord,
-    InputKind,
-    InputRecord,
     MessageId,
 )
 from iso_gateway.store.unit_of_work import UnitOfWork
@@ -94,7 +92,7 @@ def _by_half(records: Sequence[R]) -> dict[HalfId, list[R]]:
 def _notices(uow: UnitOfWork, half_id: HalfId, events: Sequence[EventRecord]) -> tuple[Notice, ...]:
     if not events:
         return ()
-    settled = max((one.at for one in uow.inputs.of(half_id) if _settles(one)), default=None)
+    settled = max((one.at for one in uow.inputs.of(half_id) if settles(one)), default=None)
     return tuple(
         Notice(
             at=event.at,
@@ -105,12 +103,6 @@ def _notices(uow: UnitOfWork, half_id: HalfId, events: Sequence[EventRecord]) ->
         )
         for event in events
     )
-
-
-def _settles(record: InputRecord) -> bool:
-    """Whether a notice from before an input is old news after it."""
-    done = record.verdict == Verdict.APPLIED
-    return done and (record.kind is InputKind.PRIMITIVE or record.state_after != record.state_before)
 
 
 def in_words(standing: Standing, zone: tzinfo) -> Iterator[str]:

@@ -449,7 +449,7 @@ def _postponed(state: HalfState) -> Outcome:
 
 
 #: Where a requester counts on no item any more. RETURNED is not among them: there a SHIPPED is late.
-_CLOSED: Final = TERMINAL[Role.REQUESTER] - {State.RETURNED}
+CLOSED: Final = TERMINAL[Role.REQUESTER] - {State.RETURNED}
 
 
 def _prohibited(state: HalfState, service: Service) -> Outcome:
@@ -464,7 +464,7 @@ def _prohibited(state: HalfState, service: Service) -> Outcome:
         )
     prohibited = StateTransitionProhibited(apdu_type=service.apdu_type, current_state=state.state.wire)
     effects: tuple[Effect, ...] = (SendReport(report=prohibited),)
-    if service is Service.SHI and state.role is Role.REQUESTER and state.state in _CLOSED:
+    if service is Service.SHI and state.role is Role.REQUESTER and state.state in CLOSED:
         reason = f"SHIPPED received in {state.state}: the request is closed, and an item is on its way"
         effects = (*effects, RaiseAttention(reason=reason))
     return Outcome(

@@ -106,9 +106,9 @@ class Expired:
 
 
 #: What a requester sends and wants an answer to.
-_ASKS: Final = frozenset({Service.ILL, Service.C_REP_YES, Service.CAN, Service.REN})
+ASKS: Final = frozenset({Service.ILL, Service.C_REP_YES, Service.CAN, Service.REN})
 #: Where a requester waits for that answer.
-_WAITS: Final = frozenset({State.PENDING, State.CANCEL_PENDING, State.RENEW_PENDING, State.RENEW_OVERDUE})
+WAITS: Final = frozenset({State.PENDING, State.CANCEL_PENDING, State.RENEW_PENDING, State.RENEW_OVERDUE})
 #: Where an item can become overdue.
 _LENT: Final = frozenset({State.SHIPPED, State.RENEW_PENDING})
 #: What a responder says a date due by.
@@ -227,7 +227,7 @@ def _watch_as_requester(
     kept: dict[DeadlineKind, Deadline], event: Event, now: datetime, days: Days, policy: Policy, zone: tzinfo
 ) -> None:
     match event:
-        case ServiceRequested(service=service) if service in _ASKS:
+        case ServiceRequested(service=service) if service in ASKS:
             _watch_for_an_answer(kept, now, policy, zone)
         case ApduReceived(facts=Facts(original_seen=True)):
             # It was answered, or not, before this repeat of an older message came.
@@ -275,7 +275,7 @@ def _means(kind: DeadlineKind, state: HalfState) -> bool:
         case DeadlineKind.EXPIRY:
             return state.flags.expiry_running
         case DeadlineKind.NO_ANSWER:
-            return state.role is Role.REQUESTER and state.state in _WAITS
+            return state.role is Role.REQUESTER and state.state in WAITS
         case DeadlineKind.REPLY:
             return state.role is Role.REQUESTER and state.state is State.CONDITIONAL
         case DeadlineKind.OVERDUE:

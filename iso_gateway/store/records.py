@@ -22,6 +22,7 @@ DocumentId = NewType("DocumentId", int)
 GatewayId = NewType("GatewayId", str)
 AuditId = NewType("AuditId", int)
 KeyId = NewType("KeyId", int)
+AttentionId = NewType("AttentionId", int)
 
 
 class Direction(enum.StrEnum):
@@ -410,3 +411,58 @@ class AuditRecord:
     message_id: MessageId | None
     reason: str | None
     disposed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionRecord:
+    """Something that was put before a person.
+
+    Args:
+        id: its number.
+        key: what it is about; one key stands once at a time.
+        kind: of what kind, a word of `iso_gateway.noticing`.
+        reason: in our words; no patron data.
+        partner, half_id, message_id: what it concerns.
+        since: the moment of the cause.
+        raised_at, seen_at: when it was noticed first and last.
+        cleared_at, cleared_by, audit_id: when and by whom it was cleared, and where the reason stands; by
+            nobody, if it cleared itself.
+        gone_at: when its cause was gone.
+    """
+
+    id: AttentionId
+    key: str
+    kind: str
+    reason: str
+    partner: str | None
+    half_id: HalfId | None
+    message_id: MessageId | None
+    since: datetime
+    raised_at: datetime
+    seen_at: datetime
+    cleared_at: datetime | None
+    cleared_by: str | None
+    audit_id: AuditId | None
+    gone_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookRecord:
+    """Up to which event a webhook has been told, and whether it answers.
+
+    Args:
+        name: as configured.
+        sequence: the last event that it has been told of.
+        failures, failing_since, retry_at, last_error: posts that failed in a row, since when, when it is
+            tried again, and why.
+        lease_owner, lease_until: which gateway posts to it now, and until when at most.
+    """
+
+    name: str
+    sequence: int
+    failures: int = 0
+    failing_since: datetime | None = None
+    retry_at: datetime | None = None
+    last_error: str | None = None
+    lease_owner: str | None = None
+    lease_until: datetime | None = None

@@ -258,6 +258,15 @@ inputs = Table(
     CheckConstraint("kind <> 'timer' OR payload IS NULL", name="payload"),
     CheckConstraint("table_profile IN ('strict', 'lenient')", name="table_profile"),
     Index("ix_inputs_message_id", "message_id"),
+    # What a message needs of its half's history is found without going through it, however long it has grown.
+    Index("ix_inputs_half_id_service_verdict_sequence", "half_id", "service", "verdict", "sequence"),
+    Index(
+        "ix_inputs_moves",
+        "half_id",
+        "sequence",
+        sqlite_where=text("state_after <> state_before"),
+        postgresql_where=text("state_after <> state_before"),
+    ),
     comment="everything that moved a half, in order; never changed, and replaying it gives the state",
     sqlite_autoincrement=True,
 )
@@ -441,6 +450,55 @@ partner_states = Table(
     CheckConstraint("failures >= 0", name="failures"),
     CheckConstraint("partner <> ''", name="partner"),
     comment="what stands between us and a partner; a partner without a row has nothing in the way",
+)
+
+attention = Table(
+    "attention",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("key", String(255), nullable=False, comment="what it is about; stands once at a time"),
+    Column("kind", String(32), nullable=False),
+    Column("reason", Text, nullable=False, comment="for people, in our words"),
+    Column("partner", String(255)),
+    Column("half_id", ROW_ID, ForeignKey("halves.id")),
+    Column("message_id", ROW_ID, ForeignKey("messages.id")),
+    Column("since", UtcDateTime, nullable=False, comment="the moment of the cause"),
+    Column("raised_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False, comment="when the cause was seen last"),
+    Column("cleared_at", UtcDateTime),
+    Column("cleared_by", String(128), comment="the operator; NULL if it cleared itself"),
+    Column("audit_id", ROW_ID, ForeignKey("audit.id"), comment="says why the operator cleared it"),
+    Column("gone_at", UtcDateTime, comment="when the cause was gone"),
+    CheckConstraint("key <> '' AND kind <> ''", name="named"),
+    CheckConstraint("cleared_by IS NULL OR cleared_at IS NOT NULL", name="cleared"),
+    CheckConstraint("gone_at IS NULL OR cleared_at IS NOT NULL", name="gone"),
+    _both_or_neither("cleared_by", "audit_id", "audit"),
+    Index(
+        "uq_attention_key",
+        "key",
+        unique=True,
+        sqlite_where=text("gone_at IS NULL"),
+        postgresql_where=text("gone_at IS NULL"),
+    ),
+    comment="what is put before a person, until its cause is gone or somebody clears it",
+    sqlite_autoincrement=True,
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("sequence", ROW_ID, nullable=False, comment="the last event that it has been told of"),
+    Column("failures", Integer, nullable=False, comment="posts that failed in a row"),
+    Column("failing_since", UtcDateTime),
+    Column("retry_at", UtcDateTime, comment="when it is tried again"),
+    Column("last_error", Text),
+    Column("lease_owner", String(128)),
+    Column("lease_until", UtcDateTime),
+    CheckConstraint("name <> ''", name="name"),
+    CheckConstraint("sequence >= 0 AND failures >= 0", name="counts"),
+    _both_or_neither("lease_owner", "lease_until", "lease"),
+    comment="up to which event each webhook has been told, and whether it answers",
 )
 
 gateways = Table(

@@ -12,6 +12,7 @@ import sqlalchemy
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from iso_gateway.store.attention import Attention
 from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.documents import Documents
@@ -23,11 +24,13 @@ from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
 from iso_gateway.store.leases import Leases
 from iso_gateway.store.messages import Messages
+from iso_gateway.store.observations import Observations
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
 from iso_gateway.store.waiting import Deadlines, Held
+from iso_gateway.store.webhooks import Webhooks
 
 
 def _now() -> datetime:
@@ -40,6 +43,7 @@ class UnitOfWork:
     __slots__ = (
         "_connection",
         "_vault",
+        "attention",
         "audit",
         "checks",
         "deadlines",
@@ -51,11 +55,13 @@ class UnitOfWork:
         "inputs",
         "leases",
         "messages",
+        "observations",
         "outbox",
         "partners",
         "search",
         "sending",
         "transactions",
+        "webhooks",
     )
 
     def __init__(self, connection: Connection, vault: Vault, *, writing: bool) -> None:
@@ -72,6 +78,9 @@ class UnitOfWork:
         self.documents = Documents(connection, vault)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
+        self.attention = Attention(connection)
+        self.observations = Observations(connection)
+        self.webhooks = Webhooks(connection)
         self.search = Search(connection, vault)
         self.checks = Checks(connection, vault)
         self.gateways = Gateways(connection)

@@ -3,7 +3,7 @@
 Each has a database of its own, all have one clock. Nothing is lost or late here unless a test makes it so.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
@@ -24,7 +24,16 @@ from iso_gateway.store.records import HalfId
 from tests.support.gateway import Clock, Desk, Outgoing
 
 NAMES: Final = ("BEX", "SFU", "UBC")
-ADDRESSES: Final = {"BEX": "192.0.2.1:40001", "SFU": "192.0.2.2:40002", "UBC": "192.0.2.3:40003"}
+#: Of those, and of others that a test may name.
+ADDRESSES: Final = {
+    "BEX": "192.0.2.1:40001",
+    "SFU": "192.0.2.2:40002",
+    "UBC": "192.0.2.3:40003",
+    "KPU": "192.0.2.4:40004",
+    "RRU": "192.0.2.5:40005",
+    "TRU": "192.0.2.6:40006",
+    "UVIC": "192.0.2.7:40007",
+}
 #: Eight hours behind Greenwich the whole year.
 ZONE: Final = "Etc/GMT+8"
 BOOK: Final = NewRequest(item=Item(title="The Penelopiad", author="Atwood, Margaret"))
@@ -42,8 +51,8 @@ def as_partner(name: str) -> Partner:
     )
 
 
-def settings_of(name: str, directory: Path) -> Settings:
-    """The settings of a library: itself, and the others as its partners."""
+def settings_of(name: str, directory: Path, names: Iterable[str] = NAMES) -> Settings:
+    """The settings of a library: itself, and the others of `names` as its partners."""
     directory.mkdir(exist_ok=True)
     return Settings(
         source=directory / "gateway.toml",
@@ -51,7 +60,7 @@ def settings_of(name: str, directory: Path) -> Settings:
         database_url=f"sqlite:///{directory / 'gateway.db'}",
         master_key_file=directory / "master.key",
         local=(LocalSymbol(name=name, symbol=Symbol.parse(f"ILLUME:{name}"), time_zone=ZONE),),
-        partners=tuple(as_partner(other) for other in NAMES if other != name),
+        partners=tuple(as_partner(other) for other in names if other != name),
     )
 
 
@@ -86,7 +95,7 @@ class Libraries:
         with ExitStack() as stack:
             desks = {}
             for name in names:
-                settings = settings_of(name, directory / name)
+                settings = settings_of(name, directory / name, sorted({*NAMES, *names}))
                 partners = tuple(changes.get(one.name, one) for one in settings.partners)
                 [own] = settings.local
                 local = replace(own, optional_messages=optional.get(name, own.optional_messages))

@@ -18,7 +18,16 @@ HELD: Final = Settings(
 )
 
 #: What is used when the gateway starts. A new setting has to be put into one of the two.
-WAITING: Final = {"source", "state_dir", "database_url", "master_key_file", "listeners", "mail", "sharing"}
+WAITING: Final = {
+    "source",
+    "state_dir",
+    "database_url",
+    "master_key_file",
+    "listeners",
+    "mail",
+    "sharing",
+    "webhooks",
+}
 
 
 def test_of_every_setting_it_is_known_whether_it_waits() -> None:

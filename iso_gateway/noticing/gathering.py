@@ -1,0 +1,261 @@
+"""Reading the facts for the rules out of the store; nothing is written, and nothing that is read is kept."""
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, tzinfo
+from typing import Final
+
+from asn1.ill import StatusOrErrorReport
+from asn1.schema import Unlisted
+from config.settings import Settings
+from iso_gateway.movement import ATTENTION
+from iso_gateway.noticing.facts import (
+    Awaited,
+    Facts,
+    LateShipped,
+    PartnerFacts,
+    Raised,
+    Stuck,
+    Supply,
+    Unreadable,
+    Whereabouts,
+)
+from iso_gateway.protocol.events import Service
+from iso_gateway.protocol.machine import CLOSED
+from iso_gateway.protocol.machine import Verdict as MachineVerdict
+from iso_gateway.protocol.states import CurrentState, Role, State
+from iso_gateway.protocol.tables import ALWAYS
+from iso_gateway.protocol.timers import ASKS, WAITS
+from iso_gateway.reception import Verdict
+from iso_gateway.record import settles, stored_apdu
+from iso_gateway.requesting import REFERENCE
+from iso_gateway.store.keyring import KeyDisposedError
+from iso_gateway.store.observations import StepRecord, StuckRecord
+from iso_gateway.store.records import HalfId, HalfRecord, InputKind, MessageId, PartnerStateRecord
+from iso_gateway.store.unit_of_work import UnitOfWork
+
+_SHIPPED_NAME: Final = "Shipped"
+_ON_ITS_WAY: Final = frozenset({State.SHIPPED, State.NOT_RECEIVED_OVERDUE})
+_HAD_EFFECT: Final = frozenset({MachineVerdict.APPLIED.value, MachineVerdict.REPEATED.value})
+
+
+def gather(uow: UnitOfWork, settings: Settings, now: datetime) -> Facts:
+    """Everything that the rules look at, as of one moment.
+
+    Args:
+        uow: the store; nothing is written to it.
+        settings: partners, local symbols, and how far back to look.
+        now: the moment, aware.
+    """
+    since = now - settings.noticing.look_back
+    awaited = tuple(_awaited(uow, settings))
+    late = tuple(_late(uow, since))
+    return Facts(
+        awaited=awaited,
+        supplies=tuple(_supplies(uow, late, since)),
+        partners=tuple(partners(uow, settings, heard={one.partner for one in awaited})),
+        stuck=tuple(_stuck(uow, since)),
+        late=late,
+        unreadable=tuple(_unreadable(uow, since)),
+        raised=tuple(_raised(uow, since)),
+        webhooks=uow.webhooks.all(),
+    )
+
+
+# -- answers that are awaited
+
+
+def _awaited(uow: UnitOfWork, settings: Settings) -> Iterator[Awaited]:
+    zones = {local.name: local.zone for local in settings.local}
+    found: dict[HalfId, Awaited] = {}
+    reports: dict[HalfId, MessageId] = {}
+    for step in uow.observations.steps(Role.REQUESTER, WAITS):
+        zone = zones.get(step.local)
+        if zone is None or step.verdict not in _HAD_EFFECT:
+            continue
+        _follow(found, reports, step, zone)
+    for half_id, awaited in found.items():
+        report = reports.get(half_id)
+        yield awaited if report is None else replace(awaited, reported=_reported(uow, report))
+
+
+def _follow(
+    found: dict[HalfId, Awaited], reports: dict[HalfId, MessageId], step: StepRecord, zone: tzinfo
+) -> None:
+    """Go on by one step of a half: asked, asked again, queried, reported on, or answered."""
+    service, half_id = Service(step.service), step.half_id
+    before = found.get(half_id)
+    asked = Awaited(half_id=half_id, partner=step.partner, asked_at=step.at, zone=zone)
+    match step.kind:
+        case InputKind.PRIMITIVE if service in ASKS:
+            found[half_id] = asked
+            reports.pop(half_id, None)
+        case InputKind.PRIMITIVE if service is Service.STQ and before is not None:
+            found[half_id] = replace(before, queried_at=step.at)
+        case InputKind.APDU if service is Service.STR and before is not None and step.message_id is not None:
+            reports[half_id] = step.message_id
+        case InputKind.APDU if service is Service.FWN and before is not None:
+            # Another library has to answer now, and gets as long for it.
+            found[half_id] = asked
+            reports.pop(half_id, None)
+        case InputKind.APDU if service not in ALWAYS and not step.original_seen:
+            found.pop(half_id, None)
+        case _:
+            return
+
+
+def _reported(uow: UnitOfWork, message_id: MessageId) -> str | None:
+    """What a report says of the request, in words; None if it can no longer be read."""
+    try:
+        report = stored_apdu(uow, message_id)
+    except KeyDisposedError:
+        return None
+    if not isinstance(report, StatusOrErrorReport) or report.status_report is None:
+        return f"its report names an error: messages show {message_id}"
+    state = report.status_report.provider_status_report
+    if isinstance(state, Unlisted):
+        return "its status report names a state that there is not"
+    return f"its status report says {CurrentState(state.value).name.replace('_', ' ').capitalize()}"
+
+
+# -- items that partners supply
+
+
+def _late(uow: UnitOfWork, since: datetime) -> Iterator[LateShipped]:
+    for one in uow.observations.classified(Verdict.PROHIBITED, since):
+        if one.apdu_type != _SHIPPED_NAME or one.half_id is None or one.partner is None:
+            continue
+        half = uow.halves.get(one.half_id)
+        if half.role == Role.REQUESTER and half.state in CLOSED:
+            yield LateShipped(
+                message_id=one.message_id, half_id=half.id, partner=one.partner, at=one.stored_at
+            )
+
+
+def _supplies(uow: UnitOfWork, late: Iterable[LateShipped], since: datetime) -> Iterator[Supply]:
+    unexpected = {one.half_id: one for one in late}
+    for one in unexpected.values():
+        yield from _supply(uow, uow.halves.get(one.half_id), one.partner, one.at, Whereabouts.UNEXPECTED)
+    for half_id in uow.observations.moved(Role.REQUESTER, (*_ON_ITS_WAY, State.RECEIVED), since):
+        half = uow.halves.get(half_id)
+        where = Whereabouts.ON_ITS_WAY if half.state in _ON_ITS_WAY else Whereabouts.HERE
+        yield from _supply(uow, half, half.partner, half.updated_at, where)
+
+
+def _supply(
+    uow: UnitOfWork, half: HalfRecord, partner: str, since: datetime, where: Whereabouts
+) -> Iterator[Supply]:
+    try:
+        summary = uow.transactions.summary(half.transaction_id)
+    except KeyDisposedError:
+        return
+    reference = summary.get(REFERENCE)
+    yield Supply(
+        half_id=half.id,
+        local=half.local,
+        partner=partner,
+        since=since,
+        whereabouts=where,
+        reference=reference if isinstance(reference, str) else None,
+        title=comparable(summary.get("title"), summary.get("title_of_article"), summary.get("author")),
+    )
+
+
+def comparable(title: object, article: object, author: object) -> str | None:
+    """Title and author in letters and digits alone, without case or accents; None without a title."""
+    parts = [_bare(one) for one in (title, article, author)]
+    return "/".join(parts) if parts[0] or parts[1] else None
+
+
+def _bare(text: object) -> str:
+    if not isinstance(text, str):
+        return ""
+    return "".join(sign for sign in unicodedata.normalize("NFKD", text.casefold()) if sign.isalnum())
+
+
+# -- partners
+
+
+def partners(uow: UnitOfWork, settings: Settings, *, heard: Iterable[str]) -> Iterator[PartnerFacts]:
+    """How it stands with each partner, by name; when it was last heard only for those of `heard`."""
+    wanted = frozenset(heard)
+    states = uow.partners.all()
+    backlogs = {one.partner: one for one in uow.outbox.backlogs()}
+    names = {partner.name for partner in settings.partners} | set(states)
+    names.update(name for name in backlogs if name is not None)
+    for name in sorted(names):
+        state = states.get(name, PartnerStateRecord(partner=name))
+        backlog = backlogs.get(name)
+        yield PartnerFacts(
+            name=name,
+            last_heard=last_heard(uow, name) if name in wanted else None,
+            waiting=0 if backlog is None else backlog.count,
+            oldest=None if backlog is None else backlog.oldest,
+            suspended_at=state.suspended_at,
+            suspended_by=state.suspended_by,
+            breaker=state.breaker,
+            failing_since=state.failing_since,
+            last_error=state.last_error,
+        )
+
+
+def last_heard(uow: UnitOfWork, partner: str) -> datetime | None:
+    """When the last message of a partner came; one that came from somewhere else is not its own."""
+    return uow.observations.last_heard(partner, not_from_it=Verdict.UNKNOWN_SENDER)
+
+
+# -- messages
+
+
+def _stuck(uow: UnitOfWork, since: datetime) -> Iterator[Stuck]:
+    for held, some in (
+        (True, uow.observations.held_back()),
+        (False, uow.observations.undelivered(since)),
+    ):
+        for one in some:
+            yield Stuck(
+                outbox_id=one.outbox_id,
+                message_id=one.message_id,
+                partner=one.partner,
+                half_id=_half_of(uow, one),
+                at=one.at,
+                held=held,
+            )
+
+
+def _half_of(uow: UnitOfWork, stuck: StuckRecord) -> HalfId | None:
+    known = () if stuck.message_id is None else uow.messages.processings(stuck.message_id)
+    return known[-1].half_id if known else None
+
+
+def _unreadable(uow: UnitOfWork, since: datetime) -> Iterator[Unreadable]:
+    for one in uow.observations.classified(Verdict.UNREADABLE, since):
+        host = None if one.peer_address is None else one.peer_address.rpartition(":")[0]
+        yield Unreadable(
+            message_id=one.message_id,
+            source=one.partner or host or "an unknown sender",
+            partner=one.partner,
+            at=one.stored_at,
+        )
+
+
+def _raised(uow: UnitOfWork, since: datetime) -> Iterator[Raised]:
+    settled: dict[HalfId, datetime | None] = {}
+    for event in uow.events.of_kind_from(ATTENTION, uow.observations.first_event(since)):
+        if event.half_id is None or event.detail is None:
+            continue
+        if event.half_id not in settled:
+            settling = (one.at for one in uow.inputs.of(event.half_id) if settles(one))
+            settled[event.half_id] = max(settling, default=None)
+        last = settled[event.half_id]
+        # What moved the request in the same moment was the occasion.
+        if last is None or event.at >= last:
+            yield Raised(
+                sequence=event.sequence,
+                half_id=event.half_id,
+                partner=uow.halves.get(event.half_id).partner,
+                message_id=event.message_id,
+                reason=str(event.detail.get("reason")),
+                at=event.at,
+            )
