@@ -27,7 +27,9 @@ REFUSED: Final = "settings.refused"
 RESTART_NEEDED: Final = "settings.restart-needed"
 
 #: What is followed at once. Everything else is used when the gateway starts, and then no more.
-FOLLOWED: Final = frozenset({"limits", "local", "logging", "noticing", "partners", "retry", "routes"})
+FOLLOWED: Final = frozenset(
+    {"documents", "limits", "local", "logging", "noticing", "partners", "retry", "routes"}
+)
 
 
 class Reloading:

@@ -11,12 +11,22 @@ from sqlalchemy import Row, Select, exists, func, select
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.connection import Connection
+from iso_gateway.store.documents import document_place, mail_place
 from iso_gateway.store.history import audit_place, event_place
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.keys import Vault
 from iso_gateway.store.messages import RAW_DIGEST, Messages
 from iso_gateway.store.records import Direction, KeyId, MessageId
-from iso_gateway.store.tables import audit, events, inputs, messages, outbox, processings, transactions
+from iso_gateway.store.tables import (
+    audit,
+    documents,
+    events,
+    inputs,
+    messages,
+    outbox,
+    processings,
+    transactions,
+)
 from iso_gateway.store.transactions import summary_place
 
 _MESSAGES = select(messages.c.id, messages.c.direction, messages.c.size, messages.c.digest)
@@ -115,6 +125,19 @@ class Checks:
         places = [
             (row.message_id, row.key_id, row.reason, audit_place(row.action, row.half_id)) for row in rows
         ]
+        return _checked([row.id for row in rows], self._do_not_open(places))
+
+    def documents(self, after: int, limit: int) -> Checked:
+        """Whether the links of documents open, and their mails."""
+        query = (
+            select(documents, outbox.c.lane, outbox.c.payload, outbox.c.key_id.label("mail_key_id"))
+            .outerjoin(outbox, outbox.c.id == documents.c.outbox_id)
+            .where(documents.c.id > after)
+            .order_by(documents.c.id)
+        )
+        rows = self._page(query, limit)
+        places = [(row.message_id, row.key_id, row.sealed, document_place(row.id)) for row in rows]
+        places += [(row.message_id, row.mail_key_id, row.payload, mail_place(row.lane)) for row in rows]
         return _checked([row.id for row in rows], self._do_not_open(places))
 
     def without_input(self, after: int, limit: int, verdicts: Sequence[str]) -> Checked:

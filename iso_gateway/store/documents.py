@@ -76,7 +76,7 @@ class Documents:
             "sealed": b"",
         }
         document_id = DocumentId(inserted_id(self._connection, _INSERT, row))
-        sealed = self._vault.seal_json(key, content, context=_place(document_id))
+        sealed = self._vault.seal_json(key, content, context=document_place(document_id))
         self._connection.execute(_SEALED, {"document": document_id, "content": sealed})
         if mail is not None:
             queued = self._queue(document_id, mail, key, at)
@@ -87,7 +87,7 @@ class Documents:
         lane = f"document {document_id}"
         return Outbox(self._connection).add_mail(
             lane=lane,
-            payload=self._vault.seal_json(key, mail.payload, context=_mail_place(lane)),
+            payload=self._vault.seal_json(key, mail.payload, context=mail_place(lane)),
             key_id=key.id,
             partner=mail.partner,
             at=at,
@@ -120,12 +120,14 @@ class Documents:
         row = self._connection.execute(_PAYLOAD, {"mail": outbox_id}).one_or_none()
         if row is None or row.payload is None:
             raise StoreError(f"outbox row {outbox_id} is no mail")
-        return self._vault.open_json(self._vault.key(row.key_id), row.payload, context=_mail_place(row.lane))
+        return self._vault.open_json(self._vault.key(row.key_id), row.payload, context=mail_place(row.lane))
 
     def _record(self, row: Row[*tuple[Any, ...]]) -> DocumentRecord:
         content, disposed = None, False
         try:
-            content = self._vault.open_json(self._vault.key(row.key_id), row.sealed, context=_place(row.id))
+            content = self._vault.open_json(
+                self._vault.key(row.key_id), row.sealed, context=document_place(row.id)
+            )
         except KeyDisposedError:
             disposed = True
         return DocumentRecord(
@@ -141,9 +143,11 @@ class Documents:
         )
 
 
-def _place(document_id: DocumentId) -> str:
+def document_place(document_id: int) -> str:
+    """The context that a document is sealed in."""
     return f"documents.sealed:{document_id}"
 
 
-def _mail_place(lane: str) -> str:
+def mail_place(lane: str) -> str:
+    """The context that a mail is sealed in: no other row has its lane."""
     return f"outbox.payload:{lane}"

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 import structlog
+from sqlalchemy import update
 
 from asn1 import ill
 from asn1.codec import decode
@@ -27,6 +28,7 @@ from iso_gateway.mailing import MailTransmitter, mark_of
 from iso_gateway.outbox import operating
 from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.primitives import Ship
+from iso_gateway.replay.verifying import Part, Problem, verify
 from iso_gateway.returns import MailFate, MailNotice
 from iso_gateway.services import Arrival
 from iso_gateway.store.records import (
@@ -40,6 +42,7 @@ from iso_gateway.store.records import (
     Transport,
     Unmailed,
 )
+from iso_gateway.store.tables import outbox
 from iso_gateway.store.writer import Writer
 from tests.integration.adapters.mails import HOST, MailServer
 from tests.integration.gateway.dispatching import LEASE, PATIENCE, LogLines, Wire
@@ -536,3 +539,19 @@ def _shipped(*, supply_details: ill.SupplyDetails, responder_note: Any) -> ill.S
         supply_details=supply_details,
         responder_note=responder_note,
     )
+
+
+class TestVerifying:
+    def test_what_was_changed_is_found(self, desk: Desk) -> None:
+        shipped(desk)
+        assert _problems(desk) == []
+        with desk.site.store.engine.begin() as connection:
+            connection.execute(update(outbox).where(outbox.c.kind == "mail").values(lane="document 2"))
+        [problem] = _problems(desk)
+        assert problem.part is Part.DOCUMENTS
+        assert problem.text.startswith("outbox.payload:document 2 does not open")
+
+
+def _problems(desk: Desk) -> list[Problem]:
+    found = verify(desk.site.store, desk.clock.now)
+    return [problem for progress in found for problem in progress.problems]

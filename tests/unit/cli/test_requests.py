@@ -247,6 +247,7 @@ class TestAct:
             "partner": "YAZ",
             "state": "NOT-SUPPLIED",
             "onward_message_id": None,
+            "document": None,
         }
 
     def test_without_a_service_it_lists_what_can_be_done(self, command: Command) -> None:
