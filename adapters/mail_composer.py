@@ -62,12 +62,10 @@ def compose(
     Raises:
         ValueError: an address or token holds what a header may not.
     """
-    for text in (author, recipient, token):
-        if _SAFE.fullmatch(text) is None:
-            raise ValueError(f"{text!r} may not stand in the header of a mail")
+    require_safe(author, recipient, token)
     domain = author.rpartition("@")[2]
     header = (
-        f"Date: {_date(at)}",
+        f"Date: {date_of(at)}",
         f"From: <{author}>",
         f"To: <{recipient}>",
         "Subject: ISO ILL message",
@@ -83,20 +81,27 @@ def compose(
     ]
     lines = [*(line.encode("ascii") for line in header), b"", *body, b""]
     return OutgoingMail(
-        sender=_sub_address(author, token) if variable_sender else author,
+        sender=sub_address(author, token) if variable_sender else author,
         recipient=recipient,
         token=token,
         octets=b"\r\n".join(lines),
     )
 
 
-def _sub_address(address: str, token: str) -> str:
+def require_safe(*texts: str) -> None:
+    """Raises ValueError if a text is not one of visible ASCII that may stand in a header as it is."""
+    for text in texts:
+        if _SAFE.fullmatch(text) is None:
+            raise ValueError(f"{text!r} may not stand in the header of a mail")
+
+
+def sub_address(address: str, token: str) -> str:
     """Returns `ill+TOKEN@library.example`; the address itself where that would be too long."""
     local, _, domain = address.rpartition("@")
     extended = f"{local}+{token}"
     return f"{extended}@{domain}" if len(extended) <= _LONGEST_LOCAL_PART else address
 
 
-def _date(at: datetime) -> str:
+def date_of(at: datetime) -> str:
     """Returns a Date as RFC 5322 writes it, in English whatever the locale."""
     return f"{_DAYS[at.weekday()]}, {at.day} {_MONTHS[at.month - 1]} {at:%Y %H:%M:%S %z}"

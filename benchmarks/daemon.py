@@ -89,7 +89,12 @@ def serving(configuration: Path) -> Iterator[Served]:
     command = Path(sys.executable).with_name("iso-gateway")
     with (
         log.open("wb") as stream,
-        subprocess.Popen([command, "serve", "--config", configuration], stderr=stream) as process,
+        subprocess.Popen(
+            [command, "serve", "--config", configuration],
+            stderr=stream,
+            # The gateway beside this file, whichever the virtual environment was made for.
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+        ) as process,
     ):
         try:
             yield Served(process=process.pid, port=_listening(process, log))

@@ -20,6 +20,7 @@ from config.fields import DatabaseUrl, PathText
 from config.keys import Location
 from config.settings import (
     ANY_PARTNER,
+    Documents,
     Limits,
     Listener,
     LocalSymbol,
@@ -79,6 +80,8 @@ class GatewayFile:
     """What is logged, and how."""
     mail: Mail | None = None
     """How APDUs travel by mail; left out, they do not."""
+    documents: Documents = field(default_factory=Documents)
+    """What the mails with links to documents say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +157,13 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
         partners=partners,
         logging=gateway.logging,
         mail=None if gateway.mail is None else _with_absolute_paths(here, gateway.mail),
+        documents=_with_absolute_directory(here, gateway.documents),
     )
+
+
+def _with_absolute_directory(here: Path, documents: Documents) -> Documents:
+    name = documents.template_dir
+    return documents if name is None else replace(documents, template_dir=str(here / name))
 
 
 def _with_absolute_paths(here: Path, mail: Mail) -> Mail:

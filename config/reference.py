@@ -18,6 +18,7 @@ from config.keys import describe, keys_of, tables_in, texts_of
 from config.loading import GatewayFile
 from config.settings import (
     Capabilities,
+    Documents,
     Limits,
     Listener,
     LocalSymbol,
@@ -85,6 +86,7 @@ def render() -> str:
         table_of("### `[[webhooks]]`", Webhook),
         table_of("### `[logging]`", Logging),
         table_of("### `[mail]`", Mail),
+        table_of("### `[documents]`", Documents),
         _PARTNER_HEAD,
         table_of("### The keys of a partner", Partner),
         table_of('### `[transport]` with `kind = "tcp"`', TcpTransport),

@@ -166,6 +166,15 @@ class DocumentLink(Enum):
     """In the note."""
     ELECTRONIC_DELIVERY = "electronic-delivery"
     """In the details of electronic delivery; version 2 of the protocol only, else in the note."""
+    NONE = "none"
+    """Nowhere: a Shipped says nothing of it."""
+
+
+class Language(Enum):
+    """In which language a library is written to."""
+
+    ENGLISH = "en"
+    FRENCH = "fr"
 
 
 class Wish(Enum):
@@ -422,6 +431,19 @@ class Mail:
 
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Documents:
+    """The mails with which borrowing libraries get the links to their documents (docs/documents.md)."""
+
+    max_downloads: Count = 5
+    """How often Illume lets a document be fetched; the mail says so."""
+    keep_days: Days = 90
+    """For how many days Illume keeps a document; the mail names the last of them."""
+    template_dir: PathText | None = None
+    """A directory with templates of the site's own; what is not in it is as it comes with the gateway."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OptionalMessages:
     """Which optional messages a library of ours sends, and which it asks for.
 
@@ -468,8 +490,8 @@ class LocalSymbol:
     """Where partners reach the gateway by mail; what it sends so comes from there, and requests tell it."""
     optional_messages: OptionalMessages = field(default_factory=OptionalMessages)
     """Which optional messages it sends, and which it asks for."""
-    document_contact: Text | None = None
-    """Whom a partner may ask about a document it was sent."""
+    document_contact: MailAddress | None = None
+    """Where partners may ask about a document: the answers to its mail go there, else to `public_mail`."""
     test: Flag = False
     """Whether it is there for rehearsal only."""
 
@@ -602,6 +624,8 @@ class Partner:
     """Where, in a Shipped, its software shows the link to a document."""
     document_email: MailAddress | None = None
     """Where the links to documents are sent, for a partner that cannot log in to Illume."""
+    document_language: Language = Language.ENGLISH
+    """In which language they are sent."""
     allowed_sources: tuple[NetworkText, ...] = ()
     """Addresses and networks from which its APDUs may come; none named means any."""
     allowed_senders: tuple[MailSender, ...] = ()
@@ -651,6 +675,7 @@ class Settings:
         listeners, limits, retry, sharing, noticing, webhooks, local, routes, partners, logging: see the
             types. Without routes, every local symbol serves every partner.
         mail: how APDUs travel by mail; None where they do not.
+        documents: what the mails with links to documents say.
     """
 
     source: Path
@@ -668,6 +693,7 @@ class Settings:
     partners: tuple[Partner, ...] = ()
     logging: Logging = field(default_factory=Logging)
     mail: Mail | None = None
+    documents: Documents = field(default_factory=Documents)
     _partner_by_name: dict[str, Partner] = field(init=False, repr=False, compare=False)
     _partner_by_symbol: SymbolIndex[Partner] = field(init=False, repr=False, compare=False)
     _local_by_symbol: SymbolIndex[LocalSymbol] = field(init=False, repr=False, compare=False)

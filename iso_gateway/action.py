@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, SystemAddress
 from config.settings import Partner, Settings
-from iso_gateway import capability, compose, interpretation, primitives
+from iso_gateway import capability, compose, documents, interpretation, primitives
 from iso_gateway.errors import NotFoundError, PrimitiveInvalidError, PrimitiveRefusedError
 from iso_gateway.identity import symbol_of
 from iso_gateway.movement import Ends, Move, ends_of, raise_attention, record_move, service_time
@@ -35,6 +35,7 @@ class Acted:
         state: the half's state afterwards.
         partner: name of the partner that it goes to.
         onward: of a forwarding, the ILL-REQUEST to the next responder.
+        posted: what became of the link that was given with it.
     """
 
     half_id: HalfId
@@ -43,6 +44,7 @@ class Acted:
     state: State
     partner: str
     onward: MessageId | None = None
+    posted: documents.Posted | None = None
 
 
 class NotPossibleNowError(PrimitiveRefusedError):
@@ -101,6 +103,7 @@ def perform(
         StoreError: there is no such half, or what it says has been disposed of.
         PrimitiveRefusedError: the state tables do not allow it now, or the partner's software cannot take it.
         PrimitiveInvalidError: a field is missing or wrong.
+        TemplateUnusableError: a template of the site's own, for the mail with a link, is wrong.
     """
     ends = ends_of(settings, uow, half_id)
     before, service = ends.state, compose.service_of(primitive)
@@ -116,9 +119,23 @@ def perform(
         apdu = compose.apdu_for(_completed(primitive, before), request, frame, terms)
         sending = _Sending(apdu=apdu)
     event = ServiceRequested(service=service, facts=interpretation.facts_sent(sending.apdu, ends.partner))
-    return _carry_out(
+    acted = _carry_out(
         uow, ends, event, sending, payload=payload_of(primitive), actor=actor, at=at, service_at=service_at
     )
+    if not isinstance(primitive, primitives.Ship) or primitive.document_url is None:
+        return acted
+    posted = documents.post(
+        settings,
+        uow,
+        ends,
+        request,
+        primitive.document_url,
+        note=primitive.note,
+        message_id=acted.message_id,
+        actor=actor,
+        at=at,
+    )
+    return replace(acted, posted=posted)
 
 
 def repeat(settings: Settings, uow: UnitOfWork, half_id: HalfId, *, actor: str, at: datetime) -> Acted:

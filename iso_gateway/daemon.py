@@ -333,6 +333,7 @@ class Daemon:
             self._settings,
             writer,
             by_transport,
+            mailer=by_transport,
             gateway=gateway,
             lease=lease,
             fenced=shared,

@@ -39,6 +39,10 @@ class PrimitiveInvalidError(GatewayError):
     """What was given with a service is not enough for it, or is none of the values that the standard has."""
 
 
+class TemplateUnusableError(GatewayError):
+    """A template of the site's own, by which mails about documents are written, is wrong."""
+
+
 class DeliveryError(GatewayError):
     """An APDU could not be handed to its partner.
 

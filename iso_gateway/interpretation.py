@@ -1,6 +1,7 @@
 """What an APDU means to the protocol machine: its service, who receives it, the facts the tables ask for."""
 
 import enum
+from dataclasses import replace
 from datetime import date, datetime, tzinfo
 from typing import assert_never
 
@@ -88,6 +89,46 @@ def is_marked_repeat(apdu: ILLApdu) -> bool:
     """Whether the APDU says that it is a repeat: date-time-of-original-service is there and not blank."""
     original = apdu.service_date_time.date_time_of_original_service
     return original is not None and bool(original.date.strip())
+
+
+def says_again(apdu: ILLApdu, known: ILLApdu, *, stood_in: bool) -> bool:
+    """Whether an APDU says once more what one of the same service has said (protocol.md 2.2).
+
+    It is a repeat of that one, or of the same lost original; or it is the original, overtaken by its repeat.
+
+    Args:
+        apdu: what came.
+        known: what had its effect before.
+        stood_in: whether that was a repeat that did the work of an original which had not come.
+    """
+    if is_marked_repeat(apdu):
+        return _repeats(apdu, known) or (stood_in and _repeat_the_same(apdu, known))
+    return stood_in and _repeats(known, apdu, to_the_second=True) and differ_in_time_only(apdu, known)
+
+
+def differ_in_time_only(one: ILLApdu, other: ILLApdu) -> bool:
+    """Whether two APDUs are equal but for their service-date-time, and for being marked as a repeat by it."""
+    return replace(one, service_date_time=other.service_date_time) == other
+
+
+def _repeats(repeat: ILLApdu, original: ILLApdu, *, to_the_second: bool = False) -> bool:
+    """Whether the date-time that a repeat gives for its original is that of an APDU that we have.
+
+    With `to_the_second` not where one of them leaves the time out.
+    """
+    named = repeat.service_date_time.date_time_of_original_service
+    this = original.service_date_time.date_time_of_this_service
+    if named is None or named.date != this.date:
+        return False
+    if not named.time or not this.time:
+        return not to_the_second
+    return named.time == this.time
+
+
+def _repeat_the_same(one: ILLApdu, other: ILLApdu) -> bool:
+    """Whether two repeats give the same date-time for their original."""
+    named = one.service_date_time.date_time_of_original_service
+    return named is not None and named == other.service_date_time.date_time_of_original_service
 
 
 def facts_received(apdu: ILLApdu, partner: Partner, local: LocalSymbol, *, original_seen: bool) -> Facts:

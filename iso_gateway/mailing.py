@@ -19,8 +19,9 @@ from adapters import lmtp
 from adapters.envelope import Envelope
 from adapters.errors import DeliveryFailed
 from adapters.errors import Failure as Hindrance
+from adapters.letter_composer import Letter, compose_letter
 from adapters.lmtp import LmtpListener
-from adapters.mail_composer import compose
+from adapters.mail_composer import OutgoingMail, compose
 from adapters.mail_inbox import MailInbox
 from adapters.mail_reading import Notice
 from adapters.mail_sender import MailSender
@@ -28,7 +29,7 @@ from adapters.maildir import Maildir
 from adapters.receiver import Receiver
 from asn1.codec import decode_header
 from asn1.errors import WireError
-from config.settings import LocalSymbol, Mail, MailTransport, Partner, Settings
+from config.settings import LocalSymbol, Mail, MailTransport, Partner, RetryPolicy, Settings
 from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure
 from iso_gateway.identity import symbol_of
@@ -49,6 +50,16 @@ _FAILURES: Final = {
 
 #: Octets of the digest: 80 bits, for a forger who has to try each against a running gateway.
 _MARK_OCTETS: Final = 10
+
+
+def _no_way(whose: str) -> DeliveryError:
+    # The configuration is checked for this when it is read.
+    return DeliveryError(
+        f"{whose} is reached by mail, and we have no mail server or no address for it: set [mail] and"
+        " public_mail",
+        temporary=True,
+        failure=Failure.MAIL_SERVER,
+    )
 
 
 def mark_of(store: Store, outbox_id: OutboxId) -> str:
@@ -127,6 +138,12 @@ class ByTransport:
                 octets, partner=partner, connection_id=connection_id, permit=permit
             )
 
+    async def mail(
+        self, said: Mapping[str, object], *, outbox_id: OutboxId, partner: str | None, permit: Permit
+    ) -> None:
+        """Send a letter, in whatever way its partner's APDUs go; see `outbox.dispatcher.Mailer`."""
+        await self._mail.mail(said, outbox_id=outbox_id, partner=partner, permit=permit)
+
 
 class MailTransmitter:
     """Sends octets to a partner that is reached by mail.
@@ -155,8 +172,52 @@ class MailTransmitter:
         permit: Permit = permitted,
     ) -> None:
         """Give the mail server a mail with the octets. Raises DeliveryError, or what the permit raises."""
+        author = self._author(octets).public_mail
+        if author is None:
+            raise _no_way(partner.name)
+        composed = compose(
+            octets,
+            author=author,
+            recipient=transport.address,
+            token=mark_of(self._site.store, outbox_id),
+            at=self._site.clock(),
+            variable_sender=self._variable_sender,
+        )
+        await self._send(composed, partner.name, partner.retry, permit)
+
+    async def mail(
+        self, said: Mapping[str, object], *, outbox_id: OutboxId, partner: str | None, permit: Permit
+    ) -> None:
+        """Give the mail server a letter; see `outbox.dispatcher.Mailer`.
+
+        It goes out as it was written, whatever the configuration says of its partner by now.
+        """
+        known = None if partner is None else self._settings.partner(partner)
+        letter = Letter.from_json(said)
+        composed = compose_letter(
+            letter,
+            token=mark_of(self._site.store, outbox_id),
+            at=self._site.clock(),
+            variable_sender=self._variable_sender,
+        )
+        policy = self._settings.retry if known is None else known.retry
+        await self._send(composed, partner or letter.recipient, policy, permit)
+
+    @property
+    def _variable_sender(self) -> bool:
+        mail = self._settings.mail
+        return mail is not None and mail.variable_sender
+
+    async def _send(self, mail: OutgoingMail, whose: str, policy: RetryPolicy, permit: Permit) -> None:
+        if self._sender is None:
+            raise _no_way(whose)
         try:
-            await self._send(partner, transport, octets, outbox_id, permit)
+            await self._sender.send(
+                mail,
+                connect_timeout=policy.connect_timeout,
+                send_timeout=policy.send_timeout,
+                permit=permit,
+            )
         except DeliveryFailed as error:
             raise DeliveryError(
                 error.reason,
@@ -165,40 +226,6 @@ class MailTransmitter:
                 failure=_FAILURES.get(error.failure, Failure.MAIL_SERVER),
                 ambiguous=error.ambiguous,
             ) from error
-
-    async def _send(
-        self,
-        partner: Partner,
-        transport: MailTransport,
-        octets: bytes,
-        outbox_id: OutboxId,
-        permit: Permit,
-    ) -> None:
-        mail = self._settings.mail
-        author = self._author(octets).public_mail
-        if mail is None or self._sender is None or author is None:
-            # The configuration is checked for this when it is read.
-            raise DeliveryFailed(
-                f"partner {partner.name} is reached by mail, and we have no mail server or no address for it:"
-                " set [mail] and public_mail",
-                temporary=True,
-                ambiguous=False,
-                failure=Hindrance.MAIL_SERVER,
-            )
-        composed = compose(
-            octets,
-            author=author,
-            recipient=transport.address,
-            token=mark_of(self._site.store, outbox_id),
-            at=self._site.clock(),
-            variable_sender=mail.variable_sender,
-        )
-        await self._sender.send(
-            composed,
-            connect_timeout=partner.retry.connect_timeout,
-            send_timeout=partner.retry.send_timeout,
-            permit=permit,
-        )
 
     def _author(self, octets: bytes) -> LocalSymbol:
         """The library of ours that an APDU is from: whichever of its two ends is ours."""

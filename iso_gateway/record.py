@@ -1,12 +1,12 @@
 """A transaction's record as the use cases read it: its request, its half's state, what happened so far."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
 from functools import lru_cache
-from typing import assert_never
+from typing import Final, assert_never
 
 import structlog
 
@@ -62,8 +62,9 @@ def original_request(uow: UnitOfWork, half: HalfRecord) -> ILLRequest:
     Raises:
         StoreError: the record does not begin with one, or its key has been disposed of.
     """
-    first = next((record.message_id for record in uow.inputs.of(half.id)), None)
-    request = None if first is None else stored_apdu(uow, first)
+    first = uow.inputs.first(half.id)
+    message_id = None if first is None else first.message_id
+    request = None if message_id is None else stored_apdu(uow, message_id)
     if isinstance(request, ILLRequest):
         return request
     raise StoreError(f"the record of request {half.id} does not begin with an ILL-Request: restore a backup")
@@ -125,15 +126,24 @@ def forwarded_to(uow: UnitOfWork, half: HalfRecord) -> Symbol | None:
     Raises:
         StoreError: its record cannot be read any more.
     """
-    for record in reversed(uow.inputs.of(half.id)):
-        if record.service == Service.FWN and record.kind is InputKind.PRIMITIVE and record.message_id:
-            notification = stored_apdu(uow, record.message_id)
-            return symbol_of(notification.responder_id)
+    forwardings = uow.inputs.newest(
+        half.id, (Service.FWN,), verdicts=(Verdict.APPLIED,), at_most=1, kind=InputKind.PRIMITIVE
+    )
+    for record in forwardings:
+        if record.message_id is not None:
+            return symbol_of(stored_apdu(uow, record.message_id).responder_id)
     return None
 
 
-def history_of(inputs: Sequence[InputRecord], local: LocalSymbol) -> tuple[ServiceRecord, ...]:
-    """The services that had their effect, oldest first, timed in the local symbol's zone."""
+def history_of(uow: UnitOfWork, half: HalfRecord, local: LocalSymbol) -> tuple[ServiceRecord, ...]:
+    """As much of a half's history as a status report tells, oldest first, timed in the local symbol's zone.
+
+    That is what began it, the last of each service that had its effect, and what changed its state last. The
+    rest is not read: a partner can make a history as long as it likes.
+    """
+    ends = (uow.inputs.first(half.id), uow.inputs.last_move(half.id))
+    latest = uow.inputs.newest(half.id, _REPORTED, verdicts=(Verdict.APPLIED,), at_most=1)
+    told = {record.sequence: record for record in (*ends, *latest) if record is not None}
     return tuple(
         ServiceRecord(
             service=Service(record.service),
@@ -142,9 +152,12 @@ def history_of(inputs: Sequence[InputRecord], local: LocalSymbol) -> tuple[Servi
             changed_state=record.state_after != record.state_before,
             loan=Flags.from_names(record.flags_after).loan,
         )
-        for record in inputs
+        for _, record in sorted(told.items())
         if record.verdict == Verdict.APPLIED
     )
+
+
+_REPORTED: Final = frozenset(service.value for service in Service)
 
 
 def settles(record: InputRecord) -> bool:

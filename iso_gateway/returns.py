@@ -97,7 +97,7 @@ def note_notice(uow: UnitOfWork, message_id: MessageId, notice: MailNotice, at: 
             uow, message_id, "a notice about a mail that this database does not know", at
         )
     belongs = _belongs(uow, row)
-    reason = f"{notice.in_words}; about message {row.message_id}"
+    reason = f"{notice.in_words}; about {belongs.what}"
     uow.messages.processed(
         message_id,
         at=at,
@@ -112,7 +112,7 @@ def note_notice(uow: UnitOfWork, message_id: MessageId, notice: MailNotice, at: 
             uow.messages.bind(message_id, belongs.transaction_id)
         except KeyDisposedError:
             # The request was disposed of; nothing more can be said about it than that a notice came.
-            belongs = _Belongs()
+            belongs = _Belongs(what=belongs.what)
     _follow(uow, notice, row, belongs, message_id, at)
     return Processed(
         message_id=message_id, verdict=Verdict.MAIL_NOTICE, partner=row.partner, half_id=belongs.half_id
@@ -121,14 +121,24 @@ def note_notice(uow: UnitOfWork, message_id: MessageId, notice: MailNotice, at: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Belongs:
+    what: str
     transaction_id: TransactionId | None = None
     half_id: HalfId | None = None
 
 
 def _belongs(uow: UnitOfWork, row: OutboxRecord) -> _Belongs:
-    known = () if row.message_id is None else uow.messages.processings(row.message_id)
-    last = known[-1] if known else None
-    return _Belongs() if last is None else _Belongs(transaction_id=last.transaction_id, half_id=last.half_id)
+    if row.message_id is None:
+        document = uow.documents.with_mail(row.id)
+        if document is None:
+            return _Belongs(what="a mail of ours")
+        number, half_id = document
+        transaction_id = uow.halves.get(half_id).transaction_id
+        return _Belongs(what=f"document {number}", transaction_id=transaction_id, half_id=half_id)
+    known = uow.messages.processings(row.message_id)
+    what = f"message {row.message_id}"
+    if not known:
+        return _Belongs(what=what)
+    return _Belongs(what=what, transaction_id=known[-1].transaction_id, half_id=known[-1].half_id)
 
 
 def _follow(
@@ -143,7 +153,11 @@ def _follow(
         uow.events.append,
         half_id=belongs.half_id,
         message_id=row.message_id,
-        detail={"reason": notice.in_words, "notice": message_id},
+        detail={
+            "reason": notice.in_words,
+            "notice": message_id,
+            **({} if row.message_id is not None else {"about": belongs.what}),
+        },
         at=at,
     )
     match notice.fate:

@@ -14,7 +14,7 @@ import structlog
 
 from asn1.codec import WireError
 from config.settings import LocalSymbol, Partner, Settings
-from iso_gateway import action, passing, primitives, requesting, returns
+from iso_gateway import action, documents, passing, primitives, requesting, returns
 from iso_gateway.action import Acted
 from iso_gateway.errors import ConflictError, UnavailableError
 from iso_gateway.new_request import NewRequest
@@ -37,6 +37,7 @@ log = structlog.stdlib.get_logger(__name__)
 APDU_STORED = "apdu.stored"
 APDU_PROCESSED = "apdu.processed"
 SERVICE_REQUESTED = "service.requested"
+DOCUMENT_ADDED = "document.added"
 DEADLINE_FAILED = "deadline.failed"
 HELD_FAILED = "message.held-failed"
 
@@ -209,6 +210,29 @@ class Gateway:
                 randomness=self._randomness,
             ),
         )
+
+    def add_document(
+        self,
+        uow: UnitOfWork,
+        half_id: HalfId,
+        url: str,
+        *,
+        actor: str,
+        note: str | None = None,
+        again: bool = False,
+    ) -> documents.Posted:
+        """Give the borrower of a shipped item another link; see `documents.add`."""
+        posted = documents.add(
+            self._settings, uow, half_id, url, note=note, actor=actor, at=self._clock(), again=again
+        )
+        log.info(DOCUMENT_ADDED, half_id=half_id, document=posted.document_id, mailed=posted.unmailed is None)
+        return posted
+
+    def preview_document(
+        self, uow: UnitOfWork, half_id: HalfId, *, url: str | None = None
+    ) -> documents.Preview:
+        """The mail about a document as it would be; see `documents.preview`."""
+        return documents.preview(self._settings, uow, half_id, url=url, at=self._clock())
 
     def tick(self, uow: UnitOfWork) -> datetime | None:
         """Do what has come due: deadlines that have passed, and messages that were held long enough.

@@ -16,7 +16,7 @@ from typing import Final
 from sqlalchemy import Engine
 
 from config.settings import Settings
-from iso_gateway.errors import GatewayError, NotFoundError
+from iso_gateway.errors import GatewayError, NotFoundError, StoreError
 from iso_gateway.site import Site, exclusive, require_owner, sqlite_path, utc_now
 from iso_gateway.store import backup, copying, engine, gateways
 from iso_gateway.store.keyring import KeyRing
@@ -73,6 +73,11 @@ def restore(settings: Settings, path: Path) -> Mapping[str, int]:
 
     with exclusive(settings):
         if place is not None:
+            if place.exists():
+                raise StoreError(
+                    f"{str(place)!r} exists already, and is never overwritten; move it aside, with its -wal"
+                    " and -shm, and restore again"
+                )
             return backup.restore(path, place, place.parent, utc_now(), check=check)
         with _engine(settings) as database:
             _require_nobody(settings, database)

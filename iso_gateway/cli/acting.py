@@ -50,7 +50,12 @@ class Fields:
 
 
 _OPTIONS: Final = MappingProxyType(
-    {"yes": "--yes or --no", "renewable": "--renewable or --not-renewable", "note": "--note"}
+    {
+        "yes": "--yes or --no",
+        "renewable": "--renewable or --not-renewable",
+        "note": "--note",
+        "link": "--document-url",
+    }
 )
 
 _NOTE: Final = frozenset({"note"})

@@ -29,6 +29,7 @@ from iso_gateway.cli.reading import (
     Step,
     Waiting,
 )
+from iso_gateway.documents import Posted, Preview, given_in
 from iso_gateway.failure import advice
 from iso_gateway.noticing.health import Health
 from iso_gateway.replay.rebuilding import Rebuild
@@ -37,6 +38,7 @@ from iso_gateway.store.records import (
     AttentionRecord,
     AuditRecord,
     BreakerState,
+    DocumentRecord,
     EventRecord,
     GatewayRecord,
     InputRecord,
@@ -264,6 +266,13 @@ def request(record: RequestRecord, offered: Sequence[Offer], *, with_patron_data
             {"at": plain(notice.at.astimezone(record.zone)), "reason": notice.reason, "stands": notice.stands}
             for notice in record.standing.notices
         ],
+        "documents": [document(one) for one in record.documents],
+        "links": [
+            {"url": one.url, "place": one.place, "message_id": step.message_id}
+            for step in record.steps
+            if not step.by_us and step.contents.apdu is not None
+            for one in given_in(step.contents.apdu)
+        ],
         "possible": [offer(one) for one in offered],
         "history": [_step(step, record, with_patron_data=with_patron_data) for step in record.steps],
     }
@@ -312,6 +321,45 @@ def acted(result: Acted) -> dict[str, Json]:
         "partner": result.partner,
         "state": result.state.value,
         "onward_message_id": result.onward,
+        "document": None if result.posted is None else posted(result.posted),
+    }
+
+
+def posted(result: Posted) -> dict[str, Json]:
+    """What became of a link."""
+    return {
+        "id": result.document_id,
+        "request_id": result.half_id,
+        "recipient": result.recipient,
+        "unmailed": plain(result.unmailed),
+    }
+
+
+def document(one: DocumentRecord) -> dict[str, Json]:
+    """A link that a borrower was given, and what became of its mail; most is None once disposed of."""
+    content = one.content or {}
+    return {
+        "id": one.id,
+        "request_id": one.half_id,
+        "message_id": one.message_id,
+        "added_at": plain(one.added_at),
+        "actor": one.actor,
+        **{name: plain(content.get(name)) for name in ("url", "note", "recipient", "until", "downloads")},
+        "unmailed": plain(one.unmailed),
+        "mail": None if one.mail is None else outbox_row(one.mail),
+        "disposed": one.disposed,
+    }
+
+
+def preview(shown: Preview) -> dict[str, Json]:
+    """A mail as it would go out."""
+    return {
+        "recipient": shown.recipient,
+        "unmailed": plain(shown.unmailed),
+        "reply_to": shown.reply_to,
+        "subject": shown.rendered.subject,
+        "text": shown.rendered.text,
+        "html": shown.rendered.html,
     }
 
 

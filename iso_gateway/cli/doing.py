@@ -151,7 +151,12 @@ def act(
     ] = None,
     link: Annotated[
         str | None,
-        typer.Option("--link", metavar="URL", help="ship: where the copy can be fetched."),
+        typer.Option(
+            "--document-url",
+            "--link",
+            metavar="URL",
+            help="ship: where the copy can be fetched; a borrower without a login to Illume gets it by mail.",
+        ),
     ] = None,
     to: Annotated[
         str | None,

@@ -18,6 +18,7 @@ from iso_gateway.cli.output import shown, text
 from iso_gateway.cli.privacy import names_patron
 from iso_gateway.cli.reading import RequestRecord, Step
 from iso_gateway.cli.standing import Notice
+from iso_gateway.documents import given_in
 from iso_gateway.identity import text_of
 from iso_gateway.protocol.states import Role
 from iso_gateway.replay.replaying import SENT_AGAIN
@@ -97,6 +98,11 @@ def _head(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Itera
     yield from _patron(record, with_patron_data=with_patron_data, full=full)
     for said in standing.in_words(record.standing, record.zone):
         yield text(f"  {said}", "yellow")
+    for document in record.documents:
+        url = (document.content or {}).get("url", rendering.DISPOSED)
+        yield Text.assemble(
+            (f"  document {document.id}: ", "cyan"), text(url), ", ", rendering.mail_fate(document)
+        )
     if half.former_partners:
         yield text(f"  was with {', '.join(half.former_partners)} before it was handed on")
 
@@ -249,6 +255,8 @@ def _details(step: Step, zone: tzinfo, *, full: bool) -> Iterator[Text]:
         yield text(particulars, limit=None if full else _NOTE)
     for said in report_in_words(apdu):
         yield text(said)
+    for link in () if step.by_us else given_in(apdu):
+        yield Text.assemble(("document: ", "cyan"), text(link.url))
     for name in ("requester_note", "responder_note", "note"):
         note = text_of(getattr(apdu, name, None))
         if note is not None:

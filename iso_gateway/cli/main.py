@@ -17,6 +17,7 @@ from iso_gateway.cli import (
     attention,
     database,
     demo,
+    documents,
     events,
     messages,
     partners,
@@ -76,6 +77,7 @@ app = typer.Typer(
 )
 app.add_typer(requests.app, name="requests")
 app.add_typer(messages.app, name="messages")
+app.add_typer(documents.app, name="documents")
 app.add_typer(waiting.app, name="waiting")
 app.add_typer(attention.app, name="attention")
 app.add_typer(partners.app, name="partners")

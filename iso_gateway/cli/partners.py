@@ -22,7 +22,8 @@ app = typer.Typer(no_args_is_help=True, help="The libraries that the configurati
 def list_(context: typer.Context, *, config: Config = None, json: Json = False) -> None:
     """List partners by name, and say to which of them nothing is sent now."""
     from iso_gateway.cli import data, opening, rendering
-    from iso_gateway.cli.output import write, write_json
+    from iso_gateway.cli.output import complain, write, write_json
+    from iso_gateway.errors import GatewayError
     from iso_gateway.site import NotInitializedError
 
     settings = settings_from(context, config)
@@ -34,6 +35,10 @@ def list_(context: typer.Context, *, config: Config = None, json: Json = False) 
         with opening.reading(settings) as uow:
             states = uow.partners.all()
     except NotInitializedError:
+        states = {}
+    except GatewayError as error:
+        # What is configured can be told all the same.
+        complain(f"note: to whom nothing is sent now is not known: {error}")
         states = {}
     write(rendering.partners(partners, states))
 

@@ -22,6 +22,7 @@ from iso_gateway.store.records import (
     Backlog,
     BreakerState,
     Direction,
+    DocumentRecord,
     HalfId,
     HalfListing,
     HalfRecord,
@@ -159,6 +160,7 @@ class RequestRecord:
         steps: oldest first.
         possible: the services that the local user may ask for now.
         standing: what it waits for.
+        documents: those whose links its borrower was given, oldest first.
     """
 
     listing: HalfListing
@@ -166,6 +168,7 @@ class RequestRecord:
     steps: tuple[Step, ...]
     possible: tuple[Service, ...]
     standing: Standing = field(default_factory=Standing)
+    documents: tuple[DocumentRecord, ...] = ()
 
     @property
     def half(self) -> HalfRecord:
@@ -186,6 +189,7 @@ def read_request(uow: UnitOfWork, settings: Settings, half_id: HalfId) -> Reques
         steps=_steps(uow, settings, half),
         possible=possible_now(settings, half),
         standing=standing.of(uow, half),
+        documents=uow.documents.of(half.id),
     )
 
 

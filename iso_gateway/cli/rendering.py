@@ -31,6 +31,7 @@ from iso_gateway.cli.reading import (
     Waiting,
     kind_in_words,
 )
+from iso_gateway.documents import Posted, Preview
 from iso_gateway.failure import advice
 from iso_gateway.noticing.facts import PartnerFacts
 from iso_gateway.noticing.health import Health
@@ -45,6 +46,7 @@ from iso_gateway.store.records import (
     AuditRecord,
     BreakerState,
     Direction,
+    DocumentRecord,
     EventRecord,
     GatewayRecord,
     InputRecord,
@@ -395,6 +397,61 @@ def acted(result: Acted, *, again: bool = False) -> Iterator[Text]:
         f"{name} queued{' once more' if again else ''} for {result.partner} as message {result.message_id}"
         f"{onward}; request {result.half_id} is now {state}"
     )
+    if result.posted is not None:
+        yield posted(result.posted)
+
+
+def posted(result: Posted) -> Text:
+    """What became of a link."""
+    what = f"document {result.document_id} of request {result.half_id}"
+    if result.unmailed is not None:
+        return text(f"{what}: {words.unmailed_in_words(result.unmailed)}")
+    return text(f"{what}: the mail with its link is queued for {result.recipient}")
+
+
+def documents(listed: Sequence[DocumentRecord]) -> RenderableType:
+    """The links that borrowers were given, and what became of their mails."""
+    return _table(
+        "document",
+        "request",
+        "given",
+        "mail",
+        "link",
+        rows=(_document_row(one) for one in listed),
+        empty="no documents",
+    )
+
+
+def _document_row(one: DocumentRecord) -> tuple[Text, ...]:
+    content = one.content or {}
+    return (
+        text(one.id),
+        text(one.half_id),
+        text(_local(one.added_at)),
+        mail_fate(one),
+        text(DISPOSED if one.disposed else content.get("url"), limit=2 * CELL),
+    )
+
+
+def mail_fate(one: DocumentRecord) -> Text:
+    """Whom a document's link was mailed to, and what became of that."""
+    if one.mail is None:
+        return text("" if one.unmailed is None else words.unmailed_in_words(one.unmailed))
+    recipient = (one.content or {}).get("recipient")
+    return fate(one.mail) if recipient is None else Text.assemble(text(f"to {recipient}: "), fate(one.mail))
+
+
+def preview(shown_mail: Preview) -> Iterator[Text]:
+    """A mail as people read it; that it would go to nobody stands first."""
+    if shown_mail.unmailed is not None:
+        yield text(words.unmailed_in_words(shown_mail.unmailed), "yellow")
+    else:
+        yield Text.assemble(("To: ", "cyan"), text(shown_mail.recipient))
+    yield Text.assemble(("Reply-To: ", "cyan"), text(shown_mail.reply_to))
+    yield Text.assemble(("Subject: ", "cyan"), text(shown_mail.rendered.subject))
+    yield Text()
+    for line in shown_mail.rendered.text.splitlines():
+        yield text(line)
 
 
 def asked(result: Acted, record: RequestRecord, typist: Typist) -> Iterator[Text]:

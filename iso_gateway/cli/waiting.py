@@ -60,7 +60,7 @@ def list_(
 ) -> None:
     """List what waits to be sent, oldest first, with the reason and the next attempt."""
     from iso_gateway.cli import data, opening, reading, rendering
-    from iso_gateway.cli.output import write, write_json
+    from iso_gateway.cli.output import complain, write, write_json
     from iso_gateway.cli.parties import name_kept
     from iso_gateway.site import utc_now
 
@@ -70,6 +70,9 @@ def list_(
     with opening.reading(settings) as uow:
         rows = uow.outbox.list(limit=limit, partner=name, created_before=before)
         states = uow.partners.all()
+        held = uow.sending.held()
+    if held is not None:
+        complain(f"note: nothing is sent to anybody before 'iso-gateway db resume': {held.reason}")
     waiting = reading.waiting(rows, states)
     if json:
         write_json([data.waiting_row(one) for one in waiting])

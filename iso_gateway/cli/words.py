@@ -11,7 +11,14 @@ import typer
 
 from iso_gateway.failure import Failure, advice
 from iso_gateway.protocol.states import Role, State
-from iso_gateway.store.records import BreakerState, OutboxRecord, OutboxStatus, PartnerStateRecord
+from iso_gateway.store.records import (
+    BreakerState,
+    OutboxKind,
+    OutboxRecord,
+    OutboxStatus,
+    PartnerStateRecord,
+    Unmailed,
+)
 
 _STATES: Final = {
     State.IDLE: "Not begun",
@@ -117,7 +124,8 @@ def why_waiting(row: OutboxRecord, state: PartnerStateRecord, *, first: bool) ->
         return f"{state.suspended_by} suspended its partner: partners resume {state.partner} goes on"
     if row.status is OutboxStatus.SENDING:
         return "it is being tried"
-    if state.breaker is not BreakerState.CLOSED and state.last_error is not None:
+    blocked = state.breaker is not BreakerState.CLOSED and row.kind is OutboxKind.MESSAGE
+    if blocked and state.last_error is not None:
         error = _with_advice(state.last_error, state.failure)
         return f"{state.partner} takes nothing now, and one is tried for all: {error}"
     if row.last_error is not None:
@@ -125,6 +133,19 @@ def why_waiting(row: OutboxRecord, state: PartnerStateRecord, *, first: bool) ->
     if state.paced_until is not None:
         return "what has waited goes out slowly, because its partner was suspended"
     return "it is its turn: is the gateway running?"
+
+
+def unmailed_in_words(why: Unmailed) -> str:
+    """Why no mail says where a document is."""
+    match why:
+        case Unmailed.LOGIN:
+            return "not mailed: its borrower logs in to Illume"
+        case Unmailed.NO_ADDRESS:
+            return "not mailed: the partner's file has no document_email"
+        case Unmailed.NO_MAIL_SERVER:
+            return "not mailed: gateway.toml has no [mail], or our library no public_mail"
+        case _:
+            assert_never(why)
 
 
 def _with_advice(error: str, failure: Failure | None) -> str:

@@ -7,6 +7,7 @@ from asn1 import ill
 from asn1.ill import ILLServiceType
 from asn1.schema import GeneralString
 from config.settings import DocumentLink
+from iso_gateway import links
 from iso_gateway.compose.frame import Frame
 from iso_gateway.compose.terms import Terms
 from iso_gateway.compose.texts import (
@@ -19,7 +20,6 @@ from iso_gateway.compose.texts import (
     postal_address,
     units,
 )
-from iso_gateway.errors import PrimitiveInvalidError
 from iso_gateway.primitives import Ship
 
 
@@ -79,33 +79,14 @@ def _way(primitive: Ship, frame: Frame, terms: Terms) -> _Way:
     physical = None if transport is None else ill.ShippedVia(physical_delivery=transport)
     if primitive.document_url is None:
         return _Way(via=physical, note=primitive.note)
-    url = _link(primitive.document_url)
+    url = links.checked(primitive.document_url)
+    if terms.document_link is DocumentLink.NONE:
+        return _Way(via=physical, note=primitive.note)
     # The two ways are alternatives in the syntax, and electronic delivery is of version 2.
     in_details = physical is None and frame.version >= ill.VERSION_2
     if in_details and terms.document_link is DocumentLink.ELECTRONIC_DELIVERY:
         return _Way(via=ill.ShippedVia(electronic_delivery=_electronic(url)), note=primitive.note)
     return _Way(via=physical, note=" ".join(filter(None, ((primitive.note or "").strip(), url))))
-
-
-def _link(url: str) -> str:
-    """A link that can stand in a note and be clicked.
-
-    Raises:
-        PrimitiveInvalidError: it is none.
-    """
-    # Why the signs are looked at first: urlsplit drops line breaks without a word.
-    clean = url.isascii() and url.isprintable() and not any(sign in url for sign in ' "<>\\^`{|}')
-    try:
-        parts = urlsplit(url) if clean else None
-        hostname = None if parts is None else parts.hostname
-    except ValueError:
-        hostname = parts = None
-    if parts is None or parts.scheme not in ("http", "https") or not hostname:
-        raise PrimitiveInvalidError(
-            "the link to the document is none: give it whole, as https://library.example/document/7, with"
-            " everything but letters, digits and signs percent-encoded"
-        )
-    return url
 
 
 def _electronic(url: str) -> ill.ElectronicDeliveryService:

@@ -14,7 +14,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -45,6 +45,7 @@ from iso_gateway.store.records import (
     GatewayId,
     HalfId,
     OutboxId,
+    OutboxKind,
     OutboxRecord,
     PartnerStateRecord,
 )
@@ -128,11 +129,33 @@ class Transmitter(Protocol):
         """
 
 
+class Mailer(Protocol):
+    """Gives our mail server a mail of its own. The daemon makes one of its adapters."""
+
+    async def mail(
+        self, said: Mapping[str, object], *, outbox_id: OutboxId, partner: str | None, permit: Permit
+    ) -> None:
+        """Send a mail.
+
+        Args:
+            said: what it says, as it was queued.
+            outbox_id: the row that it is sent for, each time the same.
+            partner: for whom it is.
+            permit: as for `Transmitter.transmit`.
+
+        Raises:
+            DeliveryError: it was not accepted.
+            LeaseLostError: out of `permit`.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Claimed:
+    """A row with what is to be sent for it: octets, or what a mail says."""
+
     row: OutboxRecord
     fence: int
-    octets: bytes
+    content: bytes | Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +204,7 @@ class Dispatcher:
         settings: the retry policies.
         writer: the one writer of the store.
         transmitter: how octets leave.
+        mailer: how mails of their own do; without one they wait.
         gateway: this run of the gateway, which leases are given to.
         lease: for how long a row is this gateway's own unless it is renewed; afterwards another may think the
             gateway dead and send the row again.
@@ -195,6 +219,7 @@ class Dispatcher:
         writer: Writer,
         transmitter: Transmitter,
         *,
+        mailer: Mailer | None = None,
         gateway: GatewayId,
         lease: timedelta,
         fenced: bool,
@@ -204,6 +229,7 @@ class Dispatcher:
         self._settings = settings
         self._writer = writer
         self._transmitter = transmitter
+        self._mailer = mailer
         self._gateway = gateway
         self._lease = lease
         self._fenced = fenced
@@ -330,6 +356,7 @@ class Dispatcher:
         self._turn += 1
         round_ = _Round(self, uow, now, under_way)
         round_.answers()
+        round_.mails()
         round_.partners(self._turn)
         round_.late()
         return round_.claim()
@@ -350,16 +377,7 @@ class Dispatcher:
 
     async def _send(self, claimed: _Claimed) -> None:
         row = claimed.row
-        transmission = asyncio.create_task(
-            self._transmitter.transmit(
-                claimed.octets,
-                outbox_id=row.id,
-                partner=row.partner,
-                connection_id=row.connection_id,
-                permit=self._permit_for(claimed) if self._fenced else permitted,
-            ),
-            name=f"transmit {row.id}",
-        )
+        transmission = asyncio.create_task(self._handed_over(claimed), name=f"transmit {row.id}")
         self._transmissions.add(transmission)
         try:
             await asyncio.wait({transmission})
@@ -384,6 +402,24 @@ class Dispatcher:
                     f"the gateway could not send it: {name}", temporary=True, failure=Failure.INTERNAL
                 )
                 await self._stored(replace(ended, error=unforeseen))
+
+    async def _handed_over(self, claimed: _Claimed) -> None:
+        row, content = claimed.row, claimed.content
+        permit = self._permit_for(claimed) if self._fenced else permitted
+        if isinstance(content, bytes):
+            await self._transmitter.transmit(
+                content,
+                outbox_id=row.id,
+                partner=row.partner,
+                connection_id=row.connection_id,
+                permit=permit,
+            )
+            return
+        if self._mailer is None:
+            raise DeliveryError(
+                "this gateway sends no mails: set [mail]", temporary=True, failure=Failure.MAIL_SERVER
+            )
+        await self._mailer.mail(content, outbox_id=row.id, partner=row.partner, permit=permit)
 
     async def _stored(self, ended: _Ended) -> None:
         """Return once it is stored how a sending ended, together with all others that ended meanwhile."""
@@ -506,7 +542,8 @@ class Dispatcher:
     def _learn(self, uow: UnitOfWork, ended: _Ended) -> list[_Line]:
         """Move the partner's breaker by how a sending ended."""
         row, error = ended.claimed.row, ended.error
-        if row.partner is None:
+        if row.partner is None or row.kind is OutboxKind.MAIL:
+            # What our mail server takes or not says nothing about the partner's ILL software.
             return []
         state = uow.partners.get(row.partner, to_change=True)
         before = _breaker(state)
@@ -626,6 +663,15 @@ class _Round:
             if self._free > 0 and not self._state(row.partner).suspended:
                 self._take(row)
 
+    def mails(self) -> None:
+        """Take mails of their own, whatever is known of their partner's ILL software."""
+        moments = self._outbox.next_mails(self._now)
+        if any(moment <= self._now for moment in moments.values()):
+            for row in self._outbox.mails(self._now, CONCURRENCY):
+                if self._free > 0 and not self._state(row.partner).suspended:
+                    self._take(row)
+        self._next += [moment for moment in moments.values() if moment > self._now]
+
     def partners(self, turn: int) -> None:
         """Take what is for each partner, those first that have the fewest on their way."""
         waited_for = self._outbox.waited_for()
@@ -704,14 +750,14 @@ class _Round:
         if fence is None:
             return False
         try:
-            octets = _octets(self._uow, row)
+            content = _content(self._uow, row)
         except StoreError as error:
             reason = str(error)
             give_up(self._uow, row, fence, self._now, reason, Failure.UNREADABLE)
             self._tell(APDU_NOT_DELIVERED, row, reason, Failure.UNREADABLE, attempt=row.attempts + 1)
             self._next.append(self._now)
             return False
-        self._claimed.append(_Claimed(row=row, fence=fence, octets=octets))
+        self._claimed.append(_Claimed(row=row, fence=fence, content=content))
         self._busy[row.partner] += 1
         return True
 
@@ -775,7 +821,10 @@ def give_up(
 
 
 def tell(uow: UnitOfWork, kind: str, row: OutboxRecord, at: datetime, detail: dict[str, object]) -> None:
-    """Tell the local side something of a message that is to be sent."""
+    """Tell the local side something of a message, or of a mail with a link, that is to be sent."""
+    document = uow.documents.with_mail(row.id) if row.message_id is None else None
+    if document is not None:
+        detail = {**detail, "document": document[0]}
     append = partial(
         uow.events.append, kind=kind, half_id=half_of(uow, row), message_id=row.message_id, at=at
     )
@@ -787,7 +836,10 @@ def tell(uow: UnitOfWork, kind: str, row: OutboxRecord, at: datetime, detail: di
 
 def half_of(uow: UnitOfWork, row: OutboxRecord) -> HalfId | None:
     """The half that a message to be sent belongs to, if it is about one."""
-    known = () if row.message_id is None else uow.messages.processings(row.message_id)
+    if row.message_id is None:
+        document = uow.documents.with_mail(row.id)
+        return None if document is None else document[1]
+    known = uow.messages.processings(row.message_id)
     return known[-1].half_id if known else None
 
 
@@ -813,8 +865,10 @@ def _breaker(state: PartnerStateRecord) -> Breaker:
 
 
 def _log(line: _Line) -> None:
+    # The same words for both, but that a mail is about a document.
+    mail = line.row.kind is OutboxKind.MAIL
     log.info(
-        line.event,
+        line.event.replace("apdu.", "document.", 1) if mail else line.event,
         outbox_id=line.row.id,
         message_id=line.row.message_id,
         partner=line.row.partner,
@@ -825,10 +879,8 @@ def _log(line: _Line) -> None:
     )
 
 
-def _octets(uow: UnitOfWork, row: OutboxRecord) -> bytes:
-    if row.message_id is None:
-        raise StoreError(f"outbox row {row.id} is a mail, and this version sends none")
-    return uow.messages.raw(row.message_id)
+def _content(uow: UnitOfWork, row: OutboxRecord) -> bytes | Mapping[str, object]:
+    return uow.documents.mail(row.id) if row.message_id is None else uow.messages.raw(row.message_id)
 
 
 def _is_owed_on(uow: UnitOfWork, connection_id: str) -> bool:

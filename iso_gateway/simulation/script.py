@@ -250,10 +250,11 @@ class Script:
             )
             self._happened(conversation, copy)
             return Taken(arrival=arrival, conversation=conversation)
+        seen = _was_said(apdu, service, conversation)
         event = ApduReceived(
             service=service,
-            repeat=interpretation.is_marked_repeat(apdu),
-            facts=self._facts(apdu, conversation, at),
+            repeat=seen or interpretation.is_marked_repeat(apdu),
+            facts=self._facts(apdu, conversation, at, original_seen=seen),
         )
         outcome = machine.advance(conversation.half, event, at)
         happened = outcome.verdict in {machine.Verdict.APPLIED, machine.Verdict.REPEATED}
@@ -525,12 +526,14 @@ class Script:
     def _keep(self, conversation: Conversation) -> None:
         self._conversations.setdefault(conversation.key, conversation)
 
-    def _facts(self, apdu: ILLApdu, conversation: Conversation, at: dt.datetime) -> Facts:
+    def _facts(
+        self, apdu: ILLApdu, conversation: Conversation, at: dt.datetime, *, original_seen: bool
+    ) -> Facts:
         facts = interpretation.facts_received(
             apdu,
             self._gateway(conversation),
             composing.as_local(self.profile),
-            original_seen=self._was_seen(apdu, conversation),
+            original_seen=original_seen,
         )
         if isinstance(apdu, ILLRequest) and facts.expires_at is None:
             return dataclasses.replace(facts, expires_at=at + _CAN_EXPIRE)
@@ -539,16 +542,6 @@ class Script:
     def _gateway(self, conversation: Conversation) -> Partner:
         """Whom it talks to, as far as the tables ask."""
         return composing.mirrored(self.profile, conversation.them)
-
-    def _was_seen(self, apdu: ILLApdu, conversation: Conversation) -> bool:
-        """Whether what an APDU repeats came in before, by its type and its first date-time."""
-        original = apdu.service_date_time.date_time_of_original_service
-        return original is not None and any(
-            type(known) is type(apdu)
-            and known.service_date_time.date_time_of_this_service.date == original.date
-            and known.service_date_time.date_time_of_this_service.time == original.time
-            for known in conversation.received
-        )
 
     def _record(
         self, conversation: Conversation, service: Service, at: dt.datetime, *, before: State, by_us: bool
@@ -584,6 +577,18 @@ class Script:
 
     def _tell(self, happening: Happening) -> None:
         self._observer(happening)
+
+
+def _was_said(apdu: ILLApdu, service: Service, conversation: Conversation) -> bool:
+    """Whether what an APDU says came in before: it repeats that, or is the original of a repeat.
+
+    A repeat whose original had come too says nothing that the original does not, so each may have stood in.
+    """
+    return any(
+        interpretation.says_again(apdu, known, stood_in=interpretation.is_marked_repeat(known))
+        for known in conversation.received
+        if interpretation.service_of(known) is service
+    )
 
 
 _RESULTS: Final = {

@@ -19,13 +19,13 @@ from typing import Any, assert_never
 from weakref import WeakKeyDictionary
 
 import sqlalchemy
-from sqlalchemy import Delete, Dialect, Insert, Select, Table, Update
+from sqlalchemy import CompoundSelect, Delete, Dialect, Insert, Select, Table, Update
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from iso_gateway.store.types import UtcDateTime
 
-Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
+Statement = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]] | Insert | Update | Delete
 
 _Convert = Callable[[Any], Any]
 """Makes of a value what the driver takes, or of what the driver gives a value."""

@@ -259,7 +259,7 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
             f"database {where!r} was kept locked for {BUSY_TIMEOUT_MS} ms;"
             " find the process that holds it, and try again"
         )
-    for earlier in _sqlite_errors(error):
+    for earlier in _sqlite_errors(original):
         if advice := _ADVICE.get(_primary_code(earlier)):
             return UnavailableError(f"database {where!r} can take nothing now: {earlier}; {advice}")
     if isinstance(original, sqlite3.Error):
@@ -285,12 +285,12 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
     )
 
 
-def _sqlite_errors(error: BaseException) -> Iterator[sqlite3.Error]:
+def _sqlite_errors(error: BaseException | None) -> Iterator[sqlite3.Error]:
     """An error of SQLite's and those that led to it.
 
     Why: a full disk ends the whole transaction, and the savepoint that is to be undone then is not found.
     """
-    one: BaseException | None = error
+    one = error
     while one is not None:
         if isinstance(one, sqlite3.Error):
             yield one

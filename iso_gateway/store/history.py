@@ -1,9 +1,10 @@
 """What happened, append-only: each half's inputs, the events for the local side, the operators' actions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 
-from sqlalchemy import Row, Select, bindparam, func, insert, or_, select
+from sqlalchemy import CompoundSelect, Row, Select, bindparam, func, insert, or_, select, union_all
 
 from iso_gateway.store.connection import Connection
 from iso_gateway.store.keyring import KeyDisposedError
@@ -25,6 +26,13 @@ _LAST_INPUT = select(func.coalesce(func.max(inputs.c.sequence), 0)).where(
     inputs.c.half_id == bindparam("half_id")
 )
 _INPUTS_OF = select(inputs).where(inputs.c.half_id == bindparam("half_id")).order_by(inputs.c.sequence)
+_FIRST_INPUT = _INPUTS_OF.limit(1)
+_LAST_MOVE = (
+    select(inputs)
+    .where(inputs.c.half_id == bindparam("half_id"), inputs.c.state_after != inputs.c.state_before)
+    .order_by(inputs.c.sequence.desc())
+    .limit(1)
+)
 
 _INPUTS_OF_MESSAGE = (
     select(inputs).where(inputs.c.message_id == bindparam("message_id")).order_by(inputs.c.id)
@@ -138,10 +146,44 @@ class Inputs:
         rows = self._connection.execute(_INPUTS_OF, {"half_id": half_id}).all()
         return tuple(self._record(row) for row in rows)
 
+    def first(self, half_id: HalfId) -> InputRecord | None:
+        """What began a half."""
+        return self._one(_FIRST_INPUT, half_id)
+
+    def last_move(self, half_id: HalfId) -> InputRecord | None:
+        """What changed the state of a half last."""
+        return self._one(_LAST_MOVE, half_id)
+
+    def newest(
+        self,
+        half_id: HalfId,
+        services: Collection[str],
+        *,
+        verdicts: Collection[str],
+        at_most: int,
+        kind: InputKind | None = None,
+    ) -> tuple[InputRecord, ...]:
+        """The newest inputs of some services, in order: what else there is of the half is not gone through.
+
+        Args:
+            half_id: whose.
+            services: which services, by their codes.
+            verdicts: only those with one of these verdicts.
+            at_most: how many of each service with each verdict.
+            kind: only those of one cause.
+        """
+        query = _newest(frozenset(services), frozenset(verdicts), at_most, kind)
+        rows = self._connection.execute(query, {"half_id": half_id}).all()
+        return tuple(self._record(row) for row in sorted(rows, key=lambda row: int(row.sequence)))
+
     def of_message(self, message_id: MessageId) -> tuple[InputRecord, ...]:
         """Each time that a message moved a half, or was refused by it, or was sent for its move."""
         rows = self._connection.execute(_INPUTS_OF_MESSAGE, {"message_id": message_id}).all()
         return tuple(self._record(row) for row in rows)
+
+    def _one(self, query: Select[*tuple[object, ...]], half_id: HalfId) -> InputRecord | None:
+        row = self._connection.execute(query, {"half_id": half_id}).one_or_none()
+        return None if row is None else self._record(row)
 
     def _record(self, row: Row[*tuple[object, ...]]) -> InputRecord:
         payload, disposed = None, False
@@ -315,6 +357,26 @@ class Audit:
             reason=None if sealed is None else str(sealed["reason"]),
             disposed=disposed,
         )
+
+
+@lru_cache(maxsize=128)
+def _newest(
+    services: frozenset[str], verdicts: frozenset[str], at_most: int, kind: InputKind | None
+) -> CompoundSelect[*tuple[object, ...]]:
+    """One search of the index for each service with each verdict, and no further than `at_most`."""
+    parts = []
+    for service in sorted(services):
+        for verdict in sorted(verdicts):
+            part = select(inputs).where(
+                inputs.c.half_id == bindparam("half_id"),
+                inputs.c.service == service,
+                inputs.c.verdict == verdict,
+            )
+            if kind is not None:
+                part = part.where(inputs.c.kind == kind)
+            newest = part.order_by(inputs.c.sequence.desc()).limit(at_most).subquery()
+            parts.append(select(newest))
+    return union_all(*parts)
 
 
 def _open_or_disposed(

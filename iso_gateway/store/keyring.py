@@ -95,7 +95,8 @@ class KeyRing:
                 text = file.read(_READ_LIMIT)
         except FileNotFoundError:
             raise StoreError(
-                f"master key file {shown} is missing; restore it, or run init for a new state"
+                f"master key file {shown} is missing; put it back from where its copy is kept: nothing in"
+                " the database can be read without it"
             ) from None
         except OSError as error:
             raise StoreError(f"cannot read master key file {shown}: {error.strerror}") from error

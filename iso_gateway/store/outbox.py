@@ -24,6 +24,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal_column,
     not_,
     or_,
     select,
@@ -38,6 +39,7 @@ from iso_gateway.store.records import (
     AttemptOutcome,
     AttemptRecord,
     Backlog,
+    KeyId,
     MessageId,
     OutboxId,
     OutboxKind,
@@ -77,11 +79,21 @@ def _is_due(now: str) -> ColumnElement[bool]:
 
 
 _INSERT = insert(outbox).returning(outbox.c.id)
+#: Another statement, for a statement is kept in the form that its first values gave it.
+_INSERT_MAIL = insert(outbox).returning(outbox.c.id)
 _DUE = select(outbox).where(_is_due("now")).limit(bindparam("at_most"))
 _DUE_OLDEST_FIRST = _DUE.order_by(_DUE_AT, outbox.c.id)
 _DUE_FRESHEST_FIRST = _DUE.order_by(outbox.c.attempts, _DUE_AT, outbox.c.id)
 _NEXT_DUE = select(func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type)).where(
     _IS_HEAD, _CAN_BE_SENT, may_be_claimed()
+)
+#: Literal, as the index has it: a database that sees a parameter there does not know that the index fits.
+_IS_MAIL = and_(outbox.c.finished_at.is_(None), outbox.c.kind == literal_column("'mail'"))
+_MAILS = _DUE_OLDEST_FIRST.where(_IS_MAIL)
+_NEXT_MAILS = (
+    select(outbox.c.partner, func.min(_DUE_AT, type_=outbox.c.next_attempt_at.type).label("next_at"))
+    .where(_IS_MAIL, _CAN_BE_SENT, may_be_claimed())
+    .group_by(outbox.c.partner)
 )
 _FRESH_ANSWERS = _DUE_OLDEST_FIRST.where(outbox.c.connection_id.is_not(None), outbox.c.attempts == 0)
 #: The partners that something waits for, one after the other by the index: however much waits for each.
@@ -343,6 +355,34 @@ class Outbox:
         }
         return OutboxId(inserted_id(self._connection, _INSERT, row))
 
+    def add_mail(
+        self,
+        *,
+        lane: str,
+        payload: bytes,
+        key_id: KeyId,
+        partner: str,
+        at: datetime,
+        expires_at: datetime,
+        check_at: datetime | None,
+    ) -> OutboxId:
+        """Queue a mail of its own; its payload is sealed already, by the key named (see `documents`)."""
+        row = {
+            "lane": lane,
+            "kind": OutboxKind.MAIL,
+            "payload": payload,
+            "key_id": key_id,
+            "partner": partner,
+            "status": OutboxStatus.WAITING,
+            "attempts": 0,
+            "next_attempt_at": at,
+            "fence": 0,
+            "created_at": at,
+            "expires_at": expires_at,
+            "check_at": check_at,
+        }
+        return OutboxId(inserted_id(self._connection, _INSERT_MAIL, row))
+
     def due(
         self,
         now: datetime,
@@ -368,6 +408,17 @@ class Outbox:
         parameters = {"now": now, "at_most": limit, **claimed_by(self._by, now)}
         rows = self._connection.execute(self._unlocked(_FRESH_ANSWERS), parameters)
         return tuple(_record(row) for row in rows)
+
+    def mails(self, now: datetime, limit: int = 100) -> tuple[OutboxRecord, ...]:
+        """As `due`: mails of their own, which their partner's ILL software has nothing to do with."""
+        parameters = {"now": now, "at_most": limit, **claimed_by(self._by, now)}
+        rows = self._connection.execute(self._unlocked(_MAILS), parameters)
+        return tuple(_record(row) for row in rows)
+
+    def next_mails(self, now: datetime) -> dict[str, datetime]:
+        """When a mail of its own can be claimed next, by its partner."""
+        rows = self._connection.execute(_NEXT_MAILS, claimed_by(self._by, now))
+        return {row.partner: row.next_at for row in rows}
 
     def next_due(self, now: datetime, *, partner: str | Everyone | None = EVERYONE) -> datetime | None:
         """When something can be claimed next: `now` if something can be already, None if nothing waits."""

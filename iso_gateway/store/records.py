@@ -18,6 +18,7 @@ ProcessingId = NewType("ProcessingId", int)
 TransactionId = NewType("TransactionId", int)
 HalfId = NewType("HalfId", int)
 OutboxId = NewType("OutboxId", int)
+DocumentId = NewType("DocumentId", int)
 GatewayId = NewType("GatewayId", str)
 AuditId = NewType("AuditId", int)
 KeyId = NewType("KeyId", int)
@@ -75,10 +76,18 @@ class DeadlineKind(enum.StrEnum):
 
 
 class OutboxKind(enum.StrEnum):
-    """What an outbox row sends: the octets of a stored message, or a mail of its own (documents, later)."""
+    """What an outbox row sends: the octets of a stored message, or a mail of its own (documents)."""
 
     MESSAGE = "message"
     MAIL = "mail"
+
+
+class Unmailed(enum.StrEnum):
+    """Why no mail says where a document is."""
+
+    LOGIN = "login"
+    NO_ADDRESS = "no-address"
+    NO_MAIL_SERVER = "no-mail-server"
 
 
 class OutboxStatus(enum.StrEnum):
@@ -285,6 +294,32 @@ class OutboxRecord:
     failure: Failure | None
     check_at: datetime | None
     held_by: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentRecord:
+    """A document that a borrower can fetch, and the mail that says where.
+
+    Args:
+        id: its number.
+        half_id: the request that it is for.
+        message_id: the SHIPPED that it came with; None for one that was added later.
+        mail: the mail, and what became of it; None where there is none.
+        unmailed: why there is none.
+        actor: who gave the link.
+        added_at: when.
+        content: the link and what was told with it, as JSON values; None once it has been `disposed` of.
+    """
+
+    id: DocumentId
+    half_id: HalfId
+    message_id: MessageId | None
+    mail: OutboxRecord | None
+    unmailed: Unmailed | None
+    actor: str
+    added_at: datetime
+    content: Mapping[str, object] | None
+    disposed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

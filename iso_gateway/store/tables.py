@@ -39,6 +39,7 @@ from iso_gateway.store.records import (
     OutboxStatus,
     Side,
     Transport,
+    Unmailed,
 )
 from iso_gateway.store.types import ROW_ID, EnumText, JsonObject, NameList, UtcDateTime
 
@@ -257,6 +258,15 @@ inputs = Table(
     CheckConstraint("kind <> 'timer' OR payload IS NULL", name="payload"),
     CheckConstraint("table_profile IN ('strict', 'lenient')", name="table_profile"),
     Index("ix_inputs_message_id", "message_id"),
+    # What a message needs of its half's history is found without going through it, however long it has grown.
+    Index("ix_inputs_half_id_service_verdict_sequence", "half_id", "service", "verdict", "sequence"),
+    Index(
+        "ix_inputs_moves",
+        "half_id",
+        "sequence",
+        sqlite_where=text("state_after <> state_before"),
+        postgresql_where=text("state_after <> state_before"),
+    ),
     comment="everything that moved a half, in order; never changed, and replaying it gives the state",
     sqlite_autoincrement=True,
 )
@@ -346,8 +356,37 @@ outbox = Table(
         sqlite_where=text("finished_at IS NULL AND connection_id IS NOT NULL"),
         postgresql_where=text("finished_at IS NULL AND connection_id IS NOT NULL"),
     ),
+    # Mails go out whatever is known of their partner's ILL software, so they are looked for by themselves.
+    Index(
+        "ix_outbox_mail",
+        "next_attempt_at",
+        "id",
+        sqlite_where=text("finished_at IS NULL AND kind = 'mail'"),
+        postgresql_where=text("finished_at IS NULL AND kind = 'mail'"),
+    ),
     Index("ix_outbox_message_id", "message_id"),
     comment="everything that is to be sent; nothing is sent from anywhere else",
+    sqlite_autoincrement=True,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("half_id", ROW_ID, ForeignKey("halves.id"), nullable=False),
+    Column("message_id", ROW_ID, ForeignKey("messages.id"), comment="the SHIPPED that it came with"),
+    Column("outbox_id", ROW_ID, ForeignKey("outbox.id"), comment="the mail that says where it is"),
+    Column("unmailed", EnumText(Unmailed), comment="why there is no mail"),
+    Column("actor", String(128), nullable=False),
+    Column("added_at", UtcDateTime, nullable=False),
+    Column("key_id", ROW_ID, ForeignKey("keys.id"), nullable=False),
+    Column("sealed", LargeBinary, nullable=False, comment="JSON: the link and what was told, by key_id"),
+    UniqueConstraint("outbox_id"),
+    _one_of("unmailed", Unmailed),
+    CheckConstraint("outbox_id IS NULL OR unmailed IS NULL", name="mailed"),
+    CheckConstraint("actor <> ''", name="actor"),
+    Index("ix_documents_half_id_id", "half_id", "id"),
+    comment="the documents whose links borrowers were given",
     sqlite_autoincrement=True,
 )
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from iso_gateway.store.attention import Attention
 from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
+from iso_gateway.store.documents import Documents
 from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
 from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
@@ -46,6 +47,7 @@ class UnitOfWork:
         "audit",
         "checks",
         "deadlines",
+        "documents",
         "events",
         "gateways",
         "halves",
@@ -73,6 +75,7 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.documents = Documents(connection, vault)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
         self.attention = Attention(connection)

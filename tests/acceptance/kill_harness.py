@@ -78,8 +78,6 @@ KILLABLE: Final = tuple(name for name, mode in PARTNERS.items() if mode == ONE_W
 #: Where this package is, for processes that are to find it.
 ROOT: Final = Path(__file__).resolve().parents[2]
 
-#: For how long a gateway of two that is no longer heard of keeps what it had in hand.
-LEASE: Final = dt.timedelta(milliseconds=1500)
 #: How late another may be to begin to take that over: a machine is not always quick, and all of it may be for
 #: a partner that is down.
 LATE: Final = dt.timedelta(seconds=10)
@@ -155,7 +153,14 @@ async def early(self, octets, **keywords):
 TcpTransmitter.transmit = early
 """,
     "no-fence": """
+import asyncio
+from iso_gateway.daemon import TcpTransmitter
 from iso_gateway.store.leases import Leases
+transmit = TcpTransmitter.transmit
+async def later(self, octets, **keywords):
+    await asyncio.sleep(0.3)
+    await transmit(self, octets, **keywords)
+TcpTransmitter.transmit = later
 Leases.renew = lambda *_: True
 """,
 }
@@ -171,6 +176,9 @@ class Plan:
         gateways: one, or two on one PostgreSQL.
         every: seconds between requests, for each partner and for our own people with each of them.
         most: how many requests of its own a partner may have open.
+        lease: for how long a gateway of two that is no longer heard of keeps what it had in hand. Where a
+            process may have to wait for longer than this, what it sent may be sent again without any kill.
+        stops: of two gateways, how often one is stopped for a while instead, from 0 to 1.
         longest: the most seconds that a gateway runs between kills.
         broken: the promise that is broken on purpose (`BREAKS`).
         patience: seconds within which everything has to come to its end once nothing is killed any more.
@@ -179,6 +187,8 @@ class Plan:
     kills: int
     seed: int
     gateways: int = 1
+    lease: dt.timedelta = dt.timedelta(seconds=5)
+    stops: float = 0.3
     every: float = 1.0
     most: int = 6
     longest: float = 1.5
@@ -195,6 +205,7 @@ class Result:
         kills, at_start, stops: how often gateways were killed, killed before they listened, and stopped.
         partner_kills: how often partners were killed.
         abandoned: how many sendings a kill broke off.
+        lapsed: how many were taken over from a gateway that was neither killed nor stopped, only slow.
         taken_over: for each kill after which another gateway sent what the dead one had in hand, how long
             it was until it began to.
         seconds: how long it took.
@@ -206,6 +217,7 @@ class Result:
     stops: int = 0
     partner_kills: int = 0
     abandoned: int = 0
+    lapsed: int = 0
     taken_over: list[dt.timedelta] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -225,6 +237,10 @@ class Result:
             half, most = times[len(times) // 2], times[-1]
             lines.append(
                 f"{len(times)} take-overs by the other gateway, after {half:.2f} s ({most:.2f} at most)"
+            )
+        if self.lapsed:
+            lines.append(
+                f"taken over from a gateway that was only slow: {self.lapsed}; the lease is too short here"
             )
         lines.append(f"promises broken: {len(found.broken)}")
         return "\n".join([*lines, *found.broken[:40]])
@@ -410,12 +426,13 @@ class Play:
         if database_url is None:
             return
         first, *others = self._installations
-        first.share(database_url, lease=f"{LEASE // dt.timedelta(milliseconds=1)}ms")
+        lease = f"{self._plan.lease // dt.timedelta(milliseconds=1)}ms"
+        first.share(database_url, lease=lease)
         if others:
             with first.running():  # which makes the key that the others need
                 pass
         for other in others:
-            other.share(database_url, lease=f"{LEASE // dt.timedelta(milliseconds=1)}ms", key_of=first)
+            other.share(database_url, lease=lease, key_of=first)
 
     # -- meanwhile
 
@@ -425,13 +442,13 @@ class Play:
         while self._result.kills + self._result.stops < self._plan.kills:
             _pause(chance.uniform(0.0, self._plan.longest))
             number = chance.randrange(len(gateways))
-            if len(gateways) > 1 and chance.random() < 0.3:
+            if len(gateways) > 1 and chance.random() < self._plan.stops:
                 self._stop_for_a_while(gateways[number], chance)
                 continue
             self._kill(gateways[number])
             if len(gateways) > 1:
                 # Now and then for longer than the lease, so that the other has to take over.
-                _pause(chance.choice((0.0, 1.0, 2.0)) * LEASE.total_seconds())
+                _pause(chance.choice((0.0, 1.0, 2.0)) * self._plan.lease.total_seconds())
             gateways[number] = self._installations[number].start(before=before)
             while self._result.kills < self._plan.kills and chance.random() < 0.2:
                 _pause(chance.uniform(0.0, 1.0))
@@ -449,7 +466,7 @@ class Play:
     def _stop_for_a_while(self, gateway: RunningDaemon, chance: random.Random) -> None:
         self._interruptions.append(Interruption(at=dt.datetime.now(dt.UTC)))
         gateway.tell(signal.SIGSTOP)
-        _pause(LEASE.total_seconds() * chance.uniform(0.5, 3.0))
+        _pause(self._plan.lease.total_seconds() * chance.uniform(0.5, 3.0))
         gateway.tell(signal.SIGCONT)
         self._result.stops += 1
 
@@ -475,7 +492,7 @@ class Play:
         while time.monotonic() < until and not self._is_quiet():
             _pause(0.2)
         for partner in self._partners:
-            if not partner.end(within=max(1.0, until - time.monotonic())):
+            if not partner.end(within=max(10.0, until - time.monotonic())):
                 self._result.judgement.broken.append(f"{partner.name}: its requests do not come to an end")
 
     def _is_quiet(self) -> bool:
@@ -502,7 +519,7 @@ class Play:
         with self._installations[0].reading() as uow:
             found = judge(partners, _record(uow), self._interruptions)
             self._measure(uow)
-        if any(late > LEASE + LATE for late in self._result.taken_over):
+        if any(late > self._plan.lease + LATE for late in self._result.taken_over):
             found.broken.append(f"taken over {max(self._result.taken_over)} after a kill")
         found.broken += self._result.judgement.broken
         return found
@@ -517,6 +534,7 @@ class Play:
                 if one.outcome is AttemptOutcome.ABANDONED:
                     self._result.abandoned += 1
                     between = [at for at in kills if one.started_at <= at <= following.started_at]
+                    self._result.lapsed += not between
                     if self._plan.gateways > 1 and between:
                         after = following.started_at - between[-1]
                         first[between[-1]] = min(after, first.get(between[-1], after))
@@ -601,6 +619,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--gateways", type=int, choices=(1, 2), default=1)
+    parser.add_argument("--stops", type=float, default=0.3, help="share of stops among kills, with two")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--break", dest="broken", choices=tuple(BREAKS), default="")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds for the end of all requests")
@@ -612,6 +631,7 @@ def main() -> None:
         kills=arguments.kills,
         seed=arguments.seed,
         gateways=arguments.gateways,
+        stops=arguments.stops,
         broken=arguments.broken,
         patience=arguments.patience,
     )

@@ -8,7 +8,7 @@ from asn1.codec import decode
 from asn1.ill import StatusOrErrorReport
 from iso_gateway.failure import Failure
 from iso_gateway.store.records import AttemptOutcome, OutboxStatus
-from tests.support.apdus import cancel, ill_request
+from tests.support.apdus import ill_request, status_query
 from tests.support.daemon import ONE_WAY, Installation, PartnerListener
 
 REQUEST: Final = ill_request()
@@ -18,7 +18,7 @@ def test_a_partner_that_takes_nothing_does_not_hold_up_the_end(tmp_path: Path) -
     with PartnerListener().listen() as partner:
         installation = Installation(tmp_path, yaz_port=partner.port)
         with installation.running() as gateway:
-            gateway.exchange(ONE_WAY, cancel(REQUEST))
+            gateway.exchange(ONE_WAY, status_query(REQUEST))
             with partner.accept():
                 asked = time.monotonic()
                 assert gateway.stop() == 0
@@ -40,8 +40,8 @@ def test_what_is_for_a_suspended_partner_waits_until_it_is_resumed(tmp_path: Pat
         installation = Installation(tmp_path, yaz_port=partner.port, zed_port=partner.port)
         with installation.running() as gateway:
             assert installation.command("partners", "suspend", "YAZ", *why).returncode == 0
-            gateway.exchange(ONE_WAY, cancel(REQUEST))
-            gateway.exchange(ONE_WAY, cancel(ill_request(requester="ILLUME:ZED")))
+            gateway.exchange(ONE_WAY, status_query(REQUEST))
+            gateway.exchange(ONE_WAY, status_query(ill_request(requester="ILLUME:ZED")))
             # That for ZED, queued later, arrives; so the gateway has looked, and left that for YAZ.
             partner.octets()
             gateway.await_line("apdu.delivered", partner="ZED")

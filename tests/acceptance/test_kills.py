@@ -1,5 +1,6 @@
 """The kill harness in its short form; docs/durability.md has the long one and its figures."""
 
+import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ __all__ = ["postgresql_cluster"]
 # Some ten seconds each on an idle machine; a busy one is no reason to fail.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-SHORT = Plan(kills=3, seed=5, longest=0.6, every=0.5)
+SHORT = Plan(kills=3, seed=5, longest=0.6, every=0.5, lease=dt.timedelta(seconds=3))
 
 
 def assert_kept(plan: Plan, directory: Path, database_url: str | None) -> None:

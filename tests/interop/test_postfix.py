@@ -1,10 +1,13 @@
 """APDUs by mail through a real Postfix, as relay and as LMTP client: delivered, put off, refused, bounced."""
 
 import asyncio
+import email
+import email.policy
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +21,7 @@ from config.symbols import Symbol
 from iso_gateway.daemon import Intake
 from iso_gateway.failure import Failure
 from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
+from iso_gateway.new_request import Item, NewRequest
 from iso_gateway.outbox.dispatcher import (
     APDU_DEFERRED,
     APDU_DELIVERED,
@@ -27,7 +31,7 @@ from iso_gateway.outbox.dispatcher import (
 )
 from iso_gateway.primitives import Answer, CheckIn, Primitive, Receive, Return, Ship
 from iso_gateway.sending import Context, Destination, enqueue
-from iso_gateway.services import APDU_PROCESSED
+from iso_gateway.services import APDU_PROCESSED, Arrival
 from iso_gateway.store.records import (
     Direction,
     GatewayId,
@@ -161,7 +165,9 @@ async def library(
     """
     await asyncio.to_thread(directory.mkdir, exist_ok=True)
     ours, theirs = (Symbol.parse(text) for text in symbols)
-    known = Partner(name="THEM", symbols=(theirs,), transport=MailTransport(address=partner))
+    known = Partner(
+        name="THEM", symbols=(theirs,), transport=MailTransport(address=partner), document_email=partner
+    )
     settings: Settings = replace(
         gateway.settings_in(directory),
         local=(LocalSymbol(name="US", symbol=ours, public_mail=f"ill@{domain}"),),
@@ -186,6 +192,7 @@ async def library(
             settings,
             writer,
             ByTransport(settings, _NoConnections(), transmitter, is_live=lambda _: False),
+            mailer=transmitter,
             gateway=GatewayId(domain),
             lease=timedelta(minutes=5),
             fenced=False,
@@ -379,6 +386,47 @@ async def test_the_mail_server_is_known_by_its_certificate_or_gets_nothing(
         trusting.send(OURS)
         await processed(lines, "applied")
         assert [decode(octets) for octets in borrower.came()] == [OURS]
+
+
+async def test_the_link_to_a_document_is_readable_in_text(
+    tmp_path: Path, system: MailSystem, lines: LogLines
+) -> None:
+    """To the borrower's mail server, which hands it to whoever reads; what the borrower wrote is hostile."""
+    title = "Le désert\r\nBcc: evil@evil.example\r\n\r\n=?utf-8?q?=0ABcc=3A_evil=40evil.example?="
+    link = "https://illume.example/document/7?key=" + "k" * 120
+    async with (
+        library(tmp_path / "l", system, domain=LENDER, partner=f"ill@{BORROWER}") as lender,
+        library(
+            tmp_path / "b", system, domain=BORROWER, partner=f"ill@{LENDER}", symbols=THEIRS, answers=False
+        ) as borrower,
+    ):
+        [partner] = borrower.desk.site.settings.partners
+        borrower.desk.request(NewRequest(item=Item(title=title.replace("\r", " "))), partner=partner)
+        [asked] = borrower.desk.deliver()
+        arrival = Arrival(
+            transport=Transport.MAIL, listener="lmtp", peer_address=f"ill@{BORROWER}", connection_id="m"
+        )
+        with lender.desk.site.store.unit_of_work() as uow:
+            message_id = lender.desk.site.gateway.receive(uow, asked.octets, arrival)
+        half_id = lender.desk.process(message_id).half_id
+        assert half_id is not None
+        lender.desk.act(HalfId(half_id), Ship(document_url=link))
+        lender.dispatcher.wake()
+        await processed(lines, "no-apdu")
+        [octets] = [one for one in borrower.came() if b"multipart/alternative" in one]
+    message = email.message_from_bytes(octets, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    servers = {"Return-Path", "Received", "Delivered-To", "X-Original-To"}
+    assert [name for name in message.keys() if name not in servers] == [  # noqa: SIM118 - with repeats
+        "Date", "From", "To", "Reply-To", "Subject", "Message-ID", "MIME-Version", "Content-Type",
+        "Auto-Submitted",
+    ]  # fmt: skip
+    text = message.get_body(("plain",))
+    assert text is not None
+    said = text.get_content().splitlines()
+    assert link in said
+    assert any(line.startswith("Title:                Le désert Bcc: evil@") for line in said)
+    assert "Le désert Bcc: evil@evil.example = ?utf-8" in message["Subject"]
 
 
 async def test_a_maildir_that_the_server_fills(tmp_path: Path, system: MailSystem, lines: LogLines) -> None:

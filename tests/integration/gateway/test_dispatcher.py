@@ -296,7 +296,7 @@ class TestUnreadable:
         assert said(wire) == ["b"]
         assert [row.status for row in rows(desk)] == [OutboxStatus.NOT_DELIVERED, OutboxStatus.DELIVERED]
 
-    async def test_so_is_a_mail_which_this_version_cannot_send(
+    async def test_so_is_a_mail_that_belongs_to_no_document(
         self, desk: Desk, wire: Wire, lines: LogLines
     ) -> None:
         with desk.site.store.engine.begin() as connection:
@@ -315,8 +315,8 @@ class TestUnreadable:
             }
             connection.execute(insert(outbox), mail)
         async with dispatching(desk, wire):
-            line = await lines.until(module.APDU_NOT_DELIVERED)
-        assert line["reason"] == "outbox row 1 is a mail, and this version sends none"
+            line = await lines.until("document.not-delivered")
+        assert "is not in a form this version can open" in line["reason"]
         assert (desk.events()[-1].half_id, desk.events()[-1].message_id) == (None, None)
 
 

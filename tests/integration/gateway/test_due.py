@@ -384,7 +384,7 @@ class TestHeld:
         process = Reception.process
 
         def broken(reception: Reception) -> Processed:
-            if reception._held is not None:
+            if reception._incoming.held is not None:
                 raise RuntimeError("a fault of ours")
             return process(reception)
 

@@ -106,7 +106,7 @@ class TestIntake:
     ) -> None:
         def fails(self: Reception) -> Processed:
             # After it has written something: of that, nothing may be left.
-            self._uow.events.append(kind="half", half_id=None, message_id=None, detail=None, at=self._at)
+            self._incoming.tell("half", None, None)
             raise LookupError("Jane Doe")
 
         intake = Intake(desk.site.gateway, writer)

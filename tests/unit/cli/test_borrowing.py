@@ -318,7 +318,9 @@ class TestALoan:
         lender.act("ship", "--service-type", "copy-non-returnable", "--link", "https://lender.example/d/7")
         lender.place.carry(borrower.place)
         borrower.act("receive", "--service-type", "copy-non-returnable")
-        assert "https://lender.example/d/7" in borrower.show()
+        assert "document: https://lender.example/d/7" in borrower.show()
+        [link] = borrower.command.json("requests", "show", 1)["links"]
+        assert (link["url"], link["place"]) == ("https://lender.example/d/7", "responder-note")
 
     def test_a_cancellation(self, borrower: Library, lender: Library) -> None:
         borrower.act("cancel", "--note", "Found it here")

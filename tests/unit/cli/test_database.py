@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from alembic import command as alembic
 
 from config.loading import load
 from iso_gateway.site import exclusive, utc_now
@@ -35,10 +35,15 @@ def test_the_revision_is_shown(command: Command) -> None:
 def test_tables_of_an_earlier_version_are_upgraded(place: Installation, command: Command) -> None:
     settings = load(place.config)
     place.site.close()
-    with place.site.store.engine.begin() as connection:
-        for table in ("gateways", "site_state"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    file = Path(place.site.store.engine.url.database or "")
+    for path in file.parent.glob(f"{file.name}*"):
+        path.unlink()
+    old = engine.open_sqlite_file(file)
+    with old.begin() as connection:
+        config = engine._config()
+        config.attributes["connection"] = connection
+        alembic.upgrade(config, "0003")
+    old.dispose()
     assert command.text("db", "current") == (
         f"the tables are at revision 0003; this version works with {NEWEST}\n"
     )
@@ -67,10 +72,13 @@ def test_a_backup_is_made_restored_and_resumed(
 
     database = Path(filled.site.store.engine.url.database or "")
     filled.site.close()
+    assert "move it aside, with its -wal and -shm" in command.error("db", "restore", file)
     for path in database.parent.glob(f"{database.name}*"):
         path.unlink()
     said = command.text("db", "restore", file)
     assert said.splitlines()[-1] == "nothing is sent until 'iso-gateway db resume'"
+    noted = "note: nothing is sent to anybody before 'iso-gateway db resume': this is a backup of"
+    assert command("waiting", "list").stderr.startswith(noted)
 
     refused = command("db", "resume", "--reason", "the disk was lost", code=1, stdin="n\n")
     assert "this is a backup of" in refused.stderr
@@ -78,6 +86,15 @@ def test_a_backup_is_made_restored_and_resumed(
     resumed = command("db", "resume", "--reason", "the disk was lost", stdin="y\n")
     assert resumed.stdout.endswith("sending\n")
     assert "is not held" in command.error("db", "resume", "--reason", "again", "--yes")
+
+
+def test_partners_are_listed_when_the_database_cannot_be_read(filled: Installation, command: Command) -> None:
+    filled.site.close()
+    filled.site.settings.master_key_file.unlink()
+    listed = command("partners", "list")
+    assert "ILLUME:YAZ" in listed.stdout
+    assert "note: to whom nothing is sent now is not known: master key file" in listed.stderr
+    assert "put it back from where its copy is kept" in listed.stderr
 
 
 def test_everything_is_held_and_resumed(filled: Installation, command: Command) -> None:

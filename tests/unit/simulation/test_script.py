@@ -18,6 +18,7 @@ from iso_gateway.simulation import scenario
 from iso_gateway.simulation.scenario import Arrival, Scenario, Way
 from iso_gateway.simulation.script import Conversation, Fate, Happening, Script, Sending, Taken
 from tests.support import apdus
+from tests.support.apdus import LATER
 
 NOW: Final = dt.datetime(2026, 11, 16, 18, 0, tzinfo=dt.UTC)
 SFU: Final = Partner(
@@ -237,6 +238,21 @@ def test_a_repeat_and_a_copy_are_of_what_was_sent() -> None:
     assert isinstance(report, StatusOrErrorReport)
     assert repeat.service_date_time.date_time_of_original_service is not None
     assert copy == repeat
+
+
+def test_a_lost_service_counts_once_however_often_it_is_repeated() -> None:
+    play = Play(QUICK, rule("RENEW", {"send": "RENEW-ANSWER answer FALSE"}))
+    asked = request()
+    play.answer(asked)
+    lost = apdus.renew(asked)
+    repeat, again, another = (
+        apdus.repeat_of(lost, at=LATER + dt.timedelta(minutes=minutes)) for minutes in (1, 2, 3)
+    )
+    assert play.services(repeat) == [Service.REA_NO]
+    assert play.services(again) == play.services(another) == []
+    assert play.services(lost) == [], "what its repeat has overtaken"
+    assert play.conversation.state is State.SHIPPED
+    assert play.services(apdus.renew(asked, at=LATER + dt.timedelta(hours=1))) == [Service.REA_NO]
 
 
 def test_rules_are_chosen_by_state_time_role_and_title() -> None:
