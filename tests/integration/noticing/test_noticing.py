@@ -238,6 +238,33 @@ class TestWhatIsRead:
         pair.act("BEX", primitives.Renew())
         assert awaited() == [pair.clock.now]
 
+    def test_whom_a_request_was_handed_on_to_gets_as_long(self, tmp_path: Path) -> None:
+        with Libraries.open(tmp_path, "BEX", "SFU", "UBC") as three:
+            bex = three.desks["BEX"]
+            three.request("BEX", "SFU", replace(BOOK, may_forward=True))
+            three.clock.advance(days=3)
+            three.act("SFU", primitives.Forward(to="UBC"))
+            with bex.reading() as uow:
+                [awaited] = gathering.gather(uow, bex.site.settings, three.clock.now).awaited
+            assert (awaited.partner, awaited.asked_at) == ("UBC", three.clock.now)
+
+    def test_a_library_of_ours_that_is_not_configured_any_more_waits_for_nothing(self, desk: Desk) -> None:
+        desk.request()
+        settings = replace(desk.site.settings, local=(replace(desk.site.settings.local[0], name="NEW"),))
+        with desk.reading() as uow:
+            assert gathering.gather(uow, settings, desk.clock.now).awaited == ()
+
+    def test_a_report_that_was_disposed_of_says_nothing(self, pair: Libraries) -> None:
+        bex = pair.desks["BEX"]
+        pair.request("BEX", "SFU")
+        pair.act("BEX", primitives.QueryStatus())
+        with bex.site.store.unit_of_work() as uow:
+            uow.transactions.dispose(uow.halves.get(HalfId(1)).transaction_id, at=pair.clock.now)
+        with bex.reading() as uow:
+            [awaited] = gathering.gather(uow, bex.site.settings, pair.clock.now).awaited
+        assert awaited.queried_at is not None
+        assert awaited.reported is None
+
 
 class TestRows:
     def test_what_an_operator_clears_stays_cleared_while_its_cause_lasts(

@@ -24,6 +24,7 @@ WAITING: Final = {
     "database_url",
     "master_key_file",
     "listeners",
+    "documents",
     "mail",
     "sharing",
     "webhooks",
