@@ -16,7 +16,7 @@ demo: $(READY)
 
 ## test: the whole test suite with its coverage floors; tests whose peer is absent skip and say what installs it
 test: $(READY)
-	$(BIN)/pytest --numprocesses auto --cov --cov-report=term:skip-covered
+	$(BIN)/pytest --numprocesses auto --dist worksteal --cov --cov-report=term:skip-covered
 	$(BIN)/coverage report --include='asn1/*,iso_gateway/protocol/*' --fail-under=100
 
 ## check: the gate: format, lint, types, import contracts, tests
