@@ -88,7 +88,8 @@ def new(
             param_hint="FILE",
         )
     with opening.installation(settings) as site:
-        with site.store.unit_of_work() as uow:
+
+        def ask(uow: "UnitOfWork") -> "Acted":
             if asked is None:
                 acted = _retried(site, uow, settings, retry_of or 0, to)
             else:
@@ -96,6 +97,9 @@ def new(
             earlier = None if again else precedent.same_request(settings, uow, acted)
             if earlier is not None:
                 _refuse(earlier.id, earlier.state, earlier.partner, typed_config(context, config))
+            return acted
+
+        acted = site.store.perform(ask)
         with site.store.reading() as uow:
             record = reading.read_request(uow, settings, acted.half_id)
     if json:

@@ -38,9 +38,12 @@ def add(
     from iso_gateway.store import records
 
     settings = settings_from(context, config)
-    with opening.installation(settings) as site, site.store.unit_of_work() as uow:
-        posted = site.gateway.add_document(
-            uow, records.HalfId(request_id), url, actor=acting.actor(), note=note, again=again
+    half_id = records.HalfId(request_id)
+    with opening.installation(settings) as site:
+        posted = site.store.perform(
+            lambda uow: site.gateway.add_document(
+                uow, half_id, url, actor=acting.actor(), note=note, again=again
+            )
         )
     if json:
         write_json(data.posted(posted))

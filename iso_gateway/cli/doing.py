@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from iso_gateway.action import Acted
     from iso_gateway.cli.offering import Typist
     from iso_gateway.primitives import Primitive
+    from iso_gateway.store.unit_of_work import UnitOfWork
 
 
 def act(
@@ -251,8 +252,9 @@ def repeat(
     from iso_gateway.store import records
 
     settings = settings_from(context, config)
-    with opening.installation(settings) as site, site.store.unit_of_work() as uow:
-        acted = site.gateway.repeat(uow, records.HalfId(request_id), actor=acting.actor())
+    half_id = records.HalfId(request_id)
+    with opening.installation(settings) as site:
+        acted = site.store.perform(lambda uow: site.gateway.repeat(uow, half_id, actor=acting.actor()))
     _say(acted, again=True, json=json)
 
 
@@ -287,19 +289,23 @@ def _perform(
 
     settings = settings_from(context, config)
     half_id = records.HalfId(request_id)
-    with opening.installation(settings) as site, site.store.unit_of_work() as uow:
-        before = None if again else precedent.standing(uow, half_id, primitive)
-        refusal = refusing.Refusing(
-            settings=settings, uow=uow, half_id=half_id, typist=_typist(context, config)
-        )
-        if before is not None:
-            _refuse(refusal.done_already(before))
-        try:
-            acted = site.gateway.act(uow, half_id, primitive, actor=acting.actor())
-        except NotPossibleNowError as error:
-            _refuse(refusal.not_possible(error))
-        except NotUnderstoodError as error:
-            _refuse(refusal.not_understood(error))
+    with opening.installation(settings) as site:
+
+        def perform(uow: "UnitOfWork") -> "Acted":
+            before = None if again else precedent.standing(uow, half_id, primitive)
+            refusal = refusing.Refusing(
+                settings=settings, uow=uow, half_id=half_id, typist=_typist(context, config)
+            )
+            if before is not None:
+                _refuse(refusal.done_already(before))
+            try:
+                return site.gateway.act(uow, half_id, primitive, actor=acting.actor())
+            except NotPossibleNowError as error:
+                _refuse(refusal.not_possible(error))
+            except NotUnderstoodError as error:
+                _refuse(refusal.not_understood(error))
+
+        acted = site.store.perform(perform)
     _say(acted, json=json)
 
 

@@ -190,13 +190,13 @@ class Staff:
     def _act(self, half_id: HalfId, step: Step) -> None:
         if step.template is None:
             raise AssertionError("staff who do what has no primitive are refused when they are hired")
-        with self._site.store.unit_of_work() as uow:
-            primitive = step.template.made(self._site.clock().date())
-            self._site.gateway.act(uow, half_id, primitive, actor=ACTOR)
+        primitive = step.template.made(self._site.clock().date())
+        self._site.store.perform(lambda uow: self._site.gateway.act(uow, half_id, primitive, actor=ACTOR))
 
     def _request(self, new: NewRequest, partner: Partner, local: LocalSymbol) -> Acted:
-        with self._site.store.unit_of_work() as uow:
-            return self._site.gateway.request(uow, new, partner=partner, local=local, actor=ACTOR)
+        return self._site.store.perform(
+            lambda uow: self._site.gateway.request(uow, new, partner=partner, local=local, actor=ACTOR)
+        )
 
 
 def _require_honest(scenario: Scenario) -> None:

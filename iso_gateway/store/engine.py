@@ -177,7 +177,10 @@ def _prepare_postgresql(connection: Any, _record: object) -> None:
 def may_take_long(connection: Connection) -> None:
     """Let this transaction do nothing for as long as it likes: it locks nothing that gateways wait for."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout TO 0")
+        # No rows to stream: a cursor of the server's cannot be declared for it.
+        connection.exec_driver_sql(
+            "SET LOCAL idle_in_transaction_session_timeout TO 0", execution_options={"stream_results": False}
+        )
 
 
 def describe(engine: Engine) -> str:

@@ -7,14 +7,17 @@ commit, each in a savepoint (`UnitOfWork.savepoint`), and none sees half of anot
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import sqlalchemy
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+from iso_gateway.errors import StoreError
 from iso_gateway.store.attention import Attention
 from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
+from iso_gateway.store.contention import HEAD_START, REPETITIONS, give_way, may_be_done_again
 from iso_gateway.store.documents import Documents
 from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
 from iso_gateway.store.gateways import Gateways, Sending
@@ -31,6 +34,8 @@ from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
 from iso_gateway.store.waiting import Deadlines, Held
 from iso_gateway.store.webhooks import Webhooks
+
+T = TypeVar("T")
 
 
 def _now() -> datetime:
@@ -143,6 +148,28 @@ class Store:
         """
         with _explained(self._engine), self._engine.begin() as connection:
             yield self._work(connection, writing=True)
+
+    def perform(self, work: Callable[[UnitOfWork], T]) -> T:
+        """Do work in a unit of work of its own, and again when it failed for another process only.
+
+        So it may run several times; what its last run gives is given back once that is on disk.
+
+        Raises:
+            StoreError: the database refused it, or others were in the way each time.
+        """
+        for repetition in range(1, REPETITIONS + 1):
+            committing = False
+            try:
+                with self.unit_of_work() as uow:
+                    result = work(uow)
+                    committing = True
+            except StoreError as error:
+                if repetition == REPETITIONS or not may_be_done_again(error, committing=committing):
+                    raise
+                give_way(error, HEAD_START * repetition)
+            else:
+                return result
+        raise AssertionError("the last repetition neither gave nor raised anything")
 
     @contextmanager
     def reading(self) -> Iterator[UnitOfWork]:

@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any, Final, Generic, TypeVar
 
-from iso_gateway.errors import ConflictError, DisconnectedError, StoreError
+from iso_gateway.errors import StoreError
+from iso_gateway.store.contention import HEAD_START, give_way, may_be_done_again
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 
 T = TypeVar("T")
@@ -30,10 +31,6 @@ T = TypeVar("T")
 #: How many callables may share a commit, and for how long, in seconds, they may join it.
 BATCH: Final = 32
 SHARE_FOR: Final = 0.05
-#: How often a callable is done again that lost to another process.
-REPETITIONS: Final = 3
-#: How long it waits before that, in seconds.
-HEAD_START: Final = 0.02
 
 
 class _Job(Generic[T]):
@@ -130,8 +127,8 @@ class Writer:
             if not begun:
                 # The database cannot be written to: it could not for any of those that waited meanwhile.
                 running.extend(self._sharing(first))
-            elif _may_be_done_again(error, committing=committing) or (len(running) > 1 and not committing):
-                _give_way(error, HEAD_START)
+            elif may_be_done_again(error, committing=committing) or (len(running) > 1 and not committing):
+                give_way(error, HEAD_START)
                 return running
             for job in running:
                 job.future.set_exception(error)
@@ -141,30 +138,10 @@ class Writer:
         return ()
 
     def _alone(self, job: _Job[Any]) -> None:
-        """Do one callable in a commit of its own, and again when it failed for another process only."""
-        for repetition in range(1, REPETITIONS + 1):
-            committing = False
-            try:
-                with self._store.unit_of_work() as uow:
-                    result = job.function(uow)
-                    committing = True
-            except BaseException as error:  # noqa: BLE001  (given to the caller, whatever it is)
-                if _may_be_done_again(error, committing=committing) and repetition < REPETITIONS:
-                    _give_way(error, HEAD_START * repetition)
-                    continue
-                job.future.set_exception(error)
-            else:
-                job.future.set_result(result)
-            return
-
-
-def _may_be_done_again(error: BaseException, *, committing: bool) -> bool:
-    """Whether a failure was another process's, or the connection's, and nothing was done for certain."""
-    # A connection that breaks during the commit leaves open whether it was done: not twice, then.
-    return isinstance(error, ConflictError) or (isinstance(error, DisconnectedError) and not committing)
-
-
-def _give_way(error: BaseException, seconds: float) -> None:
-    """Let the other get ahead, if there is one: at once, the same may happen again."""
-    if isinstance(error, ConflictError):
-        time.sleep(seconds)
+        """Do one callable in a commit of its own."""
+        try:
+            result = self._store.perform(job.function)
+        except BaseException as error:  # noqa: BLE001  (given to the caller, whatever it is)
+            job.future.set_exception(error)
+        else:
+            job.future.set_result(result)

@@ -132,8 +132,8 @@ class Library:
         return row
 
     def came(self) -> list[bytes]:
-        """What was received, oldest first."""
-        with self.desk.reading() as uow:
+        """What was received, oldest first; what is being written is waited for."""
+        with self.desk.site.store.unit_of_work() as uow:
             return [
                 uow.messages.raw(one.message.id)
                 for one in reversed(uow.messages.list())

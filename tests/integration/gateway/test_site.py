@@ -37,7 +37,7 @@ class TestMaking:
 
     def test_a_lost_key_is_not_replaced_by_another(self, settings: Settings) -> None:
         settings.master_key_file.unlink()
-        with pytest.raises(StoreError, match="is missing; restore it"):
+        with pytest.raises(StoreError, match="is missing; put it back"):
             Site.create_or_open(settings)
         assert not settings.master_key_file.exists()
 

@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from iso_gateway.errors import ConflictError, DisconnectedError, StoreError
+from iso_gateway.store.contention import REPETITIONS
 from iso_gateway.store.engine import open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.records import MessageId, TransactionId
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
-from iso_gateway.store.writer import REPETITIONS, Writer
+from iso_gateway.store.writer import Writer
 from tests.integration.store import samples
 from tests.support.postgresql import Cluster
 

@@ -24,7 +24,6 @@ WAITING: Final = {
     "database_url",
     "master_key_file",
     "listeners",
-    "documents",
     "mail",
     "sharing",
     "webhooks",
