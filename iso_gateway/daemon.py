@@ -30,6 +30,7 @@ from asn1.codec import WireError
 from config import certificates
 from config.settings import ListenerMode, Settings, TcpTransport
 from iso_gateway import logs
+from iso_gateway.arriving import arrival_of
 from iso_gateway.attendance import Attendance
 from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
@@ -40,9 +41,9 @@ from iso_gateway.reception import Processed, Verdict
 from iso_gateway.recovery import Recovery
 from iso_gateway.reloading import Reloading
 from iso_gateway.service_manager import ServiceManager
-from iso_gateway.services import Arrival, Gateway
+from iso_gateway.services import Gateway
 from iso_gateway.site import Site, exclusive
-from iso_gateway.store.records import GatewayId, MessageId, Side, Transport
+from iso_gateway.store.records import GatewayId, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.watching import watch
 from iso_gateway.store.writer import Writer
@@ -123,7 +124,7 @@ class Intake:
 
     async def element(self, octets: bytes, envelope: Envelope) -> None:
         """Store an element durably, then classify it. Raises StoreError when it could not be stored."""
-        arrival = _arrival(envelope)
+        arrival = arrival_of(envelope)
         message_id = await self._writer.run(lambda uow: self._gateway.receive(uow, octets, arrival))
         processed = await self.process(message_id)
         if processed is not None and self._connections is not None:
@@ -131,7 +132,7 @@ class Intake:
 
     async def unreadable(self, octets: bytes, error: WireError, envelope: Envelope) -> None:
         """Keep octets that are no element, with the reason."""
-        arrival = _arrival(envelope)
+        arrival = arrival_of(envelope)
         await self._writer.run(lambda uow: self._gateway.receive_unreadable(uow, octets, error, arrival))
         self._wake()
 
@@ -479,16 +480,6 @@ async def _begin(membership: Membership, recovery: Recovery, *, alone: bool) -> 
 def _connection_id(gateway: GatewayId) -> str:
     """A name that no other connection has, and that begins with its gateway's (`store.gateways`)."""
     return f"{gateway}.{secrets.token_hex(8)}"
-
-
-def _arrival(envelope: Envelope) -> Arrival:
-    return Arrival(
-        transport=Transport(envelope.transport.value),
-        listener=envelope.listener,
-        peer_address=envelope.peer_address,
-        connection_id=envelope.connection_id,
-        side=Side.PARTNER,
-    )
 
 
 async def serve(settings: Settings) -> None:

@@ -30,14 +30,15 @@ from adapters.receiver import Receiver
 from asn1.codec import decode_header
 from asn1.errors import WireError
 from config.settings import LocalSymbol, Mail, MailTransport, Partner, RetryPolicy, Settings
+from iso_gateway.arriving import arrival_of
 from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure
 from iso_gateway.identity import symbol_of
 from iso_gateway.outbox.dispatcher import Permit, permitted
 from iso_gateway.returns import MailFate, MailNotice
-from iso_gateway.services import Arrival, Gateway
+from iso_gateway.services import Gateway
 from iso_gateway.site import Site
-from iso_gateway.store.records import OutboxId, Side, Transport
+from iso_gateway.store.records import OutboxId
 from iso_gateway.store.unit_of_work import Store
 from iso_gateway.store.writer import Writer
 
@@ -269,7 +270,7 @@ class MailIntake:
 
     async def without_apdu(self, octets: bytes, reason: str, envelope: Envelope) -> None:
         """Keep a mail that carries no APDU."""
-        arrival = _arrival(envelope)
+        arrival = arrival_of(envelope)
         await self._writer.run(lambda uow: self._gateway.receive_without_apdu(uow, octets, reason, arrival))
 
     async def notice(self, octets: bytes, notice: Notice, envelope: Envelope) -> None:
@@ -279,7 +280,7 @@ class MailIntake:
             await self.without_apdu(octets, "a notice about a mail that is not ours", envelope)
             return
         known = MailNotice(outbox_id=outbox_id, fate=MailFate(notice.fate.value), status=notice.status)
-        arrival = _arrival(envelope)
+        arrival = arrival_of(envelope)
         await self._writer.run(lambda uow: self._gateway.receive_notice(uow, octets, known, arrival))
 
 
@@ -331,13 +332,3 @@ class MailEntrance:
 def _addresses(settings: Settings) -> list[str]:
     """Those for which mail is taken."""
     return [local.public_mail for local in settings.local if local.public_mail is not None]
-
-
-def _arrival(envelope: Envelope) -> Arrival:
-    return Arrival(
-        transport=Transport(envelope.transport.value),
-        listener=envelope.listener,
-        peer_address=envelope.peer_address,
-        connection_id=envelope.connection_id,
-        side=Side.PARTNER,
-    )

@@ -133,8 +133,9 @@ def _change(
         if not yes:
             question = f"{shown(partner)} will be {said}, for which {waiting} wait; go on?"
             typer.confirm(question, abort=True, err=True)
-        with site.store.unit_of_work() as uow:
-            changed = change(uow, partner, actor=acting.actor(), reason=why, at=site.clock())
+        changed = site.store.perform(
+            lambda uow: change(uow, partner, actor=acting.actor(), reason=why, at=site.clock())
+        )
         with site.store.reading() as uow:
             after = reading.partner_delivery(uow, partner)
     if json:

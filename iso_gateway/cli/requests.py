@@ -150,10 +150,11 @@ def rebuild(
             if not yes:
                 write_lines(*rendering.rebuild(found, applied=False))
                 typer.confirm("put it right?", abort=True, err=True)
-            with site.store.unit_of_work() as uow:
-                found = rebuilding.rebuild(
+            found = site.store.perform(
+                lambda uow: rebuilding.rebuild(
                     settings, uow, identifier, actor=acting.actor(), reason=why, now=site.clock()
                 )
+            )
     if json:
         write_json(data.rebuild(found, applied=applied))
     else:

@@ -202,10 +202,11 @@ def _carry_out(
             why = reason_given(reason)
             if not yes:
                 typer.confirm(f"{len(rows)} will be {said}; go on?", abort=True, err=True)
-            with site.store.unit_of_work() as uow:
-                done = operating.carry_out(
+            done = site.store.perform(
+                lambda uow: operating.carry_out(
                     uow, operation, rows, actor=acting.actor(), reason=why, at=site.clock()
                 )
+            )
     passed_over = sorted(selection.numbers - {row.id for row in done})
     if json:
         write_json({"done": [data.outbox_row(row) for row in done], "passed_over": list(passed_over)})
