@@ -98,7 +98,7 @@ async def early(self, octets, envelope):
     pending.add(task)
     task.add_done_callback(pending.discard)
 async def later(self, octets, envelope):
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
     await element(self, octets, envelope)
 Intake.element = early
 """,
