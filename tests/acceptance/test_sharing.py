@@ -132,13 +132,13 @@ def test_one_that_stood_still_past_its_lease_sends_nothing_that_the_other_has_ta
             gateway.release()
             gateway.await_line("outbox.lease-lost")
             assert partner.is_quiet()
-            # It goes on as before.
-            with gateway.connect(ONE_WAY) as peer:
-                peer.send(status_query(ill_request(transaction="another")))
-            gateway.await_line("about-to-send", times=2)
-            gateway.release()
-            assert partner.octets() != first
-            gateway.await_line("apdu.delivered")
+        # It goes on as before: alone again, so that nobody else takes what follows.
+        with gateway.connect(ONE_WAY) as peer:
+            peer.send(status_query(ill_request(transaction="another")))
+        gateway.await_line("about-to-send", times=2)
+        gateway.release()
+        assert partner.octets() != first
+        gateway.await_line("apdu.delivered")
     with two.reading() as uow:
         assert [row.attempts for row in uow.outbox.list(finished=True)] == [2, 1]
 
