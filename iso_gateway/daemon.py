@@ -30,25 +30,25 @@ from asn1.codec import WireError
 from config import certificates
 from config.settings import ListenerMode, Settings, TcpTransport
 from iso_gateway import logs
-from iso_gateway.arriving import arrival_of
-from iso_gateway.attendance import Attendance
 from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
-from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
-from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
 from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
 from iso_gateway.reception import Processed, Verdict
-from iso_gateway.recovery import Recovery
-from iso_gateway.reloading import Reloading
-from iso_gateway.service_manager import ServiceManager
+from iso_gateway.running.arriving import arrival_of
+from iso_gateway.running.attendance import Attendance
+from iso_gateway.running.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
+from iso_gateway.running.membership import Membership, ReplacedError, new_gateway_id, state_id
+from iso_gateway.running.recovery import Recovery
+from iso_gateway.running.reloading import Reloading
+from iso_gateway.running.service_manager import ServiceManager
+from iso_gateway.running.timekeeping import Timekeeper
+from iso_gateway.running.watchdog import watch_over
 from iso_gateway.services import Gateway
 from iso_gateway.site import Site, exclusive
 from iso_gateway.store.records import GatewayId, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.watching import watch
 from iso_gateway.store.writer import Writer
-from iso_gateway.timekeeping import Timekeeper
-from iso_gateway.watchdog import watch_over
 
 log = structlog.stdlib.get_logger(__name__)
 

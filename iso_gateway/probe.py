@@ -20,7 +20,7 @@ from asn1.codec import WireError, decode, encode
 from asn1.ill import ILLApdu, StatusOrErrorReport, StatusQuery, TransactionId, TransactionIdProblem
 from config.settings import ApduName, Limits, ListenerMode, LocalSymbol, Partner, TcpTransport
 from iso_gateway import compose
-from iso_gateway.sending import unlike_http
+from iso_gateway.half.sending import unlike_http
 from iso_gateway.store.records import Direction, MessageId
 from iso_gateway.store.unit_of_work import Store
 

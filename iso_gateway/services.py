@@ -14,12 +14,14 @@ import structlog
 
 from asn1.codec import WireError
 from config.settings import LocalSymbol, Partner, Settings
-from iso_gateway import action, documents, passing, primitives, requesting, returns
-from iso_gateway.action import Acted
+from iso_gateway import documents
+from iso_gateway.acting import action, passing, requesting
+from iso_gateway.acting.action import Acted
+from iso_gateway.acting.requesting import Randomness
 from iso_gateway.errors import ConflictError, UnavailableError
-from iso_gateway.new_request import NewRequest
-from iso_gateway.reception import Processed, Reception, Verdict
-from iso_gateway.requesting import Randomness
+from iso_gateway.reception import Processed, Reception, Verdict, returns
+from iso_gateway.request import primitives
+from iso_gateway.request.new_request import NewRequest
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import (
     Direction,

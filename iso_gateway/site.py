@@ -12,8 +12,8 @@ from typing import Self
 from sqlalchemy import make_url
 
 from config.settings import Settings
-from iso_gateway import judgement
 from iso_gateway.errors import GatewayError
+from iso_gateway.message import judgement
 from iso_gateway.services import Gateway
 from iso_gateway.store.engine import current, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing, create_master_key

@@ -11,9 +11,9 @@ from typing import Final, TypeVar, assert_never
 
 from asn1.ill import ILLServiceType, MediumType, SupplyMediumType, TransactionResults
 from asn1.schema import Enumerated
-from iso_gateway import primitives
 from iso_gateway.cli.verbs import Result, SuppliedAs, Verb
-from iso_gateway.primitives import Amount, Primitive, UnitsSupplied
+from iso_gateway.request import primitives
+from iso_gateway.request.primitives import Amount, Primitive, UnitsSupplied
 
 E = TypeVar("E", bound=Enumerated)
 

@@ -9,8 +9,8 @@ from iso_gateway.cli.options import LARGEST, Again, Config, Json, settings_from,
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from iso_gateway.action import Acted
-    from iso_gateway.new_request import NewRequest
+    from iso_gateway.acting.action import Acted
+    from iso_gateway.request.new_request import NewRequest
     from iso_gateway.site import Site
     from iso_gateway.store.records import HalfId
     from iso_gateway.store.unit_of_work import UnitOfWork
@@ -73,7 +73,7 @@ def new(
 
     The message is queued, and the running gateway sends it: requests show tells what became of it.
     """
-    from iso_gateway import precedent
+    from iso_gateway.acting import precedent
     from iso_gateway.cli import data, opening, reading, rendering
     from iso_gateway.cli.offering import Typist
     from iso_gateway.cli.output import write_json, write_lines
@@ -117,7 +117,7 @@ def _read(file: Path | None, *, number: str | None, retry_of: int | None) -> "Ne
     """
     import dataclasses
 
-    from iso_gateway import request_file
+    from iso_gateway.request import request_file
 
     if file is None:
         return None

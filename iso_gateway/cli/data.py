@@ -15,7 +15,7 @@ from asn1.errors import WireError
 from asn1.json import to_json
 from config.settings import Partner, Settings
 from config.symbols import Symbol
-from iso_gateway.action import Acted
+from iso_gateway.acting.action import Acted
 from iso_gateway.cli import words
 from iso_gateway.cli.offering import Offer
 from iso_gateway.cli.privacy import CLIENT_ID, names_patron, summary_of, without_patron

@@ -10,9 +10,9 @@ from iso_gateway.cli.options import Again, Config, Json, RequestId, settings_fro
 from iso_gateway.cli.verbs import BORROWERS, EITHERS, LENDERS, Result, SuppliedAs, Verb
 
 if TYPE_CHECKING:
-    from iso_gateway.action import Acted
+    from iso_gateway.acting.action import Acted
     from iso_gateway.cli.offering import Typist
-    from iso_gateway.primitives import Primitive
+    from iso_gateway.request.primitives import Primitive
     from iso_gateway.store.unit_of_work import UnitOfWork
 
 
@@ -219,7 +219,7 @@ def message(
     json: Json = False,
 ) -> None:
     """Write to the other library's staff about a request."""
-    from iso_gateway import primitives
+    from iso_gateway.request import primitives
 
     _perform(context, request_id, config, primitives.SendMessage(note=text), again=again, json=json)
 
@@ -236,7 +236,7 @@ def query(
     json: Json = False,
 ) -> None:
     """Ask the other library where a request stands; its answer is in requests show."""
-    from iso_gateway import primitives
+    from iso_gateway.request import primitives
 
     _perform(context, request_id, config, primitives.QueryStatus(note=note), again=again, json=json)
 
@@ -282,8 +282,8 @@ def _perform(
     again: bool,
     json: bool,
 ) -> None:
-    from iso_gateway import precedent
-    from iso_gateway.action import NotPossibleNowError, NotUnderstoodError
+    from iso_gateway.acting import precedent
+    from iso_gateway.acting.action import NotPossibleNowError, NotUnderstoodError
     from iso_gateway.cli import acting, opening, refusing
     from iso_gateway.store import records
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from asn1 import ill
 from asn1.ill import ILLApdu
 from asn1.schema import Unlisted
+from iso_gateway.acting.requesting import CLIENT, PATRON_CONTACT, REFERENCE, RETRY_OF
 from iso_gateway.cli import rendering, standing, telling, words
 from iso_gateway.cli.offering import Typist
 from iso_gateway.cli.output import shown, text
@@ -19,10 +20,9 @@ from iso_gateway.cli.privacy import names_patron
 from iso_gateway.cli.reading import RequestRecord, Step
 from iso_gateway.cli.standing import Notice
 from iso_gateway.documents import given_in
-from iso_gateway.identity import text_of
+from iso_gateway.message.identity import text_of
 from iso_gateway.protocol.states import Role
 from iso_gateway.replay.replaying import SENT_AGAIN
-from iso_gateway.requesting import CLIENT, PATRON_CONTACT, REFERENCE, RETRY_OF
 from iso_gateway.store.records import OutboxRecord, OutboxStatus
 
 #: The narrowest terminal on which both sides stand side by side; that on which the state stands beside them;

@@ -155,8 +155,8 @@ def init(
 @app.command()
 def check(context: typer.Context, *, config: Config = None, json: Json = False) -> None:
     """Read the whole configuration and say everything that is wrong with it, one mistake a line."""
-    from iso_gateway import judgement
     from iso_gateway.cli.output import shown, write_json, write_lines
+    from iso_gateway.message import judgement
 
     try:
         settings = settings_from(context, config)

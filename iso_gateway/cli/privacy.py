@@ -18,8 +18,8 @@ from asn1.extensions import (
 )
 from asn1.ill import APDUS, Extension, ILLApdu, ILLRequest, Shipped
 from asn1.schema import Choice, GeneralString, Sequence, describe
+from iso_gateway.acting.requesting import REFERENCE, RETRY_OF
 from iso_gateway.cli.reading import Contents
-from iso_gateway.requesting import REFERENCE, RETRY_OF
 
 #: The component that is hidden, by its name in JSON.
 CLIENT_ID = "client-id"

@@ -7,15 +7,17 @@ from datetime import UTC, datetime, tzinfo
 from asn1.codec import WireError
 from asn1.ill import ILLApdu
 from config.settings import Settings
-from iso_gateway import action, interpretation, reading
+from iso_gateway.acting import action
 from iso_gateway.cli import offering, standing
 from iso_gateway.cli.offering import Offer, Typist
 from iso_gateway.cli.standing import Standing
+from iso_gateway.half import interpretation
+from iso_gateway.half.record import half_state
+from iso_gateway.message import reading
 from iso_gateway.outbox import operating
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import TableProfile
 from iso_gateway.reception import Verdict
-from iso_gateway.record import half_state
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import (
     AttemptRecord,

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from config.settings import Settings
-from iso_gateway import precedent
-from iso_gateway.action import NotPossibleNowError, NotUnderstoodError
+from iso_gateway.acting import precedent
+from iso_gateway.acting.action import NotPossibleNowError, NotUnderstoodError
+from iso_gateway.acting.precedent import Precedent
 from iso_gateway.cli import offering, words
 from iso_gateway.cli.offering import Typist
 from iso_gateway.cli.output import shown
-from iso_gateway.precedent import Precedent
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role
 from iso_gateway.store.records import HalfId

@@ -16,7 +16,7 @@ from rich.text import Text
 from config import fields
 from config.settings import MailTransport, Partner, Settings, TcpTransport
 from config.symbols import Symbol
-from iso_gateway.action import Acted
+from iso_gateway.acting.action import Acted
 from iso_gateway.cli import data, standing, trees, words
 from iso_gateway.cli.offering import Offer, Typist
 from iso_gateway.cli.output import shown, text

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from config.reference import table_of
-from iso_gateway.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
-from iso_gateway.primitives import Amount, PostalAddress
+from iso_gateway.request.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
+from iso_gateway.request.primitives import Amount, PostalAddress
 
 _HEAD: Final = """\
 # The request file

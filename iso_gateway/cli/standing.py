@@ -6,9 +6,9 @@ from datetime import date, datetime, timedelta, tzinfo
 from typing import TypeVar, assert_never
 
 from iso_gateway.cli import words
-from iso_gateway.movement import ATTENTION
+from iso_gateway.half.movement import ATTENTION
+from iso_gateway.half.record import settles
 from iso_gateway.protocol.states import Flags
-from iso_gateway.record import settles
 from iso_gateway.store.records import (
     DeadlineKind,
     DeadlineRecord,

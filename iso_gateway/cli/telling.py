@@ -6,7 +6,7 @@ from typing import Final
 from asn1 import ill
 from asn1.ill import ILLApdu
 from asn1.schema import Enumerated, GeneralString, Unlisted
-from iso_gateway.identity import symbol_of, text_of
+from iso_gateway.message.identity import symbol_of, text_of
 
 #: The components that are told, in this order, and what they are called.
 _TOLD: Final = (

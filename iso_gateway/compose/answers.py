@@ -14,8 +14,8 @@ from iso_gateway.compose.texts import (
     string,
 )
 from iso_gateway.errors import PrimitiveInvalidError
-from iso_gateway.primitives import Answer
 from iso_gateway.protocol.events import Service
+from iso_gateway.request.primitives import Answer
 
 ANSWER_SERVICES = {
     TransactionResults.conditional: Service.ANS_CO,

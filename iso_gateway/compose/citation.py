@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from asn1 import ill
 from asn1.schema import GeneralString
-from iso_gateway import standard_numbers
 from iso_gateway.compose.texts import optional_string
 from iso_gateway.errors import PrimitiveInvalidError
-from iso_gateway.new_request import Item
+from iso_gateway.request import standard_numbers
+from iso_gateway.request.new_request import Item
 
 
 def item_id(item: Item, encoding: str, *, strict: bool) -> ill.ItemId:

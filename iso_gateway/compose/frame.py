@@ -13,7 +13,7 @@ from asn1.ill import ILLApdu, ILLRequest, SystemId, TransactionId
 from asn1.schema import GeneralString
 from config.symbols import Symbol
 from iso_gateway.compose.texts import iso_date, iso_time
-from iso_gateway.identity import symbol_of, system_id_of
+from iso_gateway.message.identity import symbol_of, system_id_of
 from iso_gateway.protocol.states import Role
 
 A = TypeVar("A", bound=ILLApdu)

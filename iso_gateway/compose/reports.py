@@ -14,7 +14,7 @@ from config.symbols import Symbol
 from iso_gateway.compose.answers import RESULTS
 from iso_gateway.compose.frame import Frame
 from iso_gateway.compose.texts import iso_date, optional_string
-from iso_gateway.identity import system_id_of
+from iso_gateway.message.identity import system_id_of
 from iso_gateway.protocol import errors as reports
 from iso_gateway.protocol.events import ApduType, Service
 from iso_gateway.protocol.states import CurrentState, Role

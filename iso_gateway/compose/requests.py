@@ -34,8 +34,8 @@ from iso_gateway.compose.texts import (
     transcoded,
 )
 from iso_gateway.errors import PrimitiveInvalidError
-from iso_gateway.identity import symbol_of, system_id_of
-from iso_gateway.new_request import Address, Client, Cost, NewRequest
+from iso_gateway.message.identity import symbol_of, system_id_of
+from iso_gateway.request.new_request import Address, Client, Cost, NewRequest
 
 
 def ill_request(new: NewRequest, frame: Frame, terms: Terms) -> ILLRequest:

@@ -4,7 +4,6 @@ from typing import assert_never
 
 from asn1 import ill
 from asn1.ill import ILLApdu, ILLRequest, ILLServiceType
-from iso_gateway import primitives
 from iso_gateway.compose.answers import ANSWER_SERVICES, explanation
 from iso_gateway.compose.frame import Frame
 from iso_gateway.compose.supply import shipped
@@ -12,6 +11,7 @@ from iso_gateway.compose.terms import Terms
 from iso_gateway.compose.texts import amount, date_due, iso_date, optional_date, optional_string
 from iso_gateway.errors import PrimitiveInvalidError
 from iso_gateway.protocol.events import Service
+from iso_gateway.request import primitives
 
 NO_TERMS = Terms()
 """The terms with a partner of whom nothing is known."""

@@ -20,7 +20,7 @@ from iso_gateway.compose.texts import (
     postal_address,
     units,
 )
-from iso_gateway.primitives import Ship
+from iso_gateway.request.primitives import Ship
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from config.settings import (
     Wish,
 )
 from config.symbols import Symbol
-from iso_gateway.identity import system_id_of
+from iso_gateway.message.identity import system_id_of
 
 _WISHES = {
     Wish.REQUIRES: ill.OptionalMessage.requires,

@@ -13,8 +13,8 @@ from asn1 import ill
 from asn1.schema import Choice, Enumerated, External, GeneralString, Sequence, describe
 from config.symbols import Symbol
 from iso_gateway.errors import PrimitiveInvalidError
-from iso_gateway.identity import system_id_of
-from iso_gateway.primitives import Amount, PostalAddress
+from iso_gateway.message.identity import system_id_of
+from iso_gateway.request.primitives import Amount, PostalAddress
 
 E = TypeVar("E", bound=Enumerated)
 S = TypeVar("S", bound=Sequence | Choice)

@@ -12,7 +12,7 @@ from typing import Final
 from asn1.ill import ILLRequest
 from asn1.schema import ILLString
 from config.settings import LocalSymbol, Partner
-from iso_gateway.identity import request_number, text_of
+from iso_gateway.message.identity import request_number, text_of
 
 #: The most characters of a value.
 LONGEST: Final = 300

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from asn1.ill import ILLApdu, Shipped
-from iso_gateway.identity import text_of
 from iso_gateway.links import found_in
+from iso_gateway.message.identity import text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from typing import Final
 import structlog
 
 from config.settings import Settings
-from iso_gateway import primitives
 from iso_gateway.errors import ConflictError, GatewayError, UnavailableError
 from iso_gateway.noticing.facts import Awaited, Facts
 from iso_gateway.noticing.rules import answer_days, can_be_asked
 from iso_gateway.noticing.working_days import WorkingDays
+from iso_gateway.request import primitives
 from iso_gateway.services import Gateway
 from iso_gateway.store.records import BreakerState
 from iso_gateway.store.unit_of_work import UnitOfWork

@@ -9,7 +9,9 @@ from typing import Final
 from asn1.ill import StatusOrErrorReport
 from asn1.schema import Unlisted
 from config.settings import Settings
-from iso_gateway.movement import ATTENTION
+from iso_gateway.acting.requesting import REFERENCE
+from iso_gateway.half.movement import ATTENTION
+from iso_gateway.half.record import settles, stored_apdu
 from iso_gateway.noticing.facts import (
     Awaited,
     Facts,
@@ -28,8 +30,6 @@ from iso_gateway.protocol.states import CurrentState, Role, State
 from iso_gateway.protocol.tables import ALWAYS
 from iso_gateway.protocol.timers import ASKS, WAITS
 from iso_gateway.reception import Verdict
-from iso_gateway.record import settles, stored_apdu
-from iso_gateway.requesting import REFERENCE
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.observations import StepRecord, StuckRecord
 from iso_gateway.store.records import HalfId, HalfRecord, InputKind, MessageId, PartnerStateRecord

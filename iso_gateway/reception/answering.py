@@ -7,14 +7,14 @@ from asn1.extensions import AdditionalUserErrorReportInfo
 from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
 from config.settings import Partner
 from iso_gateway import compose
-from iso_gateway.identity import system_id_of
+from iso_gateway.half.record import digest_of, forwarded_to, history_of, original_request
+from iso_gateway.half.sending import Context, Destination, enqueue
+from iso_gateway.message.identity import system_id_of
 from iso_gateway.protocol.errors import AlreadyForwarded, Report
 from iso_gateway.protocol.events import ApduType
 from iso_gateway.protocol.states import Role, State
 from iso_gateway.reception.case import NOWHERE, Case, Incoming, context_of
 from iso_gateway.reception.outcome import MESSAGE_REFUSED, Processed, Verdict
-from iso_gateway.record import digest_of, forwarded_to, history_of, original_request
-from iso_gateway.sending import Context, Destination, enqueue
 from iso_gateway.store.records import HalfRecord, MessageId
 
 

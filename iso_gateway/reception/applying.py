@@ -9,9 +9,12 @@ from asn1.codec import Header
 from asn1.ill import ILLApdu, ILLRequest, Shipped
 from asn1.rules import Finding
 from config.settings import Acknowledge
-from iso_gateway import compose, interpretation, judgement
-from iso_gateway.identity import canonical_transaction
-from iso_gateway.movement import Move, record_move
+from iso_gateway import compose
+from iso_gateway.half import interpretation
+from iso_gateway.half.movement import Move, record_move
+from iso_gateway.half.record import half_state, note_inferred, summary_of
+from iso_gateway.message import judgement
+from iso_gateway.message.identity import canonical_transaction
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.errors import GeneralProblem, GeneralProblemCode, SecurityProblem
 from iso_gateway.protocol.events import ApduReceived, Service
@@ -26,7 +29,6 @@ from iso_gateway.reception.outcome import (
     Processed,
     Verdict,
 )
-from iso_gateway.record import half_state, note_inferred, summary_of
 from iso_gateway.store.records import Basis, HalfRecord, InputKind, MessageId
 
 log = structlog.stdlib.get_logger(__name__)

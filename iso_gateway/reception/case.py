@@ -8,10 +8,10 @@ from datetime import datetime
 from asn1.codec import Header
 from asn1.ill import ForwardNotification, ILLApdu
 from config.settings import LocalSymbol, Partner, Settings
-from iso_gateway.addressing import Addressing
-from iso_gateway.movement import Ends, raise_attention
+from iso_gateway.half.movement import Ends, raise_attention
+from iso_gateway.half.sending import Context
 from iso_gateway.protocol.states import Role
-from iso_gateway.sending import Context
+from iso_gateway.reception.addressing import Addressing
 from iso_gateway.store.records import (
     HalfId,
     HalfRecord,

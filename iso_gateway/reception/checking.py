@@ -9,8 +9,9 @@ import structlog
 from asn1.codec import Dialect, Header, WireError, WireErrorKind, decode, decode_header
 from asn1.ill import ILLApdu, ILLRequest
 from config.settings import Settings
-from iso_gateway import compose, reading
-from iso_gateway.identity import is_well_formed
+from iso_gateway import compose
+from iso_gateway.message import reading
+from iso_gateway.message.identity import is_well_formed
 from iso_gateway.protocol.errors import (
     GeneralProblem,
     GeneralProblemCode,

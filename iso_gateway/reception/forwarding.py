@@ -6,7 +6,7 @@ import structlog
 
 from asn1.ill import ForwardNotification, ILLApdu, ILLRequest, Message, StatusOrErrorReport, StatusQuery
 from config.settings import Partner
-from iso_gateway.identity import symbol_of
+from iso_gateway.message.identity import symbol_of
 from iso_gateway.protocol import machine
 from iso_gateway.protocol.events import ApduReceived, Service
 from iso_gateway.protocol.states import Role, State

@@ -5,14 +5,14 @@ from typing import Final
 from asn1.codec import Header
 from asn1.ill import ILLApdu, ILLRequest
 from config.settings import Partner
-from iso_gateway import interpretation
+from iso_gateway.half import interpretation
+from iso_gateway.half.record import stored_apdu
+from iso_gateway.half.sending import Context, send_again
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import TableProfile
 from iso_gateway.reception.answering import Answers
 from iso_gateway.reception.case import Incoming
 from iso_gateway.reception.outcome import EFFECTIVE, Processed, Verdict
-from iso_gateway.record import stored_apdu
-from iso_gateway.sending import Context, send_again
 from iso_gateway.store.records import HalfRecord, InputKind, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Final
 
 from config.settings import Settings
+from iso_gateway.half.sending import Context, Destination, send_again
 from iso_gateway.protocol import timers
 from iso_gateway.replay.recomputing import Difference, Recomputed, differences_of, due, recompute
-from iso_gateway.sending import Context, Destination, send_again
 from iso_gateway.store.records import DeadlineKind, Direction, HalfId, HalfRecord, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
 

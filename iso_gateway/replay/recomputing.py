@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from iso_gateway.half.record import event_of
 from iso_gateway.protocol import machine, timers
 from iso_gateway.protocol.events import ExpiryReached
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
 from iso_gateway.protocol.timers import Days, Deadline, DeadlineKind, Policy, WhenOverdue
-from iso_gateway.record import event_of
 from iso_gateway.store.records import DeadlineRecord, HalfRecord, InputKind, InputRecord
 
 

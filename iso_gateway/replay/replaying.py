@@ -10,12 +10,12 @@ import structlog
 
 from asn1.codec import Dialect, Header, Limits, WireError, decode, decode_header
 from config.settings import Settings
-from iso_gateway import reading
-from iso_gateway.addressing import Addressing
 from iso_gateway.errors import GatewayError, PrimitiveRefusedError
-from iso_gateway.identity import canonical_transaction
+from iso_gateway.half.sending import Context, Destination, send_again
+from iso_gateway.message import reading
+from iso_gateway.message.identity import canonical_transaction
 from iso_gateway.reception import EFFECTIVE, Processed, Verdict, header_of
-from iso_gateway.sending import Context, Destination, send_again
+from iso_gateway.reception.addressing import Addressing
 from iso_gateway.services import Gateway
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import (

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Final
 
 from asn1.ill import ILLApdu
-from iso_gateway import interpretation
 from iso_gateway.errors import GatewayError
+from iso_gateway.half import interpretation
+from iso_gateway.half.record import stored_apdu
 from iso_gateway.reception import EFFECTIVE
-from iso_gateway.record import stored_apdu
 from iso_gateway.replay.rebuilding import settled_at
 from iso_gateway.replay.recomputing import Difference, differences_of, recompute
 from iso_gateway.store.checking import Checked

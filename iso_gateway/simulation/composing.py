@@ -10,8 +10,9 @@ from typing import Final
 from asn1.ill import ILLApdu, ILLRequest
 from config.settings import ApduName, Capabilities, LocalSymbol, OptionalMessages, Partner
 from config.symbols import Symbol
-from iso_gateway import compose, primitives
-from iso_gateway.new_request import Item, NewRequest
+from iso_gateway import compose
+from iso_gateway.request import primitives
+from iso_gateway.request.new_request import Item, NewRequest
 
 GROUP: Final = "SIMULATION"
 """The transaction-group-qualifier of every request that a simulated partner begins."""

@@ -22,8 +22,8 @@ from config.loading import load
 from config.settings import ListenerMode, Partner, Settings, TcpTransport
 from iso_gateway.daemon import Daemon
 from iso_gateway.errors import GatewayError
-from iso_gateway.new_request import Item, NewRequest
 from iso_gateway.protocol.states import Role, State
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.simulation import scenario
 from iso_gateway.simulation.partner import Pause, SimulatedPartner, pause_for
 from iso_gateway.simulation.scenario import Order, Scenario

@@ -21,9 +21,9 @@ from config.errors import ConfigErrors, shown
 from config.fields import Count, Duration, Flag, Text, refusal
 from config.keys import Location
 from iso_gateway.errors import PrimitiveInvalidError
-from iso_gateway.new_request import NewRequest
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, State
+from iso_gateway.request.new_request import NewRequest
 from iso_gateway.simulation import composing, templates
 from iso_gateway.simulation.templates import KINDS, Template
 

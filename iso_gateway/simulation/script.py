@@ -20,9 +20,10 @@ from asn1.codec import WireError, decode, encode
 from asn1.ill import ILLApdu, ILLRequest
 from config.settings import ApduName, Partner, TransactionResults
 from config.symbols import Symbol
-from iso_gateway import compose, interpretation
+from iso_gateway import compose
 from iso_gateway.compose import ServiceRecord
-from iso_gateway.identity import canonical_transaction, request_number, symbol_of, text_of
+from iso_gateway.half import interpretation
+from iso_gateway.message.identity import canonical_transaction, request_number, symbol_of, text_of
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.events import (
     ApduReceived,

@@ -15,11 +15,11 @@ from functools import partial
 from typing import Final, TypeVar
 
 from config.settings import LocalSymbol, Partner
-from iso_gateway.action import Acted
+from iso_gateway.acting.action import Acted
 from iso_gateway.errors import GatewayError, PrimitiveRefusedError
-from iso_gateway.new_request import NewRequest
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, State
+from iso_gateway.request.new_request import NewRequest
 from iso_gateway.simulation.partner import Pause, pause_for
 from iso_gateway.simulation.scenario import Arrival, Rule, Scenario, Step, rule_for
 from iso_gateway.site import Site

@@ -15,8 +15,9 @@ from asn1.ill import TransactionResults
 from asn1.schema import Enumerated
 from config.errors import shown
 from config.keys import Location
-from iso_gateway import compose, primitives
+from iso_gateway import compose
 from iso_gateway.protocol.events import Service
+from iso_gateway.request import primitives
 
 _DAYS: Final = re.compile(r"([+-][0-9]{1,4})d", re.ASCII)
 

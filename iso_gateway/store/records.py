@@ -231,7 +231,8 @@ class InputRecord:
 
     `provenance` is that of the table row used (S, K or I; see the protocol package). `payload` holds the
     fields of a primitive; it is None when there were none, or when `disposed` says that they can no longer
-    be read. `facts` is what else the machine was told (`iso_gateway.record`); None before they were kept.
+    be read. `facts` is what else the machine was told (`iso_gateway.half.record`); None in those from before
+    they were kept.
     """
 
     half_id: HalfId

@@ -119,7 +119,7 @@ Leases.end_of = lambda *_: 0
     "no-recovery-of-messages": """
 import asyncio
 from iso_gateway.daemon import Intake
-from iso_gateway.recovery import Recovery
+from iso_gateway.running.recovery import Recovery
 process = Intake.process
 async def later(self, message_id):
     await asyncio.sleep(0.05)

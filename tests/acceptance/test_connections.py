@@ -10,7 +10,7 @@ import pytest
 
 from asn1.codec import decode, encode
 from asn1.ill import StatusOrErrorReport
-from iso_gateway import primitives
+from iso_gateway.request import primitives
 from iso_gateway.store.records import HalfId
 from tests.support.apdus import ill_request
 from tests.support.authority import Authority

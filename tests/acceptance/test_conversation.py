@@ -10,7 +10,7 @@ import pytest
 from asn1 import ill
 from asn1.codec import decode, encode
 from asn1.ill import CurrentState, ILLAnswer, ILLApdu, ILLServiceType, StatusOrErrorReport, TransactionResults
-from iso_gateway import primitives
+from iso_gateway.request import primitives
 from iso_gateway.store.records import AttemptOutcome, HalfId, OutboxStatus
 from tests.support.apdus import cancel, ill_request, message, received, renew, returned, status_query
 from tests.support.daemon import ONE_WAY, TWO_WAY, Installation, PartnerListener, RunningDaemon

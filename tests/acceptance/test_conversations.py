@@ -18,11 +18,12 @@ import pytest
 from asn1 import ill
 from asn1.codec import decode
 from config.symbols import Symbol
-from iso_gateway import compose, primitives
-from iso_gateway.identity import system_id_of
-from iso_gateway.new_request import Item, NewRequest
+from iso_gateway import compose
+from iso_gateway.message.identity import system_id_of
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, State
+from iso_gateway.request import primitives
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.simulation import composing, scenario
 from iso_gateway.simulation.partner import SimulatedPartner, no_pause
 from iso_gateway.simulation.scenario import Order, Step

@@ -12,7 +12,7 @@ import pytest
 
 from asn1.codec import encode
 from asn1.ill import ILLRequest
-from iso_gateway import primitives
+from iso_gateway.request import primitives
 from tests.support.apdus import cancel, ill_request, message, renew
 from tests.support.daemon import ONE_WAY, TWO_WAY, Installation, RunningDaemon
 

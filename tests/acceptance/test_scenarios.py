@@ -18,9 +18,9 @@ import pytest
 from asn1.codec import decode
 from asn1.ill import ILLServiceType
 from config.settings import ApduName, Settings
-from iso_gateway.new_request import Item, NewRequest
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, State
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.simulation import scenario
 from iso_gateway.simulation.partner import SimulatedPartner, no_pause
 from iso_gateway.simulation.scenario import Order, Scenario

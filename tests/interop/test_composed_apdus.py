@@ -10,7 +10,7 @@ import pytest
 
 from asn1.codec import encode
 from asn1.ill import ILLApdu, ILLRequest
-from iso_gateway.sending import unlike_http
+from iso_gateway.half.sending import unlike_http
 from tests.support.composed import APDUS
 from tests.support.corpus import Reading
 from tests.support.yaz import read_with_libyaz

@@ -1,7 +1,7 @@
 """libyaz reads every APDU that the gateway sends, to its last octet and with our values in it.
 
 Each APDU is made as in service: a request is received, the use cases answer or are asked to act, and the
-octets are those that stand in the outbox (`iso_gateway.sending` writes them in a form of its own). What
+octets are those that stand in the outbox (`iso_gateway.half.sending` writes them in a form of its own). What
 libyaz must read is written out here by hand, so that no mistake of the codec is made a second time.
 """
 
@@ -16,11 +16,12 @@ import pytest
 from asn1.codec import encode
 from asn1.ill import ILLApdu, ILLServiceType, TransactionResults
 from asn1.schema import Apdu
-from iso_gateway import compose, primitives
+from iso_gateway import compose
+from iso_gateway.half.sending import Context, Destination, enqueue
 from iso_gateway.protocol import errors
 from iso_gateway.protocol.events import ApduType
 from iso_gateway.reception import Processed
-from iso_gateway.sending import Context, Destination, enqueue
+from iso_gateway.request import primitives
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
 from iso_gateway.store.records import HalfId, MessageId, Transport

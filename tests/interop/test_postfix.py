@@ -20,8 +20,7 @@ from config.settings import LocalSymbol, Mail, MailTls, MailTransport, Partner, 
 from config.symbols import Symbol
 from iso_gateway.daemon import Intake
 from iso_gateway.failure import Failure
-from iso_gateway.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
-from iso_gateway.new_request import Item, NewRequest
+from iso_gateway.half.sending import Context, Destination, enqueue
 from iso_gateway.outbox.dispatcher import (
     APDU_DEFERRED,
     APDU_DELIVERED,
@@ -29,8 +28,9 @@ from iso_gateway.outbox.dispatcher import (
     Dispatcher,
     Permit,
 )
-from iso_gateway.primitives import Answer, CheckIn, Primitive, Receive, Return, Ship
-from iso_gateway.sending import Context, Destination, enqueue
+from iso_gateway.request.new_request import Item, NewRequest
+from iso_gateway.request.primitives import Answer, CheckIn, Primitive, Receive, Return, Ship
+from iso_gateway.running.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.services import APDU_PROCESSED, Arrival
 from iso_gateway.store.records import (
     Direction,

@@ -14,11 +14,12 @@ from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, MediumType, SupplyMedi
 from asn1.schema import GeneralString
 from config.settings import ClientIdPolicy, DocumentLink, LocalSymbol, MailTransport, Partner, TcpTransport
 from config.symbols import Symbol
-from iso_gateway import compose, primitives, request_file
-from iso_gateway.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
-from iso_gateway.primitives import Amount, PostalAddress, SingleApduPrimitive, UnitsSupplied
+from iso_gateway import compose
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import CurrentState, Role
+from iso_gateway.request import primitives, request_file
+from iso_gateway.request.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
+from iso_gateway.request.primitives import Amount, PostalAddress, SingleApduPrimitive, UnitsSupplied
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 NOW: Final = dt.datetime(2026, 11, 18, 10, 30, tzinfo=dt.timezone(dt.timedelta(hours=-8)))

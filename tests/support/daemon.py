@@ -26,8 +26,8 @@ from asn1.ill import ILLApdu
 from config import starter
 from config.loading import load
 from config.settings import Settings
-from iso_gateway.action import Acted
-from iso_gateway.primitives import ResponderPrimitive
+from iso_gateway.acting.action import Acted
+from iso_gateway.request.primitives import ResponderPrimitive
 from iso_gateway.site import Site
 from iso_gateway.store.records import (
     Direction,

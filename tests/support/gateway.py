@@ -17,10 +17,10 @@ from asn1.codec import decode, encode
 from asn1.ill import ILLApdu, StatusOrErrorReport
 from config.settings import Acknowledge, LocalSymbol, Partner, Settings, TableProfile, TcpTransport
 from config.symbols import Symbol
-from iso_gateway.action import Acted
-from iso_gateway.new_request import Item, NewRequest
-from iso_gateway.primitives import Primitive
+from iso_gateway.acting.action import Acted
 from iso_gateway.reception import Processed
+from iso_gateway.request.new_request import Item, NewRequest
+from iso_gateway.request.primitives import Primitive
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
 from iso_gateway.store.records import (

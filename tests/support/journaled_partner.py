@@ -28,9 +28,9 @@ from asn1.ill import CheckedIn
 from config.loading import load
 from config.settings import Limits, Listener, Partner, TcpTransport
 from config.symbols import Symbol
-from iso_gateway.identity import request_number
-from iso_gateway.new_request import Item, NewRequest
+from iso_gateway.message.identity import request_number
 from iso_gateway.protocol.states import Role, State
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.simulation import scenario
 from iso_gateway.simulation.composing import GROUP
 from iso_gateway.simulation.scenario import Order, Scenario

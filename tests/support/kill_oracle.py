@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from asn1.codec import decode
-from iso_gateway.interpretation import service_of
+from iso_gateway.half.interpretation import service_of
 from iso_gateway.protocol.states import Role, State
 from iso_gateway.simulation.script import Conversation
 from tests.support.journal import Entry, Kind

@@ -14,12 +14,12 @@ from typing import Final
 from asn1.ill import ILLApdu
 from config.settings import LocalSymbol, OptionalMessages, Partner, Settings, TcpTransport
 from config.symbols import Symbol
-from iso_gateway.new_request import Item, NewRequest
-from iso_gateway.primitives import Primitive
+from iso_gateway.half.record import event_of
 from iso_gateway.protocol import machine
 from iso_gateway.protocol.states import Flags, HalfState, Role, TableProfile
 from iso_gateway.reception import Processed
-from iso_gateway.record import event_of
+from iso_gateway.request.new_request import Item, NewRequest
+from iso_gateway.request.primitives import Primitive
 from iso_gateway.store.records import HalfId
 from tests.support.gateway import Clock, Desk, Outgoing
 

@@ -18,7 +18,7 @@ from asn1.ill import (
     SupplyMediumType,
     TransactionResults,
 )
-from iso_gateway import new_request, primitives
+from iso_gateway.request import new_request, primitives
 
 TODAY = dt.date(2026, 11, 18)
 

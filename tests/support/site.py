@@ -13,9 +13,9 @@ from asn1.codec import WireError, encode
 from asn1.ill import ILLApdu
 from config import starter
 from config.loading import load
-from iso_gateway.action import Acted
-from iso_gateway.primitives import ResponderPrimitive
+from iso_gateway.acting.action import Acted
 from iso_gateway.reception import Processed
+from iso_gateway.request.primitives import ResponderPrimitive
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
 from iso_gateway.store.records import HalfId, MessageId, OutboxRecord, Transport

@@ -10,7 +10,7 @@ import structlog
 from asn1 import ill
 from asn1.ill import ILLServiceType, TransactionResults
 from config.settings import ListenerMode, MailTransport, Settings, TcpTransport
-from iso_gateway import action, primitives
+from iso_gateway.acting import action
 from iso_gateway.errors import (
     GatewayError,
     NotFoundError,
@@ -18,11 +18,12 @@ from iso_gateway.errors import (
     PrimitiveRefusedError,
     StoreError,
 )
-from iso_gateway.primitives import ResponderPrimitive
+from iso_gateway.half.record import INFERRED_ROW, half_state
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.events import Event, Service
 from iso_gateway.protocol.states import HalfState, TableProfile
-from iso_gateway.record import INFERRED_ROW, half_state
+from iso_gateway.request import primitives
+from iso_gateway.request.primitives import ResponderPrimitive
 from iso_gateway.store.records import HalfId, InputKind, Transport
 from tests.support import apdus, gateway
 from tests.support.gateway import AT_SFU, AT_UBC, SFU, Desk

@@ -11,12 +11,12 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from config.settings import RetryPolicy, Settings, Unclear
-from iso_gateway import primitives
 from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure
 from iso_gateway.outbox import dispatcher as module
 from iso_gateway.outbox import operating
 from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.request import primitives
 from iso_gateway.store.records import (
     AttemptOutcome,
     BreakerState,

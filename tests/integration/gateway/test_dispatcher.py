@@ -12,10 +12,10 @@ import structlog
 from sqlalchemy import insert, select
 
 from config.settings import RetryPolicy, Settings
-from iso_gateway import primitives
 from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure, advice
 from iso_gateway.outbox import dispatcher as module
+from iso_gateway.request import primitives
 from iso_gateway.store import engine
 from iso_gateway.store.records import AttemptOutcome, HalfId, OutboxRecord, OutboxStatus
 from iso_gateway.store.tables import keys, outbox

@@ -23,13 +23,13 @@ from config.settings import DocumentLink, Documents, Language, Mail, Partner, Se
 from iso_gateway import documents
 from iso_gateway.errors import PrimitiveInvalidError, PrimitiveRefusedError, TemplateUnusableError
 from iso_gateway.failure import Failure
-from iso_gateway.identity import request_number
-from iso_gateway.mailing import MailTransmitter, mark_of
+from iso_gateway.message.identity import request_number
 from iso_gateway.outbox import operating
 from iso_gateway.outbox.dispatcher import Dispatcher
-from iso_gateway.primitives import Ship
+from iso_gateway.reception.returns import MailFate, MailNotice
 from iso_gateway.replay.verifying import Part, Problem, verify
-from iso_gateway.returns import MailFate, MailNotice
+from iso_gateway.request.primitives import Ship
+from iso_gateway.running.mailing import MailTransmitter, mark_of
 from iso_gateway.services import Arrival
 from iso_gateway.store.records import (
     BreakerState,

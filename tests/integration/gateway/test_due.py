@@ -12,11 +12,12 @@ import structlog
 from asn1 import ill
 from asn1.ill import TransactionResults
 from config.settings import ApduName, Capabilities, Settings, WhenOverdue
-from iso_gateway import passing, primitives
+from iso_gateway.acting import passing
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.events import Event
 from iso_gateway.protocol.states import HalfState
 from iso_gateway.reception import Processed, Reception
+from iso_gateway.request import primitives
 from iso_gateway.services import DEADLINE_FAILED, HELD_FAILED
 from iso_gateway.store.records import DeadlineKind, HalfId, InputKind
 from tests.support import apdus

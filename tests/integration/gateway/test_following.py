@@ -16,13 +16,13 @@ from adapters.tcp_connections import TcpConnections
 from config import loading, starter
 from config.loading import load
 from config.settings import Limits, Settings, TcpTransport
-from iso_gateway import reloading
 from iso_gateway.daemon import Daemon, KnownConnections
 from iso_gateway.errors import UnavailableError
-from iso_gateway.service_manager import ServiceManager
+from iso_gateway.running import reloading
+from iso_gateway.running.service_manager import ServiceManager
+from iso_gateway.running.watchdog import REFUSED, watch_over
 from iso_gateway.site import Site
 from iso_gateway.store.writer import Writer
-from iso_gateway.watchdog import REFUSED, watch_over
 from tests.support.gateway import settings_in
 from tests.support.service_manager import ServiceManager as Hearing
 from tests.support.service_manager import service_manager

@@ -19,10 +19,10 @@ from iso_gateway import daemon
 from iso_gateway.daemon import Intake, TcpTransmitter, _begin
 from iso_gateway.errors import DeliveryError, StoreError
 from iso_gateway.failure import Failure
-from iso_gateway.membership import Membership, new_gateway_id
 from iso_gateway.outbox.dispatcher import Permit
 from iso_gateway.reception import Processed, Reception, Verdict
-from iso_gateway.recovery import Recovery
+from iso_gateway.running.membership import Membership, new_gateway_id
+from iso_gateway.running.recovery import Recovery
 from iso_gateway.store.records import MessageId
 from iso_gateway.store.writer import Writer
 from tests.integration.gateway.dispatching import LEASE, LogLines, Wire, dispatching

@@ -14,12 +14,14 @@ from asn1.ill import ILLServiceType, TransactionResults
 from asn1.schema import Unlisted
 from config.settings import Acknowledge, ApduName, Capabilities, OptionalMessages, Route, Wish
 from config.settings import TransactionResults as TransactionResultsName
-from iso_gateway import action, compose, primitives
+from iso_gateway import compose
+from iso_gateway.acting import action
 from iso_gateway.errors import GatewayError, NotFoundError, PrimitiveRefusedError
-from iso_gateway.movement import ends_of
+from iso_gateway.half.movement import ends_of
+from iso_gateway.half.record import forwarded_to, half_state, original_request, stored_apdu
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import TableProfile
-from iso_gateway.record import forwarded_to, half_state, original_request, stored_apdu
+from iso_gateway.request import primitives
 from iso_gateway.services import Gateway
 from iso_gateway.store.records import HalfId
 from tests.support import apdus

@@ -14,10 +14,12 @@ from sqlalchemy import event
 from asn1 import ill
 from asn1.codec import decode
 from asn1.ill import ILLApdu, ILLRequest
-from iso_gateway import compose, primitives, record
-from iso_gateway.movement import ends_of
+from iso_gateway import compose
+from iso_gateway.half import record
+from iso_gateway.half.movement import ends_of
 from iso_gateway.protocol.events import Service
 from iso_gateway.reception import Processed, Verdict, repetition
+from iso_gateway.request import primitives
 from iso_gateway.store.connection import Answer, Connection, Statements
 from iso_gateway.store.records import HalfId, InputKind
 from tests.support import apdus
@@ -48,7 +50,7 @@ def cost(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(repetition, "MOST_COMPARED", COMPARED)
     monkeypatch.setattr(Connection, "execute", counted)
-    monkeypatch.setattr("iso_gateway.record.decode", decoded)
+    monkeypatch.setattr("iso_gateway.half.record.decode", decoded)
     return counts
 
 

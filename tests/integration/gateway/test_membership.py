@@ -9,9 +9,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from iso_gateway import membership as module
 from iso_gateway.errors import GatewayError
-from iso_gateway.membership import Membership, ReplacedError, new_gateway_id, state_id
+from iso_gateway.running import membership as module
+from iso_gateway.running.membership import Membership, ReplacedError, new_gateway_id, state_id
 from iso_gateway.store.gateways import GATEWAY_ID_LENGTH
 from iso_gateway.store.records import GatewayId
 from iso_gateway.store.unit_of_work import UnitOfWork

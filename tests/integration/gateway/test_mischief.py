@@ -11,13 +11,14 @@ import pytest
 from asn1 import ill
 from asn1.ill import ILLApdu, ILLServiceType
 from config.symbols import Symbol
-from iso_gateway import compose, primitives
+from iso_gateway import compose
 from iso_gateway.errors import PrimitiveInvalidError, PrimitiveRefusedError
-from iso_gateway.identity import system_id_of
-from iso_gateway.movement import ends_of
-from iso_gateway.new_request import Item, NewRequest
+from iso_gateway.half.movement import ends_of
+from iso_gateway.half.record import original_request
+from iso_gateway.message.identity import system_id_of
 from iso_gateway.reception import Processed, Verdict
-from iso_gateway.record import original_request
+from iso_gateway.request import primitives
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.store.records import HalfId
 from tests.support import apdus
 from tests.support.apdus import LATER, system_id

@@ -9,10 +9,10 @@ import structlog
 
 from asn1 import ill
 from config.settings import Settings
-from iso_gateway import primitives
 from iso_gateway.errors import PrimitiveRefusedError
 from iso_gateway.outbox import dispatcher as module
 from iso_gateway.reception import Verdict
+from iso_gateway.request import primitives
 from iso_gateway.site import Site
 from iso_gateway.store.records import HalfId, OutboxStatus
 from tests.integration.gateway.dispatching import LogLines, Wire, dispatching

@@ -11,11 +11,11 @@ from asn1.ill import ILLServiceType, SystemId
 from asn1.schema import EDIFACTString, GeneralString
 from config.settings import CharacterSet, Limits, LocalSymbol, Settings
 from config.symbols import Symbol
-from iso_gateway import primitives
 from iso_gateway.errors import PrimitiveInvalidError, StoreError
-from iso_gateway.movement import ATTENTION
+from iso_gateway.half.movement import ATTENTION
+from iso_gateway.half.record import original_request, stored_apdu
 from iso_gateway.reception import MESSAGE_REFUSED, Verdict
-from iso_gateway.record import original_request, stored_apdu
+from iso_gateway.request import primitives
 from iso_gateway.store.records import Basis, HalfId
 from tests.support import apdus, gateway
 from tests.support.apdus import LATER

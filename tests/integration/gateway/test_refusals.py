@@ -11,7 +11,7 @@ from asn1.ill import SystemId
 from asn1.schema import GeneralString
 from config.settings import LocalSymbol, Route, Settings
 from config.symbols import Symbol
-from iso_gateway.identity import system_id_of
+from iso_gateway.message.identity import system_id_of
 from iso_gateway.reception import MESSAGE_REFUSED, MESSAGE_UNREADABLE, Processed, Verdict
 from tests.support import apdus, gateway
 from tests.support.gateway import AT_SFU, AT_UBC, AT_YAZ, ELSEWHERE, Desk

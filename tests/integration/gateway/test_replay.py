@@ -12,9 +12,9 @@ import pytest
 from asn1.codec import encode
 from asn1.ill import ILLApdu, TransactionResults
 from config.settings import Dialect, Partner, Settings
-from iso_gateway import primitives
 from iso_gateway.replay import rebuilding, replaying, verifying
 from iso_gateway.replay.replaying import Order, Replayed, Result
+from iso_gateway.request import primitives
 from iso_gateway.store.records import Direction, HalfId
 from iso_gateway.store.searching import Wanted
 from tests.support import apdus

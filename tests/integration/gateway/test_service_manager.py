@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from config.settings import Listener, ListenerMode
-from iso_gateway import service_manager
-from iso_gateway.service_manager import LONGEST_STATUS, PassedSocketError, ServiceManager
+from iso_gateway.running import service_manager
+from iso_gateway.running.service_manager import LONGEST_STATUS, PassedSocketError, ServiceManager
 from tests.support.service_manager import ServiceManager as Hearing
 
 

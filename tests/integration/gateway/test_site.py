@@ -11,7 +11,7 @@ import pytest
 
 from config.settings import Capabilities, Settings
 from iso_gateway.errors import StoreError
-from iso_gateway.record import digest_of
+from iso_gateway.half.record import digest_of
 from iso_gateway.site import NotInitializedError, Site, WrongUserError, opened, utc_now
 from tests.support import apdus, gateway
 from tests.support.gateway import Desk, settings_in
@@ -91,7 +91,7 @@ class TestProfileDigest:
     def test_it_is_the_same_in_every_process(self) -> None:
         # Sets of words come in another order in every process, unless one sees to it.
         code = (
-            "from tests.support.gateway import SFU; from iso_gateway.record import digest_of;"
+            "from tests.support.gateway import SFU; from iso_gateway.half.record import digest_of;"
             "print(repr(SFU.capabilities.sends)); print(digest_of(SFU))"
         )
         root = Path(__file__).parents[3]

@@ -10,12 +10,12 @@ import pytest
 import structlog
 
 from asn1 import ill
-from iso_gateway import timekeeping
 from iso_gateway.errors import StoreError
+from iso_gateway.running import timekeeping
+from iso_gateway.running.timekeeping import CLOCK_STOOD_STILL, Timekeeper
 from iso_gateway.store.records import HalfId
 from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.writer import Writer
-from iso_gateway.timekeeping import CLOCK_STOOD_STILL, Timekeeper
 from tests.support import apdus
 from tests.support.gateway import AT_SFU, Desk
 

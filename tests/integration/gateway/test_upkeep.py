@@ -14,8 +14,9 @@ from alembic import command
 from sqlalchemy import text
 
 from config.settings import Settings
-from iso_gateway import primitives, upkeep
+from iso_gateway import upkeep
 from iso_gateway.errors import GatewayError, NotFoundError, StoreError
+from iso_gateway.request import primitives
 from iso_gateway.site import Site, exclusive
 from iso_gateway.store import engine
 from iso_gateway.store.keyring import create_master_key

@@ -7,10 +7,11 @@ import pytest
 
 from asn1.ill import ILLServiceType, TransactionResults
 from asn1.rules import RULES, Severity, check
-from iso_gateway import compose, primitives
+from iso_gateway import compose
 from iso_gateway.protocol import errors
 from iso_gateway.protocol.events import ApduType
 from iso_gateway.protocol.states import CurrentState
+from iso_gateway.request import primitives
 from tests.support import apdus, composed
 
 DUE: Final = dt.date(2026, 12, 16)

@@ -12,15 +12,15 @@ import structlog
 from asn1.codec import encode
 from asn1.ill import TransactionResults
 from config.settings import Noticing, Settings
-from iso_gateway import primitives
-from iso_gateway.attendance import Attendance
 from iso_gateway.errors import NotFoundError, StoreError
 from iso_gateway.failure import Failure
+from iso_gateway.half.record import original_request
 from iso_gateway.noticing import asking, gathering, health, keeping
 from iso_gateway.noticing.noticer import Noticer
 from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.outbox import operating
-from iso_gateway.record import original_request
+from iso_gateway.request import primitives
+from iso_gateway.running.attendance import Attendance
 from iso_gateway.store.outbox import Trouble
 from iso_gateway.store.records import (
     AttentionId,

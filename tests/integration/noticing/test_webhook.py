@@ -17,11 +17,11 @@ from aiohttp import web
 
 from adapters.webhook import SIGNATURE, TIMESTAMP, WebhookFailed, WebhookSender
 from config.settings import RetryPolicy, Settings, Webhook
-from iso_gateway.attendance import Attendance, WebhookTransmitter
 from iso_gateway.daemon import Daemon
 from iso_gateway.errors import StoreError
 from iso_gateway.noticing.posting import NAP, NotTakenError, Poster
-from iso_gateway.primitives import Ship
+from iso_gateway.request.primitives import Ship
+from iso_gateway.running.attendance import Attendance, WebhookTransmitter
 from iso_gateway.store.records import GatewayId, WebhookRecord
 from iso_gateway.store.writer import Writer
 from tests.support import apdus

@@ -14,8 +14,8 @@ import pytest
 
 from asn1.ill import TransactionResults
 from config.settings import ApduName, Capabilities
-from iso_gateway import primitives
-from iso_gateway.new_request import Item, NewRequest
+from iso_gateway.request import primitives
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.store.records import AttentionRecord, HalfId
 from tests.support.libraries import ZONE, Libraries, as_partner
 from tests.support.noticing import Lookout

@@ -14,9 +14,9 @@ from asn1.codec import decode, encode
 from config.settings import ListenerMode, MailTransport, Partner, TcpTransport
 from config.symbols import Symbol
 from iso_gateway.errors import GatewayError
-from iso_gateway.new_request import Item, NewRequest
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, State
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.simulation import scenario
 from iso_gateway.simulation.partner import SimulatedPartner, no_pause
 from iso_gateway.simulation.scenario import Order, Scenario, Step

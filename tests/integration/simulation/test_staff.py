@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from iso_gateway.errors import GatewayError, PrimitiveInvalidError
-from iso_gateway.new_request import Item, NewRequest
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import State
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.simulation import scenario
 from iso_gateway.simulation.partner import no_pause
 from iso_gateway.simulation.scenario import Scenario

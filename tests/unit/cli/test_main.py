@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from iso_gateway import daemon, primitives
+from iso_gateway import daemon
 from iso_gateway.cli import main
 from iso_gateway.failure import Failure
+from iso_gateway.request import primitives
 from iso_gateway.store.records import BreakerState, PartnerStateRecord
 from tests.support import apdus
 from tests.support.site import Installation

@@ -16,8 +16,8 @@ from asn1.extensions import (
     make_extension,
 )
 from asn1.schema import GeneralString
-from iso_gateway import primitives
 from iso_gateway.cli import events
+from iso_gateway.request import primitives
 from tests.support import apdus
 from tests.support.site import Installation
 from tests.unit.cli.conftest import Command

@@ -12,9 +12,9 @@ import pytest
 
 from asn1.codec import decode, encode
 from asn1.ill import ILLRequest
-from iso_gateway import primitives
 from iso_gateway.cli import privacy, replaying
 from iso_gateway.replay.replaying import Replayed, Result
+from iso_gateway.request import primitives
 from iso_gateway.services import Arrival, Gateway
 from iso_gateway.store.records import Direction, MessageId, Transport
 from tests.support import apdus

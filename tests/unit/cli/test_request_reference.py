@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from iso_gateway.cli import request_reference
-from iso_gateway.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
-from iso_gateway.primitives import Amount, PostalAddress
+from iso_gateway.request.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
+from iso_gateway.request.primitives import Amount, PostalAddress
 
 PAGE: Final = Path(__file__).resolve().parents[3] / "docs" / "request-file.md"
 

@@ -8,7 +8,7 @@ import pytest
 
 from asn1.codec import decode
 from asn1.ill import Shipped, TransactionResults
-from iso_gateway import primitives
+from iso_gateway.request import primitives
 from iso_gateway.store.records import HalfId, MessageId
 from tests.support import apdus
 from tests.support.site import Installation

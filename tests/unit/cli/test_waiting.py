@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from iso_gateway import primitives
 from iso_gateway.failure import Failure, advice
+from iso_gateway.request import primitives
 from iso_gateway.store.outbox import Trouble
 from iso_gateway.store.records import AuditRecord, BreakerState, OutboxId, OutboxStatus, PartnerStateRecord
 from tests.support import apdus

@@ -9,7 +9,7 @@ import pytest
 from config.loading import load
 from config.settings import ApduName, Capabilities, Partner, TcpTransport, TransactionResults
 from config.symbols import Symbol
-from iso_gateway.capability import ALTERNATIVES, refusal, understands
+from iso_gateway.message.capability import ALTERNATIVES, refusal, understands
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.validate import REQUESTER_SENDS, RESPONDER_SENDS
 

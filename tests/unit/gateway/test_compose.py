@@ -12,7 +12,6 @@ from asn1.codec import decode, encode
 from asn1.ill import ILLServiceType, SystemId, TransactionResults
 from asn1.schema import GeneralString, Unlisted
 from config.symbols import Symbol
-from iso_gateway import primitives
 from iso_gateway.compose import (
     Frame,
     ServiceRecord,
@@ -26,10 +25,11 @@ from iso_gateway.compose import (
     status_report,
 )
 from iso_gateway.errors import PrimitiveInvalidError
-from iso_gateway.identity import system_id_of
+from iso_gateway.message.identity import system_id_of
 from iso_gateway.protocol import errors as reports
 from iso_gateway.protocol.events import ApduType, Service
 from iso_gateway.protocol.states import CurrentState
+from iso_gateway.request import primitives
 from tests.support import apdus
 
 #: Late in the evening in Vancouver; in UTC the next day has begun.

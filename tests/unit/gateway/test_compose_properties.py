@@ -12,8 +12,8 @@ from asn1.rules import RULES, Severity, check
 from config.settings import CharacterSet, Dialect, DocumentLink
 from iso_gateway import compose
 from iso_gateway.compose.texts import transcoded
-from iso_gateway.new_request import NewRequest
-from iso_gateway.primitives import SingleApduPrimitive
+from iso_gateway.request.new_request import NewRequest
+from iso_gateway.request.primitives import SingleApduPrimitive
 from tests.support.composed import BEX, FRAME, REQUEST, SFU, TO_SFU, TO_UBC
 from tests.support.primitive_strategies import TEXTS, new_requests, single_apdu_primitives
 

@@ -11,11 +11,12 @@ from asn1.codec import decode, encode
 from asn1.ill import ILLServiceType
 from asn1.schema import GeneralString
 from config.symbols import Symbol
-from iso_gateway import compose, primitives
+from iso_gateway import compose
 from iso_gateway.errors import PrimitiveInvalidError
-from iso_gateway.identity import system_id_of
+from iso_gateway.message.identity import system_id_of
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import CurrentState, Role
+from iso_gateway.request import primitives
 from tests.support import apdus
 from tests.support.composed import BEX, DUE, FRAME, FULL, NOW, PRIMITIVES, REQUEST, SFU, TO_SFU
 

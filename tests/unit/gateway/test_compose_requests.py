@@ -24,9 +24,9 @@ from config.settings import CharacterSet, Dialect
 from config.symbols import Symbol
 from iso_gateway import compose
 from iso_gateway.errors import PrimitiveInvalidError
-from iso_gateway.identity import symbol_of, system_id_of
-from iso_gateway.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
-from iso_gateway.primitives import Amount, PostalAddress
+from iso_gateway.message.identity import symbol_of, system_id_of
+from iso_gateway.request.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
+from iso_gateway.request.primitives import Amount, PostalAddress
 from tests.support import apdus
 from tests.support.composed import (
     BEX,

@@ -13,8 +13,15 @@ from config.settings import DocumentLink
 from config.symbols import Symbol
 from iso_gateway import compose
 from iso_gateway.errors import PrimitiveInvalidError
-from iso_gateway.identity import system_id_of
-from iso_gateway.primitives import Amount, Answer, PostalAddress, Ship, SingleApduPrimitive, UnitsSupplied
+from iso_gateway.message.identity import system_id_of
+from iso_gateway.request.primitives import (
+    Amount,
+    Answer,
+    PostalAddress,
+    Ship,
+    SingleApduPrimitive,
+    UnitsSupplied,
+)
 from tests.support.composed import FRAME, REQUEST
 
 text = GeneralString.from_text

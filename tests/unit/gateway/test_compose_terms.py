@@ -20,7 +20,7 @@ from config.settings import (
 )
 from config.symbols import Symbol
 from iso_gateway.compose import Terms
-from iso_gateway.identity import system_id_of
+from iso_gateway.message.identity import system_id_of
 from tests.support.composed import BEX, SFU
 
 text = GeneralString.from_text

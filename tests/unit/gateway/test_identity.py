@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from asn1.ill import NameOfPersonOrInstitution, PersonOrInstitutionSymbol, SystemId, TransactionId
 from asn1.schema import EDIFACTString, GeneralString, ILLString
 from config.symbols import Symbol
-from iso_gateway.identity import (
+from iso_gateway.message.identity import (
     canonical_transaction,
     is_well_formed,
     profile_digest,

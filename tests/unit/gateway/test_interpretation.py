@@ -8,7 +8,7 @@ import pytest
 from asn1 import ill
 from asn1.ill import ILLApdu, ILLServiceType, TransactionResults
 from asn1.schema import Unlisted
-from iso_gateway.interpretation import (
+from iso_gateway.half.interpretation import (
     Direction,
     direction_of,
     facts_received,

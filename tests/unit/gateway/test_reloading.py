@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import Limits, Listener, ListenerMode, LocalSymbol, Settings, Sharing
 from config.symbols import Symbol
-from iso_gateway.reloading import FOLLOWED, merged
+from iso_gateway.running.reloading import FOLLOWED, merged
 
 HELD: Final = Settings(
     source=Path("/etc/iso-gateway/gateway.toml"),

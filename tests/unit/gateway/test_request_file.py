@@ -12,9 +12,9 @@ from hypothesis import given
 
 from asn1.ill import ILLServiceType, ItemType, PlaceOnHoldType, SupplyMediumType
 from config.errors import ConfigErrors
-from iso_gateway import request_file
-from iso_gateway.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
-from iso_gateway.primitives import Amount, PostalAddress
+from iso_gateway.request import request_file
+from iso_gateway.request.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
+from iso_gateway.request.primitives import Amount, PostalAddress
 from tests.support.primitive_strategies import new_requests
 
 ROOT: Final = Path(__file__).resolve().parents[3]

@@ -9,7 +9,7 @@ from asn1.codec import decode, encode
 from asn1.ill import ILLApdu
 from config.settings import Partner, TcpTransport
 from config.symbols import Symbol
-from iso_gateway.sending import Context, Destination, lane_of, unlike_http
+from iso_gateway.half.sending import Context, Destination, lane_of, unlike_http
 from iso_gateway.store.records import TransactionId
 from tests.support.apdu_strategies import apdus as any_apdus
 

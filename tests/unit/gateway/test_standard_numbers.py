@@ -2,7 +2,7 @@
 
 import pytest
 
-from iso_gateway.standard_numbers import isbn, isbn_10, issn
+from iso_gateway.request.standard_numbers import isbn, isbn_10, issn
 
 
 @pytest.mark.parametrize(

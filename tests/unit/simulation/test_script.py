@@ -11,7 +11,7 @@ from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
 from asn1.schema import Unlisted
 from config.settings import ApduName, Capabilities, Partner, TableProfile, TcpTransport, TransactionResults
 from config.symbols import Symbol
-from iso_gateway.interpretation import service_of
+from iso_gateway.half.interpretation import service_of
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, State
 from iso_gateway.simulation import scenario

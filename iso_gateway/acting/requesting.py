@@ -12,17 +12,19 @@ from typing import Final
 
 from asn1.ill import ILLRequest, TransactionId
 from config.settings import LocalSymbol, Partner, Settings
-from iso_gateway import capability, compose, interpretation
-from iso_gateway.action import Acted, NotUnderstoodError
+from iso_gateway import compose
+from iso_gateway.acting.action import Acted, NotUnderstoodError
 from iso_gateway.errors import NotFoundError, PrimitiveRefusedError
-from iso_gateway.identity import canonical_transaction
-from iso_gateway.movement import Ends, Move, ends_of, record_move, service_time
-from iso_gateway.new_request import NewRequest
+from iso_gateway.half import interpretation
+from iso_gateway.half.movement import Ends, Move, ends_of, record_move, service_time
+from iso_gateway.half.record import original_request, summary_of
+from iso_gateway.half.sending import Destination, enqueue
+from iso_gateway.message import capability
+from iso_gateway.message.identity import canonical_transaction
 from iso_gateway.protocol import machine
 from iso_gateway.protocol.events import Service, ServiceRequested
 from iso_gateway.protocol.states import HalfState, Role, TableProfile
-from iso_gateway.record import original_request, summary_of
-from iso_gateway.sending import Destination, enqueue
+from iso_gateway.request.new_request import NewRequest
 from iso_gateway.store.records import Basis, HalfId, InputKind
 from iso_gateway.store.unit_of_work import UnitOfWork
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from config.settings import Settings
-from iso_gateway import action, compose
-from iso_gateway.action import Acted
-from iso_gateway.primitives import Primitive
+from iso_gateway import compose
+from iso_gateway.acting import action
+from iso_gateway.acting.action import Acted
+from iso_gateway.half.record import half_state, original_request
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.machine import Verdict
 from iso_gateway.protocol.states import Role, TableProfile
-from iso_gateway.record import half_state, original_request
+from iso_gateway.request.primitives import Primitive
 from iso_gateway.store.records import HalfId, HalfListing, HalfRecord, InputKind, InputRecord, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
 

@@ -7,9 +7,10 @@ import structlog
 
 from asn1.ill import ILLApdu
 from config.settings import Settings
-from iso_gateway import compose, interpretation, primitives
+from iso_gateway import compose
 from iso_gateway.errors import StoreError
-from iso_gateway.movement import (
+from iso_gateway.half import interpretation
+from iso_gateway.half.movement import (
     Ends,
     Move,
     deadlines_of,
@@ -20,12 +21,13 @@ from iso_gateway.movement import (
     record_move,
     service_time,
 )
+from iso_gateway.half.record import note_inferred, original_request, stored_apdu
+from iso_gateway.half.sending import Destination, enqueue
 from iso_gateway.protocol import effects, timers
 from iso_gateway.protocol.events import Event, Service
 from iso_gateway.protocol.machine import Outcome
 from iso_gateway.protocol.states import HalfState
-from iso_gateway.record import note_inferred, original_request, stored_apdu
-from iso_gateway.sending import Destination, enqueue
+from iso_gateway.request import primitives
 from iso_gateway.store.records import HalfId, InputKind, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
 

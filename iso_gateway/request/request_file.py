@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from config.documents import Document, Findings, Layer
 from config.errors import ConfigErrors
-from iso_gateway.new_request import Item, NewRequest
+from iso_gateway.request.new_request import Item, NewRequest
 
 MAX_OCTETS: Final = 1_048_576
 """The longest request file that is read: a request is a page, not a book."""

@@ -30,12 +30,12 @@ from adapters.receiver import Receiver
 from asn1.codec import decode_header
 from asn1.errors import WireError
 from config.settings import LocalSymbol, Mail, MailTransport, Partner, RetryPolicy, Settings
-from iso_gateway.arriving import arrival_of
 from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure
-from iso_gateway.identity import symbol_of
+from iso_gateway.message.identity import symbol_of
 from iso_gateway.outbox.dispatcher import Permit, permitted
-from iso_gateway.returns import MailFate, MailNotice
+from iso_gateway.reception.returns import MailFate, MailNotice
+from iso_gateway.running.arriving import arrival_of
 from iso_gateway.services import Gateway
 from iso_gateway.site import Site
 from iso_gateway.store.records import OutboxId

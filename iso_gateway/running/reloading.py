@@ -17,8 +17,8 @@ import structlog
 from config import loading
 from config.errors import ConfigErrors
 from config.settings import Settings
-from iso_gateway import judgement
-from iso_gateway.service_manager import ServiceManager
+from iso_gateway.message import judgement
+from iso_gateway.running.service_manager import ServiceManager
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -1,8 +1,8 @@
 """A request of our own, before it is an ILL-REQUEST: what a request file says, and what code asks for.
 
 The text under a field is its line in docs/request-file.md, so it says what library staff need to know. The
-values are plain dataclasses; `iso_gateway.request_file` reads them from files and is where they are checked.
-Whoever builds one in code is told by `iso_gateway.compose.ill_request` what cannot be said in an APDU.
+values are plain dataclasses; `iso_gateway.request.request_file` reads them from files and is where they are
+checked. Whoever builds one in code is told by `iso_gateway.compose.ill_request` what an APDU cannot say.
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from pydantic import Field, with_config
 
 from asn1.ill import ILLServiceType, PlaceOnHoldType
 from config.fields import Flag
-from iso_gateway.primitives import Amount, PostalAddress
-from iso_gateway.request_fields import (
+from iso_gateway.request.primitives import Amount, PostalAddress
+from iso_gateway.request.request_fields import (
     Day,
     HoldName,
     IsbnText,

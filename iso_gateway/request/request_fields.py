@@ -15,7 +15,7 @@ from asn1.ill import ILLServiceType, ItemType, MediumType, PlaceOnHoldType, Supp
 from asn1.schema import Enumerated
 from config.fields import refusal
 from config.symbols import Symbol
-from iso_gateway import standard_numbers
+from iso_gateway.request import standard_numbers
 
 E = TypeVar("E", bound=Enumerated)
 

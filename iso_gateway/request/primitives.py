@@ -1,7 +1,7 @@
 """What the local user can ask for: one value per service, with the fields that it carries.
 
 The command and, later, the API build these; `iso_gateway.compose` makes APDUs of them. A request that begins
-a transaction is `iso_gateway.new_request.NewRequest`. Days are those where the library is.
+a transaction is `iso_gateway.request.new_request.NewRequest`. Days are those where the library is.
 """
 
 import datetime as dt
@@ -11,7 +11,7 @@ from typing import TypeAlias
 from pydantic import with_config
 
 from asn1.ill import ILLServiceType, MediumType, SupplyMediumType, TransactionResults
-from iso_gateway.request_fields import CurrencyCode, Line, MonetaryValue
+from iso_gateway.request.request_fields import CurrencyCode, Line, MonetaryValue
 
 
 @with_config(extra="forbid")

@@ -12,8 +12,8 @@ from typing import assert_never
 from asn1.codec import Header
 from config.settings import LocalSymbol, MailTransport, Partner, Settings
 from config.symbols import Symbol
-from iso_gateway import interpretation
-from iso_gateway.identity import symbol_of
+from iso_gateway.half import interpretation
+from iso_gateway.message.identity import symbol_of
 from iso_gateway.protocol.states import Role
 
 

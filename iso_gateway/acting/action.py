@@ -8,15 +8,18 @@ from typing import Final, assert_never
 
 from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, SystemAddress
 from config.settings import Partner, Settings
-from iso_gateway import capability, compose, documents, interpretation, primitives
+from iso_gateway import compose, documents
 from iso_gateway.errors import NotFoundError, PrimitiveInvalidError, PrimitiveRefusedError
-from iso_gateway.identity import symbol_of
-from iso_gateway.movement import Ends, Move, ends_of, raise_attention, record_move, service_time
+from iso_gateway.half import interpretation
+from iso_gateway.half.movement import Ends, Move, ends_of, raise_attention, record_move, service_time
+from iso_gateway.half.record import note_inferred, original_request, stored_apdu
+from iso_gateway.half.sending import Destination, enqueue
+from iso_gateway.message import capability
+from iso_gateway.message.identity import symbol_of
 from iso_gateway.protocol import effects, machine
 from iso_gateway.protocol.events import Service, ServiceRequested
 from iso_gateway.protocol.states import HalfState, State
-from iso_gateway.record import note_inferred, original_request, stored_apdu
-from iso_gateway.sending import Destination, enqueue
+from iso_gateway.request import primitives
 from iso_gateway.store.records import HalfId, InputKind, InputRecord, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
 

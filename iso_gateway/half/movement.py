@@ -13,13 +13,13 @@ from asn1.ill import ILLRequest
 from config.settings import ApduName, LocalSymbol, Partner, Settings
 from iso_gateway import compose
 from iso_gateway.errors import NotFoundError
+from iso_gateway.half.record import digest_of, facts_record, half_state
+from iso_gateway.half.sending import Context
 from iso_gateway.protocol import timers
 from iso_gateway.protocol.events import Event, ExpiryReached, Service
 from iso_gateway.protocol.machine import Outcome
 from iso_gateway.protocol.states import HalfState, Role, TableProfile
 from iso_gateway.protocol.timers import Days, Deadline, Policy, WhenOverdue
-from iso_gateway.record import digest_of, facts_record, half_state
-from iso_gateway.sending import Context
 from iso_gateway.store.records import DeadlineKind, HalfId, HalfRecord, InputKind, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
 

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from iso_gateway.errors import StoreError
-from iso_gateway.service_manager import ServiceManager
+from iso_gateway.running.service_manager import ServiceManager
 from iso_gateway.store.writer import Writer
 
 log = structlog.stdlib.get_logger(__name__)

@@ -16,7 +16,7 @@ from config.settings import LocalSymbol, Partner
 from config.symbols import Symbol
 from iso_gateway.compose import ServiceRecord
 from iso_gateway.errors import StoreError
-from iso_gateway.identity import profile_digest, request_number, symbol_of, text_of
+from iso_gateway.message.identity import profile_digest, request_number, symbol_of, text_of
 from iso_gateway.protocol.events import ApduReceived, Event, ExpiryReached, Facts, Service, ServiceRequested
 from iso_gateway.protocol.machine import Verdict
 from iso_gateway.protocol.states import Flags, HalfState, Role, State, TableProfile

@@ -1,0 +1,1 @@
+"""What becomes of what the local side, or the clock, asks for."""
