@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from iso_gateway.cli import status
+from iso_gateway.cli.gateway import status
 from iso_gateway.outbox import operating
 from iso_gateway.site import Site
 from iso_gateway.store.records import BreakerState, GatewayId, PartnerStateRecord

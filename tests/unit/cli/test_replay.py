@@ -12,7 +12,8 @@ import pytest
 
 from asn1.codec import decode, encode
 from asn1.ill import ILLRequest
-from iso_gateway.cli import privacy, replaying
+from iso_gateway.cli.messages import replay
+from iso_gateway.cli.shared import privacy
 from iso_gateway.replay.replaying import Replayed, Result
 from iso_gateway.request import primitives
 from iso_gateway.services import Arrival, Gateway
@@ -105,7 +106,7 @@ class TestReplay:
         self, place: Installation, command: Command, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         refuse(place, 3)
-        monkeypatch.setattr(replaying, "SHOWN", 1)
+        monkeypatch.setattr(replay, "SHOWN", 1)
         said = command.text("replay", "--from", "2026-11-20", "--dry-run")
         assert "... and 2 more" in said
         assert "message 3" in command.text("replay", "--from", "2026-11-20", "--dry-run", "--full")
@@ -120,7 +121,7 @@ class TestReplay:
         one = Replayed(
             message_id=MessageId(1), direction=Direction.RECEIVED, result=Result.APPLIED, reason=""
         )
-        assert list(replaying._watched([one, one], 2)) == [one, one]
+        assert list(replay._watched([one, one], 2)) == [one, one]
         assert "replaying" in terminal.getvalue()
         assert "100%" in terminal.getvalue()
 
@@ -237,7 +238,7 @@ class TestVerify:
         said = command.text("db", "verify", code=1)
         assert "requests  request 2: state is 'LOST', and follows as 'IN-PROCESS'" in said
         assert said.endswith("3 wrong\n")
-        monkeypatch.setattr("iso_gateway.cli.verifying.MOST", 1)
+        monkeypatch.setattr("iso_gateway.cli.db.verify.MOST", 1)
         assert "... and 2 more" in command.text("db", "verify", code=1)
         assert len(command.json("db", "verify", code=1)["problems"]) == 1
 
