@@ -6,20 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from iso_gateway.cli.messages.selection import (
-    WITHIN,
-    ApduType,
-    Direction,
-    Number,
-    OlderThan,
-    Request,
-    Since,
-    Title,
-    Until,
-    VerdictName,
-    Within,
-)
+from iso_gateway.cli.messages.selection import Selection
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.option_groups import spread
 from iso_gateway.cli.shared.options import (
     Before,
     Config,
@@ -27,7 +16,6 @@ from iso_gateway.cli.shared.options import (
     Json,
     Limit,
     MessageId,
-    PartnerName,
     WithPatronData,
     Yes,
     settings_from,
@@ -40,49 +28,25 @@ app = typer.Typer(no_args_is_help=True, help="Every message that was received or
 
 
 @app.command("list")
+@spread
 def list_(
     context: typer.Context,
     *,
     config: Config = None,
-    partner: PartnerName = None,
-    apdu_type: ApduType = None,
-    verdict: VerdictName = None,
-    direction: Direction = None,
-    since: Since = None,
-    until: Until = None,
-    older_than: OlderThan = None,
-    request: Request = None,
-    number: Number = None,
-    title: Title = None,
-    within: Within = WITHIN,
+    selection: Selection,
     limit: Limit = 50,
     before: Before = None,
     json: Json = False,
 ) -> None:
     """List messages, newest first. Options go by how a message was classified last."""
-    from iso_gateway.cli.messages import as_json, as_text, selection, views
+    from iso_gateway.cli.messages import as_json, as_text, views
     from iso_gateway.cli.shared import installation
-    from iso_gateway.cli.shared.libraries import name_kept
     from iso_gateway.cli.shared.output import write, write_json
     from iso_gateway.store import records
 
     settings = settings_from(context, config)
-    name = name_kept(settings, partner)
     with installation.reading(settings) as uow:
-        wanted = selection.wanted(
-            uow,
-            partner=name,
-            apdu_type=apdu_type,
-            verdict=verdict,
-            direction=direction,
-            since=since,
-            until=until,
-            older_than=older_than,
-            request=request,
-            number=number,
-            title=title,
-            within=within,
-        )
+        wanted = selection.wanted(uow, settings)
         page = uow.search.messages(
             wanted, limit=limit, before_id=None if before is None else records.MessageId(before)
         )
@@ -172,6 +136,7 @@ def _write_raw(path: Path, contents: "Contents") -> None:
 
 
 @app.command()
+@spread
 def export(
     context: typer.Context,
     file: Annotated[
@@ -180,17 +145,7 @@ def export(
     ],
     *,
     config: Config = None,
-    partner: PartnerName = None,
-    apdu_type: ApduType = None,
-    verdict: VerdictName = None,
-    direction: Direction = None,
-    since: Since = None,
-    until: Until = None,
-    older_than: OlderThan = None,
-    request: Request = None,
-    number: Number = None,
-    title: Title = None,
-    within: Within = WITHIN,
+    selection: Selection,
     with_patron_data: Annotated[
         bool, typer.Option("--with-patron-data", help="The octets as they were on the wire; needs a reason.")
     ] = False,
@@ -202,7 +157,6 @@ def export(
     Without `--with-patron-data` each APDU is encoded anew without Client-Id, private extensions, notes and
     addresses, and what cannot be read goes without octets. Such a line says that it is not as on the wire.
     """
-    from iso_gateway.cli.messages import selection
     from iso_gateway.cli.shared import installation, privacy
     from iso_gateway.cli.shared.audit import actor
     from iso_gateway.cli.shared.output import new_private, shown, write_json, write_lines
@@ -213,20 +167,7 @@ def export(
     count = altered = 0
     with installation.opened(settings) as site:
         with site.store.reading() as uow, new_private(file) as out:
-            wanted = selection.wanted(
-                uow,
-                partner=partner,
-                apdu_type=apdu_type,
-                verdict=verdict,
-                direction=direction,
-                since=since,
-                until=until,
-                older_than=older_than,
-                request=request,
-                number=number,
-                title=title,
-                within=within,
-            )
+            wanted = selection.wanted(uow, settings)
             masking = privacy.as_they_are if with_patron_data else privacy.masked
             for line in carrying.exported(uow, wanted, masking):
                 out.write(f"{dumps(line)}\n".encode("ascii"))

@@ -5,26 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from iso_gateway.cli.messages.selection import (
-    WITHIN,
-    ApduType,
-    Direction,
-    Number,
-    OlderThan,
-    Request,
-    Since,
-    Title,
-    Until,
-    VerdictName,
-    Way,
-    Within,
-)
+from iso_gateway.cli.messages.selection import Selection, Way
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.option_groups import spread
 from iso_gateway.cli.shared.options import (
     LARGEST,
     Config,
     Json,
-    PartnerName,
     Yes,
     settings_from,
 )
@@ -36,6 +23,7 @@ if TYPE_CHECKING:
 SHOWN = 200
 
 
+@spread
 def replay(
     context: typer.Context,
     numbers: Annotated[
@@ -46,17 +34,7 @@ def replay(
     ] = None,
     *,
     config: Config = None,
-    partner: PartnerName = None,
-    apdu_type: ApduType = None,
-    verdict: VerdictName = None,
-    direction: Direction = None,
-    since: Since = None,
-    until: Until = None,
-    older_than: OlderThan = None,
-    request: Request = None,
-    number: Number = None,
-    title: Title = None,
-    within: Within = WITHIN,
+    selection: Selection,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -82,38 +60,26 @@ def replay(
     What had its effect is never applied twice: it is passed over. Options choose received messages, unless
     `--direction sent` says otherwise. Whoever sent what is refused is not told again.
     """
+    import dataclasses
     import time
 
-    from iso_gateway.cli.messages import as_json, selection
+    from iso_gateway.cli.messages import as_json
     from iso_gateway.cli.shared import installation
     from iso_gateway.cli.shared.audit import actor
-    from iso_gateway.cli.shared.libraries import name_kept
     from iso_gateway.cli.shared.output import write_json, write_lines
     from iso_gateway.replay import replaying
 
-    chosen = (partner, apdu_type, verdict, direction, since, until, older_than, request, number, title)
-    if not numbers and all(one is None for one in chosen):
+    if not numbers and not selection.chooses:
         raise typer.BadParameter(
             "say what is meant: numbers of messages, or options such as --from and --partner"
         )
+    chosen = selection
+    if selection.direction is None and not numbers:
+        chosen = dataclasses.replace(selection, direction=Way.RECEIVED)
     settings = settings_from(context, config)
     with installation.opened(settings) as site:
         with site.store.reading() as uow:
-            wanted = selection.wanted(
-                uow,
-                ids=numbers,
-                partner=name_kept(settings, partner),
-                apdu_type=apdu_type,
-                verdict=verdict,
-                direction=Way.RECEIVED if direction is None and not numbers else direction,
-                since=since,
-                until=until,
-                older_than=older_than,
-                request=request,
-                number=number,
-                title=title,
-                within=within,
-            )
+            wanted = chosen.wanted(uow, settings, ids=numbers or ())
             groups = replaying.groups_of(settings, uow, wanted)
         count = sum(len(group) for group in groups)
         why = ""

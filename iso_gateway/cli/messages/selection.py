@@ -1,14 +1,17 @@
 """The options by which messages are meant: for lists, replays and exports."""
 
 import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from iso_gateway.cli.shared.options import LARGEST, duration
+from iso_gateway.cli.shared.options import LARGEST, PartnerName, duration
 
 if TYPE_CHECKING:
+    from config.settings import Settings
     from iso_gateway.store.records import TransactionId
     from iso_gateway.store.searching import Wanted
     from iso_gateway.store.unit_of_work import UnitOfWork
@@ -89,48 +92,54 @@ def moment(at: dt.datetime | None) -> dt.datetime | None:
     return None if at is None else at.astimezone()
 
 
-def wanted(
-    uow: "UnitOfWork",
-    *,
-    ids: list[int] | None = None,
-    partner: str | None = None,
-    apdu_type: str | None = None,
-    verdict: str | None = None,
-    direction: Way | None = None,
-    since: dt.datetime | None = None,
-    until: dt.datetime | None = None,
-    older_than: dt.timedelta | None = None,
-    request: int | None = None,
-    number: str | None = None,
-    title: str | None = None,
-    within: int = WITHIN,
-) -> "Wanted":
-    """What the options mean; says on standard error how far titles were looked for, if not everywhere.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What the options say; everything that is given has to fit."""
 
-    Args:
-        uow: where requests are looked for.
-        ids, partner, apdu_type, verdict, direction, since, until, older_than, request, number, title, within:
-            the options.
+    partner: PartnerName = None
+    apdu_type: ApduType = None
+    verdict: VerdictName = None
+    direction: Direction = None
+    since: Since = None
+    until: Until = None
+    older_than: OlderThan = None
+    request: Request = None
+    number: Number = None
+    title: Title = None
+    within: Within = WITHIN
 
-    Raises:
-        StoreError: there is no such request.
-    """
-    from iso_gateway.site import utc_now
-    from iso_gateway.store import records
-    from iso_gateway.store.searching import Wanted
+    @property
+    def chooses(self) -> bool:
+        """Whether any of them is given."""
+        return any(getattr(self, field.name) is not None for field in fields(self) if field.name != "within")
 
-    transactions = _transactions(uow, request, number, title, within)
-    ends = [at for at in (moment(until), None if older_than is None else utc_now() - older_than) if at]
-    return Wanted(
-        ids=frozenset(records.MessageId(one) for one in ids or ()),
-        direction=None if direction is None else records.Direction(direction.value),
-        partner=partner,
-        apdu_type=apdu_type,
-        verdict=verdict,
-        since=moment(since),
-        until=min(ends, default=None),
-        transactions=transactions,
-    )
+    def wanted(self, uow: "UnitOfWork", settings: "Settings", *, ids: Sequence[int] = ()) -> "Wanted":
+        """What they mean; says on standard error how far titles were looked for, if not everywhere.
+
+        Args:
+            uow: where requests are looked for.
+            settings: partners.
+            ids: only among these messages; none means all.
+
+        Raises:
+            StoreError: there is no such request.
+        """
+        from iso_gateway.cli.shared.libraries import name_kept
+        from iso_gateway.site import utc_now
+        from iso_gateway.store import records
+        from iso_gateway.store.searching import Wanted
+
+        before = None if self.older_than is None else utc_now() - self.older_than
+        return Wanted(
+            ids=frozenset(records.MessageId(one) for one in ids),
+            direction=None if self.direction is None else records.Direction(self.direction.value),
+            partner=name_kept(settings, self.partner),
+            apdu_type=self.apdu_type,
+            verdict=self.verdict,
+            since=moment(self.since),
+            until=min((at for at in (moment(self.until), before) if at is not None), default=None),
+            transactions=_transactions(uow, self.request, self.number, self.title, self.within),
+        )
 
 
 def _transactions(

@@ -1,11 +1,13 @@
 """`iso-gateway waiting`: the outbox, what waits to be sent and why, and what an operator does to it."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.option_groups import spread
 from iso_gateway.cli.shared.options import (
     LARGEST,
     Config,
@@ -40,6 +42,21 @@ Numbers = Annotated[
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="Everything that fits, if nothing else says what.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What the command line says is meant; everything that is given has to fit."""
+
+    numbers: Numbers = None
+    partner: PartnerName = None
+    older_than: OlderThan = None
+    everything: All = False
+
+    def __post_init__(self) -> None:
+        """Hold it to say something: nobody means everything by saying nothing."""
+        if not (self.numbers or self.partner or self.older_than or self.everything):
+            raise typer.BadParameter("say what is meant: numbers, --partner, --older-than, or --all")
 
 
 @app.callback()
@@ -81,14 +98,12 @@ def list_(
 
 
 @app.command()
+@spread
 def retry(
     context: typer.Context,
-    numbers: Numbers = None,
     *,
     config: Config = None,
-    partner: PartnerName = None,
-    older_than: OlderThan = None,
-    everything: All = False,
+    chosen: Chosen,
     reason: Reason = None,
     yes: Yes = False,
     json: Json = False,
@@ -99,20 +114,17 @@ def retry(
     """
     from iso_gateway.outbox.operating import Operation
 
-    chosen = _Chosen(numbers, partner, older_than, everything=everything)
     settings = settings_from(context, config)
     _carry_out(settings, Operation.RETRY, chosen, "tried now", reason, yes=yes, json=json)
 
 
 @app.command()
+@spread
 def hold(
     context: typer.Context,
-    numbers: Numbers = None,
     *,
     config: Config = None,
-    partner: PartnerName = None,
-    older_than: OlderThan = None,
-    everything: All = False,
+    chosen: Chosen,
     reason: Reason = None,
     yes: Yes = False,
     json: Json = False,
@@ -123,20 +135,17 @@ def hold(
     """
     from iso_gateway.outbox.operating import Operation
 
-    chosen = _Chosen(numbers, partner, older_than, everything=everything)
     settings = settings_from(context, config)
     _carry_out(settings, Operation.HOLD, chosen, "held back", reason, yes=yes, json=json)
 
 
 @app.command()
+@spread
 def release(
     context: typer.Context,
-    numbers: Numbers = None,
     *,
     config: Config = None,
-    partner: PartnerName = None,
-    older_than: OlderThan = None,
-    everything: All = False,
+    chosen: Chosen,
     as_delivered: Annotated[
         bool, typer.Option("--as-delivered", help="It has arrived: do not send it, go on behind it.")
     ] = False,
@@ -149,33 +158,14 @@ def release(
 
     operation = Operation.TAKE_AS_DELIVERED if as_delivered else Operation.RELEASE
     said = "taken as delivered" if as_delivered else "released"
-    chosen = _Chosen(numbers, partner, older_than, everything=everything)
     settings = settings_from(context, config)
     _carry_out(settings, operation, chosen, said, reason, yes=yes, json=json)
-
-
-class _Chosen:
-    """What the command line says is meant."""
-
-    def __init__(
-        self,
-        numbers: list[int] | None,
-        partner: str | None,
-        older_than: timedelta | None,
-        *,
-        everything: bool,
-    ) -> None:
-        if not (numbers or partner or older_than or everything):
-            raise typer.BadParameter("say what is meant: numbers, --partner, --older-than, or --all")
-        self.numbers = numbers or []
-        self.partner = partner
-        self.older_than = older_than
 
 
 def _carry_out(
     settings: "Settings",
     operation: "Operation",
-    chosen: _Chosen,
+    chosen: Chosen,
     said: str,
     reason: str | None,
     *,
@@ -193,7 +183,7 @@ def _carry_out(
     with installation.opened(settings) as site:
         at = site.clock()
         selection = operating.Selection(
-            numbers=frozenset(OutboxId(number) for number in chosen.numbers),
+            numbers=frozenset(OutboxId(number) for number in chosen.numbers or ()),
             partner=name_kept(settings, chosen.partner),
             created_before=None if chosen.older_than is None else at - chosen.older_than,
         )
