@@ -126,6 +126,7 @@ class Printer:
         from asn1.json import to_json
         from iso_gateway.cli.apdu import tree
         from iso_gateway.cli.shared.output import write_json, write_lines
+        from iso_gateway.cli.shared.vocabulary import counted
 
         try:
             apdu = decode_octets(octets)
@@ -135,7 +136,7 @@ class Printer:
         if self._json:
             write_json({"peer": envelope.peer_address, "apdu": to_json(apdu)}, indent=None)
         else:
-            write_lines(f"from {envelope.peer_address}, {len(octets)} octets:")
+            write_lines(f"from {envelope.peer_address}, {counted(len(octets), 'octet')}:")
             write_lines(*tree.tree(apdu, full=self._full, with_patron_data=True))
         self._one_more()
 
@@ -144,6 +145,7 @@ class Printer:
         from iso_gateway.cli.apdu import tree
         from iso_gateway.cli.shared.output import write_json, write_lines
         from iso_gateway.cli.shared.plain import wire_error
+        from iso_gateway.cli.shared.vocabulary import counted
 
         if self._json:
             row = {
@@ -153,7 +155,7 @@ class Printer:
             }
             write_json(row, indent=None)
         else:
-            write_lines(f"from {envelope.peer_address}, {len(octets)} octets, unreadable: {error}")
+            write_lines(f"from {envelope.peer_address}, {counted(len(octets), 'octet')}, unreadable: {error}")
             write_lines(*tree.dump(octets, most=None if self._full else 64))
         self._one_more()
 

@@ -10,6 +10,7 @@ from asn1.dialects import Dialect, ToleranceKind
 from asn1.inspection import Form, Part, inspect
 from iso_gateway.cli.apdu.tree import value_of
 from iso_gateway.cli.shared.output import complain, shown, write_json, write_lines
+from iso_gateway.cli.shared.vocabulary import counted
 from iso_gateway.errors import GatewayError
 
 Named: TypeAlias = tuple[str, bytes | GatewayError]
@@ -106,7 +107,8 @@ def _form_lines(found: Iterable[FormDifference], *, full: bool) -> Iterator[str]
         paths.setdefault(f"{_listed(one.old)} -> {_listed(one.new)}", []).append(one.path)
     for change, changed in paths.items():
         more = len(changed) - 1
-        yield f"{change}: {shown(changed[0])}" + (f" and {more} components more" if more and not full else "")
+        others = f" and {counted(more, 'more component')}" if more and not full else ""
+        yield f"{change}: {shown(changed[0])}{others}"
         for path in changed[1:] if full else ():
             yield f"{change}: {shown(path)}"
 

@@ -11,6 +11,7 @@ from asn1.codec import WireError, decode_noting
 from asn1.dialects import Dialect
 from asn1.rules import RULES, Severity, check
 from iso_gateway.cli.shared.output import shown, write_json, write_lines
+from iso_gateway.cli.shared.vocabulary import counted
 from iso_gateway.errors import GatewayError
 
 Named: TypeAlias = tuple[str, bytes | GatewayError]
@@ -84,7 +85,7 @@ def lint(
         write_json({"files": number, **counts, "findings": [asdict(remark) for remark in all_remarks]})
     else:
         listed = ", ".join(f"{count} {_counted(name, count)}" for name, count in counts.items() if count)
-        write_lines(f"{number} {'file' if number == 1 else 'files'}: {listed or 'nothing is wrong'}")
+        write_lines(f"{counted(number, 'file')}: {listed or 'nothing is wrong'}")
     counting = counts if strict else (_UNREADABLE, Severity.ERROR.value)
     return not any(counts[name] for name in counting)
 

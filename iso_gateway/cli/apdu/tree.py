@@ -29,6 +29,7 @@ from asn1.schema import (
 )
 from iso_gateway.cli.shared.output import shown
 from iso_gateway.cli.shared.privacy import PRIVATE_NAMES
+from iso_gateway.cli.shared.vocabulary import counted
 
 #: The most characters of a value, and the most octets of one that is shown in hex.
 CUT: Final = 200
@@ -217,7 +218,7 @@ def _string(value: str, *, full: bool) -> str:
 def octets_in_hex(octets: bytes, *, full: bool) -> str:
     """Octets as hexadecimal digits with their number."""
     if full or len(octets) <= CUT_OCTETS:
-        return f"{octets.hex(' ')} ({len(octets)} octets)".lstrip()
+        return f"{octets.hex(' ')} ({counted(len(octets), 'octet')})".lstrip()
     return f"{octets[:CUT_OCTETS].hex(' ')} ... ({len(octets)} octets)"
 
 
@@ -234,7 +235,7 @@ def dump(octets: bytes, *, most: int | None = None) -> Iterator[str]:
         ascii_part = "".join(chr(octet) if 0x20 <= octet < 0x7F else "." for octet in line)
         yield f"{start:06x}  {line.hex(' '):<{3 * _PER_LINE - 1}}  {ascii_part}"
     if most is not None and len(starts) > most:
-        yield f"... {len(octets) - most * _PER_LINE} octets more"
+        yield f"... {counted(len(octets) - most * _PER_LINE, 'octet')} more"
 
 
 def around(octets: bytes, offset: int) -> Iterator[str]:

@@ -73,13 +73,21 @@ def clear(
 
     settings = settings_from(context, config)
     with installation.opened(settings) as site:
-        why = reason_given(reason)
-        with site.store.unit_of_work() as uow:
-            for number in sorted(set(numbers)):
-                keeping.clear(uow, AttentionId(number), actor=actor(), reason=why, at=site.clock())
+        meant = [AttentionId(number) for number in sorted(set(numbers))]
+        with site.store.reading() as uow:
+            standing = [one for one in meant if keeping.require(uow, one).cleared_at is None]
+        cleared: list[AttentionId] = []
+        if standing:
+            why, by = reason_given(reason), actor()
+            cleared = site.store.perform(
+                lambda uow: [
+                    one for one in standing if keeping.clear(uow, one, actor=by, reason=why, at=site.clock())
+                ]
+            )
+        already = [one for one in meant if one not in cleared]
         with site.store.reading() as uow:
             left = len(uow.attention.standing())
     if json:
-        write_json({"cleared": sorted(set(numbers)), "left": left})
-    else:
-        write_lines(f"cleared: {len(set(numbers))}; left: {left}")
+        write_json({"cleared": cleared, "already": already, "left": left})
+        return
+    write_lines(*(f"{one} is cleared already" for one in already), f"cleared: {len(cleared)}; left: {left}")

@@ -136,7 +136,7 @@ def copy(
 
 
 @app.command()
-def hold(context: typer.Context, *, reason: Reason, config: Config = None) -> None:
+def hold(context: typer.Context, *, reason: Reason, config: Config = None, json: Json = False) -> None:
     """Send nothing more, by any gateway of the database, until `db resume`; receiving goes on.
 
     For a database that was put back by other means than `db restore`: do it before the gateway starts.
@@ -144,11 +144,18 @@ def hold(context: typer.Context, *, reason: Reason, config: Config = None) -> No
     from iso_gateway import upkeep
     from iso_gateway.cli.shared import installation
     from iso_gateway.cli.shared.audit import actor
-    from iso_gateway.cli.shared.output import write_lines
+    from iso_gateway.cli.shared.output import shown, write_json, write_lines
+    from iso_gateway.cli.shared.plain import plain
+    from iso_gateway.cli.shared.tables import local_time
 
     with installation.opened(settings_from(context, config)) as site:
-        upkeep.hold(site, actor=actor(), reason=reason)
-    write_lines("nothing is sent until 'iso-gateway db resume'")
+        before = upkeep.hold(site, actor=actor(), reason=reason)
+    if json:
+        write_json({"held": before is None, "before": plain(before)})
+    elif before is not None:
+        write_lines(f"held already since {local_time(before.since)}: {shown(before.reason)}")
+    else:
+        write_lines("nothing is sent until 'iso-gateway db resume'")
 
 
 @app.command()
@@ -164,15 +171,23 @@ def resume(
     from iso_gateway.cli.shared import installation
     from iso_gateway.cli.shared.audit import actor
     from iso_gateway.cli.shared.output import complain, shown, write_json, write_lines
+    from iso_gateway.cli.shared.vocabulary import counted
 
     with installation.opened(settings_from(context, config)) as site:
         with site.store.reading() as uow:
-            held, waiting = upkeep.waiting_to_resume(uow)
+            found = upkeep.waiting_to_resume(uow)
+        if found is None:
+            if json:
+                write_json({"resumed": False, "waiting": None, "from_before": None})
+            else:
+                write_lines("nothing to do: the database is not held, and what waits is being sent")
+            return
+        held, waiting = found
         old = sum(row.created_at <= held.since for row in waiting)
         complain(f"held since {held.since.astimezone():%Y-%m-%d %H:%M}: {shown(held.reason)}")
-        wait = "message waits" if len(waiting) == 1 else "messages wait"
         complain(
-            f"{len(waiting)} {wait} to be sent, {old} of them from before; see 'iso-gateway waiting list'"
+            f"waiting to be sent: {counted(len(waiting), 'message')}, {old} of them from before; see"
+            " 'iso-gateway waiting list'"
         )
         if not yes:
             typer.confirm("Send them all?", abort=True, err=True)
@@ -208,11 +223,10 @@ def _report(counts: Any, *, json: bool) -> None:
 
 
 def _rows(counts: Any) -> str:
-    messages, requests = counts["messages"], counts["halves"]
-    return (
-        f"{messages} message{'' if messages == 1 else 's'}, {requests} request{'' if requests == 1 else 's'},"
-        f" {sum(counts.values())} rows in all"
-    )
+    from iso_gateway.cli.shared.vocabulary import counted
+
+    messages, requests = counted(counts["messages"], "message"), counted(counts["halves"], "request")
+    return f"{messages}, {requests}, {counted(sum(counts.values()), 'row')} in all"
 
 
 app.command()(verify)

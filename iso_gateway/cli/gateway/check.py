@@ -12,6 +12,7 @@ from iso_gateway.cli.shared.options import Config, Json, settings_from
 def check(context: typer.Context, *, config: Config = None, json: Json = False) -> None:
     """Read the whole configuration and say everything that is wrong with it, one mistake a line."""
     from iso_gateway.cli.shared.output import shown, write_json, write_lines
+    from iso_gateway.cli.shared.vocabulary import counted
     from iso_gateway.message import judgement
 
     try:
@@ -31,7 +32,7 @@ def check(context: typer.Context, *, config: Config = None, json: Json = False) 
     if json:
         write_json({"source": str(settings.source), "errors": [], **counts})
         return
-    read = ", ".join(f"{count} {_NOUNS[name][count != 1]}" for name, count in counts.items())
+    read = ", ".join(counted(count, _NOUNS[name]) for name, count in counts.items())
     write_lines(f"{shown(settings.source)}: {read}; nothing is wrong")
 
 
@@ -45,8 +46,8 @@ def _mistake(error: Any) -> dict[str, str]:
 
 
 _NOUNS: Final = {
-    "listeners": ("listener", "listeners"),
-    "local": ("local symbol", "local symbols"),
-    "partners": ("partner", "partners"),
-    "routes": ("route", "routes"),
+    "listeners": "listener",
+    "local": "local symbol",
+    "partners": "partner",
+    "routes": "route",
 }

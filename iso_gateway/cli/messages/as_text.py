@@ -87,7 +87,7 @@ def message(
         ("peer", record.peer_address),
         ("connection", record.connection_id),
         ("side", record.side.value),
-        ("size", f"{record.size} octets"),
+        ("size", vocabulary.counted(record.size, "octet")),
         ("relay of message", record.received_as),
     )
     for one in processings:

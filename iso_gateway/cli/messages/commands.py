@@ -160,6 +160,7 @@ def export(
     from iso_gateway.cli.shared import installation, privacy
     from iso_gateway.cli.shared.audit import actor
     from iso_gateway.cli.shared.output import new_private, shown, write_json, write_lines
+    from iso_gateway.cli.shared.vocabulary import counted
     from iso_gateway.replay import carrying
 
     settings = settings_from(context, config)
@@ -174,14 +175,15 @@ def export(
                 count += 1
                 altered += not line["as_on_the_wire"]
         if with_patron_data:
-            with site.store.unit_of_work() as uow:
-                uow.audit.append(at=site.clock(), actor=actor(), action=carrying.EXPORTED, reason=why)
+            site.store.perform(
+                lambda uow: uow.audit.append(
+                    at=site.clock(), actor=actor(), action=carrying.EXPORTED, reason=why
+                )
+            )
     if json:
         write_json({"file": str(file), "messages": count, "not_as_on_the_wire": altered})
     else:
-        write_lines(
-            f"wrote {count} messages to {shown(file)}, {altered} of them not as they were on the wire"
-        )
+        write_lines(f"wrote {counted(count, 'message')} to {shown(file)}; not as on the wire: {altered}")
 
 
 @app.command("import")
@@ -231,8 +233,11 @@ def import_(
             raise GatewayError(f"{shown(file)!r} is not ASCII text: import what was exported") from None
         finally:
             if counted[carrying.Result.IMPORTED.value] and not dry_run:
-                with site.store.unit_of_work() as uow:
-                    uow.audit.append(at=site.clock(), actor=actor(), action=carrying.IMPORTED, reason=why)
+                site.store.perform(
+                    lambda uow: uow.audit.append(
+                        at=site.clock(), actor=actor(), action=carrying.IMPORTED, reason=why
+                    )
+                )
     if json:
         write_json({"dry_run": dry_run, "lines": dict(counted), "verdicts": dict(verdicts)})
         return

@@ -67,6 +67,7 @@ def replay(
     from iso_gateway.cli.shared import installation
     from iso_gateway.cli.shared.audit import actor
     from iso_gateway.cli.shared.output import write_json, write_lines
+    from iso_gateway.cli.shared.vocabulary import counted
     from iso_gateway.replay import replaying
 
     if not numbers and not selection.chooses:
@@ -86,7 +87,7 @@ def replay(
         if count and not dry_run:
             why = reason_given(reason)
             if not yes:
-                typer.confirm(f"{count} messages will be replayed; go on?", abort=True, err=True)
+                typer.confirm(f"{counted(count, 'message')} will be replayed; go on?", abort=True, err=True)
         order = replaying.Order(actor=actor(), reason=why, again=again, dry_run=dry_run, rate=rate)
         done = replaying.replay(
             settings, site.store, site.gateway, groups, order, clock=site.clock, pause=time.sleep

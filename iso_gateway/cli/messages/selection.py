@@ -146,6 +146,7 @@ def _transactions(
     uow: "UnitOfWork", request: int | None, number: str | None, title: str | None, within: int
 ) -> "frozenset[TransactionId] | None":
     from iso_gateway.cli.shared.output import complain
+    from iso_gateway.cli.shared.vocabulary import counted
     from iso_gateway.store.records import HalfId
 
     meant: frozenset[TransactionId] | None = None
@@ -157,7 +158,7 @@ def _transactions(
         found = find(text, within=within)
         if not found.all_looked_at:
             complain(
-                f"only the newest {found.looked_at} requests were looked through for {text!r};"
+                f"looked through for {text!r}: only the newest {counted(found.looked_at or 0, 'request')};"
                 " --within looks through more"
             )
         meant = found.transactions if meant is None else meant & found.transactions

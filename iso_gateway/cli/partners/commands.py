@@ -134,21 +134,26 @@ def _change(
         with site.store.reading() as uow:
             before = views.partner_delivery(uow, partner)
         waiting = 0 if before.backlog is None else before.backlog.count
-        why = reason_given(reason)
-        if not yes:
-            question = f"{shown(partner)} will be {said}, for which {waiting} wait; go on?"
-            typer.confirm(question, abort=True, err=True)
-        changed = site.store.perform(
-            lambda uow: change(uow, partner, actor=actor(), reason=why, at=site.clock())
-        )
+        changed = False
+        if before.state.suspended is not (said == "suspended"):
+            why = reason_given(reason)
+            if not yes:
+                question = f"{shown(partner)} will be {said}; waiting for it: {waiting}; go on?"
+                typer.confirm(question, abort=True, err=True)
+            changed = site.store.perform(
+                lambda uow: change(uow, partner, actor=actor(), reason=why, at=site.clock())
+            )
         with site.store.reading() as uow:
             after = views.partner_delivery(uow, partner)
     if json:
         write_json({"partner": partner, "changed": changed, "delivery": as_json.partner_delivery(after)})
     elif changed:
         write_lines(f"{shown(partner)} is {said}; waiting: {waiting}")
+    elif said == "suspended":
+        by = shown(after.state.suspended_by)
+        write_lines(f"nothing to do: {shown(partner)} is suspended already, by {by}")
     else:
-        write_lines(f"nothing to do: {shown(partner)} is {said if said == 'suspended' else 'not suspended'}")
+        write_lines(f"nothing to do: {shown(partner)} is not suspended")
 
 
 @app.command("test")

@@ -75,6 +75,11 @@ def towards(role: str) -> str:
     return "borrow from" if Role(role) is Role.REQUESTER else "lend to"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 request`, `2 requests`; of several words the last one is that of which there are several."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def moment(at: datetime) -> str:
     """A time for people, in the zone of this machine, or in the one that it was given."""
     return at.strftime("%Y-%m-%d %H:%M:%S")

@@ -87,6 +87,7 @@ def _write(report: "Report", keep: Path | None) -> None:
     import shlex
 
     from iso_gateway.cli.shared.output import shown, write, write_lines
+    from iso_gateway.cli.shared.vocabulary import counted
 
     write(_table(report))
     for line in _chosen(report):
@@ -96,8 +97,9 @@ def _write(report: "Report", keep: Path | None) -> None:
     partners = len({line.part.partner for line in report.lines})
     write_lines(
         "",
-        f"{good} of {len(report.lines)} requests with {partners} partners ended as they should, on both"
-        f" sides: {report.apdus} ISO messages in {report.duration.total_seconds():.1f} seconds",
+        f"{good} of {counted(len(report.lines), 'request')} with {counted(partners, 'partner')} ended as they"
+        f" should, on both sides: {counted(report.apdus, 'ISO message')} in"
+        f" {report.duration.total_seconds():.1f} seconds",
     )
     if keep is not None:
         config = shown(shlex.quote(str(keep / "gateway.toml")))

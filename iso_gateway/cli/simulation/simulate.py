@@ -149,6 +149,7 @@ async def _play(
 
     from adapters.envelope import written
     from iso_gateway.cli.shared.output import write_json, write_lines
+    from iso_gateway.cli.shared.vocabulary import counted
     from iso_gateway.simulation.partner import SimulatedPartner
 
     stop = asyncio.Event()
@@ -175,7 +176,7 @@ async def _play(
         write_json({"requests": states}, indent=None)
     else:
         ended = sum(one.ended for one in played.conversations)
-        write_lines(f"{len(states)} requests, {ended} of them ended")
+        write_lines(f"{counted(len(states), 'request')}, {ended} of them ended")
         for one in played.conversations:
             write_lines(_Printer.summary(one.number, one.role.value, one.state.value))
     sys.stdout.flush()

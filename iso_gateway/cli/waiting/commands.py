@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.exit_codes import FAILED
 from iso_gateway.cli.shared.option_groups import spread
 from iso_gateway.cli.shared.options import (
     LARGEST,
@@ -189,6 +190,7 @@ def _carry_out(
         )
         with site.store.reading() as uow:
             rows = operating.select(uow, selection, operation)
+            operating.passed_over(uow, selection, operation, rows)
         done: tuple[OutboxRecord, ...] = ()
         if rows:
             why = reason_given(reason)
@@ -199,13 +201,21 @@ def _carry_out(
                     uow, operation, rows, actor=actor(), reason=why, at=site.clock()
                 )
             )
-    passed_over = sorted(selection.numbers - {row.id for row in done})
+        with site.store.reading() as uow:
+            # Once more: the gateway may have been faster.
+            passed = operating.passed_over(uow, selection, operation, done)
     if json:
-        write_json({"done": [as_json.outbox_row(row) for row in done], "passed_over": list(passed_over)})
-        return
-    write_lines(f"{said}: {len(done)}")
-    if passed_over:
-        numbers = ", ".join(str(number) for number in passed_over)
-        write_lines(f"passed over, because not {operation.acts_on.value} now: {numbers}")
-        if not done:
-            write_lines("the numbers are those of waiting list, in its first column; messages have others")
+        write_json(
+            {
+                "done": [as_json.outbox_row(row) for row in done],
+                "passed_over": [one.id for one in passed],
+                "already": [one.id for one in passed if one.already],
+                "why": {str(one.id): one.why for one in passed},
+            }
+        )
+    else:
+        if done or not passed:
+            write_lines(f"{said}: {len(done)}")
+        write_lines(*(f"number {one.id} {one.why}" for one in passed))
+    if not all(one.already for one in passed):
+        raise typer.Exit(FAILED)

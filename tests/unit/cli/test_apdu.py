@@ -118,7 +118,7 @@ class TestDecode:
             "direct-reference: 1.2.3",
             "indirect-reference: 7",
             "data-value-descriptor: what\\x07",
-            "arbitrary: f0 (1 octets), 4 bits of them unused",
+            "arbitrary: f0 (1 octet), 4 bits of them unused",
         ):
             assert line in lines
         obj["ILL-Request"]["responder-specific-service"] = {"encoding": {"octet-aligned": {"hex": "00" * 40}}}

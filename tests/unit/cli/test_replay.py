@@ -82,7 +82,7 @@ class TestReplay:
     def test_it_asks_for_a_reason_and_a_yes(self, place: Installation, command: Command) -> None:
         refuse(place, 1)
         result = command("replay", 1, stdin="because\nn\n", code=1)
-        assert "1 messages will be replayed" in result.stderr
+        assert "1 message will be replayed" in result.stderr
         assert command.json("requests", "list") == []
         assert "reason is needed" in command.error("replay", 1, "--reason", " ", code=2)
         command("replay", 1, stdin="because\ny\n")
@@ -159,7 +159,7 @@ class TestSearch:
     @pytest.mark.usefixtures("listed")
     def test_how_far_was_looked_is_said(self, place: Installation, command: Command) -> None:
         result = command("messages", "list", "--title", "penelop", "--within", 1)
-        assert "only the newest 1 requests were looked through for 'penelop'" in result.stderr
+        assert "looked through for 'penelop': only the newest 1 request;" in result.stderr
         assert "no messages" in result.stdout
         # A whole number is found however far back it is, in whatever case; disposed of or not.
         place.dispose(1)
