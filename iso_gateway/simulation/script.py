@@ -34,7 +34,7 @@ from iso_gateway.protocol.events import (
     ServiceRequested,
 )
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
-from iso_gateway.simulation import composing
+from iso_gateway.simulation import composing, templates
 from iso_gateway.simulation.scenario import Arrival, Order, Scenario, Step, Way, rule_for
 
 #: Every request that comes in can expire, if the scenario says so; when is the scenario's affair.
@@ -377,9 +377,9 @@ class Script:
         template = step.template
         if template is None:
             return compose.expired(frame)
-        return compose.apdu_for(
-            template.made(at.date()), conversation.request, frame, composing.terms_of(self.profile)
-        )
+        wanted = (kind.value for kind in conversation.request.iLL_service_type)
+        primitive = templates.suiting(template.made(at.date()), wanted)
+        return compose.apdu_for(primitive, conversation.request, frame, composing.terms_of(self.profile))
 
     def _repeated(
         self, conversation: Conversation, service: Service, step: Step, at: dt.datetime

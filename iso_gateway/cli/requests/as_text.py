@@ -84,10 +84,11 @@ def acted(result: Acted, *, again: bool = False) -> Iterator[Text]:
     """
     name = result.apdu.asn1_name.upper()
     state = vocabulary.state_in_words(result.state.value)
+    moved = "stays" if result.before is result.state else "is now"
     onward = "" if result.onward is None else f", and the request handed on as message {result.onward}"
     yield text(
         f"{name} queued{' once more' if again else ''} for {result.partner} as message {result.message_id}"
-        f"{onward}; request {result.half_id} is now {state}"
+        f"{onward}; request {result.half_id} {moved} {state}"
     )
     if result.posted is not None:
         yield posted(result.posted)
