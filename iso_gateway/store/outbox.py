@@ -402,19 +402,19 @@ class Outbox:
         """
         query = self._unlocked(_of(_DUE_FRESHEST_FIRST if freshest_first else _DUE_OLDEST_FIRST, partner))
         parameters = {"now": now, "at_most": limit, **claimed_by(self._by, now)}
-        return tuple(_record(row) for row in self._connection.execute(query, parameters))
+        return tuple(record_of(row) for row in self._connection.execute(query, parameters))
 
     def fresh_answers(self, now: datetime, limit: int = 100) -> tuple[OutboxRecord, ...]:
         """As `due`: what is to be written on an open connection first, and was not tried yet."""
         parameters = {"now": now, "at_most": limit, **claimed_by(self._by, now)}
         rows = self._connection.execute(self._unlocked(_FRESH_ANSWERS), parameters)
-        return tuple(_record(row) for row in rows)
+        return tuple(record_of(row) for row in rows)
 
     def mails(self, now: datetime, limit: int = 100) -> tuple[OutboxRecord, ...]:
         """As `due`: mails of their own, which their partner's ILL software has nothing to do with."""
         parameters = {"now": now, "at_most": limit, **claimed_by(self._by, now)}
         rows = self._connection.execute(self._unlocked(_MAILS), parameters)
-        return tuple(_record(row) for row in rows)
+        return tuple(record_of(row) for row in rows)
 
     def next_mails(self, now: datetime) -> dict[str, datetime]:
         """When a mail of its own can be claimed next, by its partner."""
@@ -465,7 +465,7 @@ class Outbox:
         """What waits, and is to be looked at now for being late."""
         parameters = {"now": now, "at_most": limit}
         rows = self._connection.execute(self._unlocked(_TO_CHECK), parameters)
-        return tuple(_record(row) for row in rows)
+        return tuple(record_of(row) for row in rows)
 
     def next_check(self) -> datetime | None:
         """When something is to be looked at next for being late."""
@@ -624,7 +624,7 @@ class Outbox:
     def get(self, outbox_id: OutboxId) -> OutboxRecord | None:
         """One row, if there is one such."""
         row = self._connection.execute(_GET, {"outbox_id": outbox_id}).one_or_none()
-        return None if row is None else _record(row)
+        return None if row is None else record_of(row)
 
     def list(
         self,
@@ -648,7 +648,7 @@ class Outbox:
             query = query.where(outbox.c.created_at < created_before)
         if status is not None:
             query = query.where(outbox.c.status == status)
-        return tuple(_record(row) for row in self._connection.execute(query))
+        return tuple(record_of(row) for row in self._connection.execute(query))
 
     def attempts(self, outbox_id: OutboxId) -> tuple[AttemptRecord, ...]:
         """Each time a row was sent, oldest first."""
@@ -719,7 +719,8 @@ def _of(query: Select[Any], partner: str | Everyone | None) -> Select[Any]:
             return query.where(outbox.c.partner == partner)
 
 
-def _record(row: Row[*tuple[object, ...]]) -> OutboxRecord:
+def record_of(row: Row[*tuple[object, ...]]) -> OutboxRecord:
+    """A row of the table as a value."""
     return OutboxRecord(
         id=row.id,
         lane=row.lane,

@@ -32,6 +32,7 @@ from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
+from iso_gateway.store.unarrived import UnarrivedMessages
 from iso_gateway.store.waiting import Deadlines, Held
 from iso_gateway.store.webhooks import Webhooks
 
@@ -66,6 +67,7 @@ class UnitOfWork:
         "search",
         "sending",
         "transactions",
+        "unarrived",
         "webhooks",
     )
 
@@ -80,6 +82,7 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.unarrived = UnarrivedMessages(connection)
         self.documents = Documents(connection, vault)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)

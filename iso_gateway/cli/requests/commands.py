@@ -42,11 +42,21 @@ def list_(
             show_default=False,
         ),
     ] = None,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Only those of which a message of ours still waits to be sent.")
+    ] = False,
+    undelivered: Annotated[
+        bool,
+        typer.Option(
+            "--undelivered",
+            help="Only those of which a message of ours was given up. With --waiting: either.",
+        ),
+    ] = False,
     limit: Limit = 50,
     before: Before = None,
     json: Json = False,
 ) -> None:
-    """List requests, newest first."""
+    """List requests, newest first, and what each waits for: also a message of ours that has not arrived."""
     from iso_gateway.cli.requests import as_json, as_text, views
     from iso_gateway.cli.shared import installation, vocabulary
     from iso_gateway.cli.shared.libraries import name_kept
@@ -56,6 +66,7 @@ def list_(
     settings = settings_from(context, config)
     wanted = None if state is None else vocabulary.state_named(state)
     name = name_kept(settings, partner)
+    unarrived = ((records.Unarrived.WAITING, waiting), (records.Unarrived.NOT_DELIVERED, undelivered))
     with installation.reading(settings) as uow:
         halves = uow.halves.list(
             limit=limit,
@@ -63,6 +74,7 @@ def list_(
             role=None if side is None else vocabulary.role_of(side.value),
             partner=name,
             state=None if wanted is None else wanted.value,
+            unarrived=[kind for kind, asked in unarrived if asked],
         )
         listed = views.listed_requests(uow, settings, halves)
     if json:

@@ -74,6 +74,65 @@ class TestList:
         assert command.text("requests", "list", "--json").isascii()
 
 
+class TestUnarrived:
+    """A librarian sees in the list that the other library does not have what we sent."""
+
+    @pytest.fixture
+    def requests(self, place: Installation) -> None:
+        """Of 1 one waits, of 2 one was given up, of 3 a later one arrived after that; of 4 all arrived."""
+        for number in range(1, 5):
+            place.receive(apdus.ill_request(transaction=str(number)))
+            place.deliver_all()
+        place.fail(place.act(1, primitives.Ship()).message_id, "cannot connect to 127.0.0.1:1612")
+        for half_id in (2, 3):
+            place.fail(place.act(half_id, primitives.Ship()).message_id, "it is older than 5 days", last=True)
+        place.deliver(place.act(3, primitives.SendMessage(note="sent last week")).message_id)
+
+    @pytest.mark.usefixtures("requests")
+    def test_the_list_says_so(self, command: Command) -> None:
+        command.columns = 200
+        listed = command.text("requests", "list")
+        assert "our Shipped [9]: waiting to send: cannot connect to 127.0.0.1:1612" in listed
+        assert "our Shipped [10]: not delivered: it is older than 5 days" in listed
+        assert listed.count("our Shipped") == 2
+        assert [row["unarrived"] for row in command.json("requests", "list")] == [
+            [],
+            [],
+            [
+                {
+                    "message_id": 10,
+                    "type": "Shipped",
+                    "status": "not-delivered",
+                    "last_error": "it is older than 5 days",
+                }
+            ],
+            [
+                {
+                    "message_id": 9,
+                    "type": "Shipped",
+                    "status": "waiting",
+                    "last_error": "cannot connect to 127.0.0.1:1612",
+                }
+            ],
+        ]
+        assert "our Shipped [10]: not delivered" in command.text("requests", "act", 2)
+
+    @pytest.mark.usefixtures("requests")
+    def test_the_list_is_of_those_only(self, command: Command) -> None:
+        def listed(*options: str) -> list[int]:
+            return [row["id"] for row in command.json("requests", "list", *options)]
+
+        assert listed("--waiting") == [1]
+        assert listed("--undelivered") == [2]
+        assert listed("--waiting", "--undelivered") == [2, 1]
+        assert command.text("requests", "list", "--undelivered", "--as", "borrower") == "no requests\n"
+        command("replay", 10, "--reason", "it is back", "--yes")
+        assert listed("--undelivered") == []
+        assert listed("--waiting") == [2, 1]
+        [again] = command.json("requests", "list", "--before", 3, "--limit", 1)
+        assert [(one["message_id"], one["status"]) for one in again["unarrived"]] == [(13, "waiting")]
+
+
 class TestShow:
     @pytest.fixture
     def shipped(self, place: Installation) -> None:
