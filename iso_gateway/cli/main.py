@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from config.errors import ConfigErrors
 from iso_gateway.cli.apdu import commands as apdu
@@ -27,6 +26,7 @@ from iso_gateway.cli.messages.replay import replay
 from iso_gateway.cli.partners import commands as partners
 from iso_gateway.cli.requests import commands as requests
 from iso_gateway.cli.shared.exit_codes import FAILED, WRONG
+from iso_gateway.cli.shared.menu import Menu
 from iso_gateway.cli.shared.options import CONFIG_VARIABLE, DEFAULT_CONFIG
 from iso_gateway.cli.simulation.demo import demo
 from iso_gateway.cli.simulation.simulate import simulate
@@ -34,7 +34,7 @@ from iso_gateway.cli.waiting import commands as waiting
 from iso_gateway.errors import GatewayError
 
 
-class Root(TyperGroup):
+class Root(Menu):
     """The root of the command, which turns the gateway's exceptions into messages and exit codes."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -84,6 +84,16 @@ app.add_typer(apdu.app, name="apdu")
 app.add_typer(db.app, name="db")
 
 
+def _say_version(asked: bool) -> None:  # noqa: FBT001 - as a callback is called
+    if asked:
+        from importlib.metadata import version
+
+        from iso_gateway.cli.shared.output import write_lines
+
+        write_lines(f"iso-gateway {version('iso-gateway')}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -97,6 +107,11 @@ def root(
             show_default=False,
         ),
     ] = None,
+    *,
+    version: Annotated[  # noqa: ARG001 - its callback has seen to it
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Say which version this is."),
+    ] = False,
 ) -> None:
     """The ISO ILL gateway (ISO 10160/10161): receives, answers, keeps and shows interlibrary loan requests.
 

@@ -7,6 +7,7 @@ import typer
 from iso_gateway.cli.requests import act, new
 from iso_gateway.cli.requests.verbs import Side
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.menu import menu
 from iso_gateway.cli.shared.options import (
     Before,
     Config,
@@ -20,7 +21,7 @@ from iso_gateway.cli.shared.options import (
     settings_from,
 )
 
-app = typer.Typer(no_args_is_help=True, help="The requests, their history, and what to do about them.")
+app = menu("The requests, their history, and what to do about them.")
 
 
 @app.command("list")
@@ -130,7 +131,6 @@ def show(
         out.print(part)
 
 
-@app.command()
 def rebuild(
     context: typer.Context,
     request_id: RequestId,
@@ -181,3 +181,4 @@ app.command()(act.act)
 app.command()(act.repeat)
 app.command()(act.query)
 app.command()(act.message)
+app.command()(rebuild)

@@ -171,7 +171,7 @@ def _message_step(
 ) -> Step:
     message, processing = listing.message, listing.processing
     sender = None if processing is None else processing.partner
-    contents = Contents.read(uow, message.id, settings, sender)
+    contents = Contents.read(uow, message.id, settings, processing)
     name = _name_of(contents, processing) if record is None else Service(record.service).phrase
     by_us = message.direction is Direction.SENT
     return Step(

@@ -8,6 +8,7 @@ import typer
 
 from iso_gateway.cli.shared.audit import Reason, reason_given
 from iso_gateway.cli.shared.exit_codes import FAILED
+from iso_gateway.cli.shared.menu import menu
 from iso_gateway.cli.shared.option_groups import spread
 from iso_gateway.cli.shared.options import (
     LARGEST,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from iso_gateway.outbox.operating import Operation
     from iso_gateway.store.records import OutboxRecord
 
-app = typer.Typer(no_args_is_help=True, help="What waits to be sent, and why.")
+app = menu("What waits to be sent, and why.")
 
 OlderThan = Annotated[
     timedelta | None,

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,16 @@ class TestServe:
 
 
 class TestRoot:
+    def test_help_cuts_no_sentence(self) -> None:
+        command = Command(None)
+        for group in ((), *((one.name,) for one in main.app.registered_groups)):
+            listed = command.text(*group, "--help").partition("Commands:")[2]
+            assert listed
+            assert "..." not in listed
+
+    def test_it_says_which_version_it_is(self) -> None:
+        assert Command(None).text("--version") == f"iso-gateway {version('iso-gateway')}\n"
+
     def test_without_a_database_it_says_how_to_get_one(self, tmp_path: Path) -> None:
         Command(None)("init", tmp_path)
         command = Command(tmp_path / "gateway.toml")
