@@ -4,9 +4,10 @@ Exit codes: 0 done, 1 failed, 2 the configuration or the arguments are wrong.
 """
 
 import io
+import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -26,7 +27,7 @@ from iso_gateway.cli.messages.replay import replay
 from iso_gateway.cli.partners import commands as partners
 from iso_gateway.cli.requests import commands as requests
 from iso_gateway.cli.shared.exit_codes import FAILED, WRONG
-from iso_gateway.cli.shared.menu import Menu
+from iso_gateway.cli.shared.menu import App, Menu
 from iso_gateway.cli.shared.options import CONFIG_VARIABLE, DEFAULT_CONFIG
 from iso_gateway.cli.simulation.demo import demo
 from iso_gateway.cli.simulation.simulate import simulate
@@ -47,15 +48,33 @@ class Root(Menu):
         except (GatewayError, *FAILURES) as error:
             _complain(f"error: {error}")
             raise typer.Exit(FAILED) from None
+        except OSError as error:
+            # Of a file that somebody named; anything else is a fault of ours, and nobody is told less of it.
+            if error.filename is None:
+                raise
+            _complain(f"error: cannot use {str(error.filename)!r}: {error.strerror}")
+            raise typer.Exit(FAILED) from None
         except typer.BadParameter as error:
             error.message = _in_our_words(error.message)
             raise
+
+
+_BOUND: Final = re.compile(r"Input should be (greater|less) than( or equal to)? (\S+)$")
+_BOUNDS: Final = {
+    ("greater", True): "at least",
+    ("greater", False): "more than",
+    ("less", True): "at most",
+    ("less", False): "less than",
+}
 
 
 def _in_our_words(message: str) -> str:
     """What the parser of the command line says of a value, without the words of the library behind it."""
     if message.startswith("Input should be a valid integer"):
         return "it is no whole number"
+    bound = _BOUND.match(message)
+    if bound is not None:
+        return f"it has to be {_BOUNDS[bound[1], bound[2] is not None]} {bound[3]}"
     return message.removeprefix("Value error, ")
 
 
@@ -66,7 +85,7 @@ def _complain(*messages: str) -> None:
         complain(message)
 
 
-app = typer.Typer(
+app = App(
     cls=Root,
     no_args_is_help=True,
     add_completion=False,

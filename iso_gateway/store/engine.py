@@ -20,7 +20,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from iso_gateway.errors import ConflictError, DisconnectedError, StoreError, UnavailableError
 
@@ -271,6 +271,10 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
     # psycopg's messages quote values ("Key (a)=(b) already exists"): only the kind of error, and its
     # SQLSTATE.
     state = getattr(original, "sqlstate", None)
+    if isinstance(error, OperationalError) and state is None and error.statement is None:
+        return UnavailableError(
+            f"database {where!r} cannot be reached; see whether its server runs, and whether it lets us in"
+        )
     if error.connection_invalidated:
         return DisconnectedError(
             f"the connection to database {where!r} broke: {type(original).__name__} (SQLSTATE {state});"

@@ -33,7 +33,8 @@ def act(
     *,
     config: Config = None,
     result: Annotated[
-        Result | None, typer.Option("--result", metavar="|".join(Result), help="answer: which one.")
+        Result | None,
+        typer.Option("--result", metavar="RESULT", help=f"answer: which one, of {', '.join(Result)}."),
     ] = None,
     reason: Annotated[
         str | None,
