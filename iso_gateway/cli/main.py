@@ -59,6 +59,7 @@ class Root(Menu):
             raise
 
 
+_DATE: Final = re.compile(r"('.*') does not match the formats? (.*)$")
 _BOUND: Final = re.compile(r"Input should be (greater|less) than( or equal to)? (\S+)$")
 _BOUNDS: Final = {
     ("greater", True): "at least",
@@ -70,12 +71,17 @@ _BOUNDS: Final = {
 
 def _in_our_words(message: str) -> str:
     """What the parser of the command line says of a value, without the words of the library behind it."""
-    if message.startswith("Input should be a valid integer"):
+    said = message.removeprefix("Value error, ")
+    if said.startswith("Input should be a valid integer"):
         return "it is no whole number"
-    bound = _BOUND.match(message)
+    date = _DATE.match(said)
+    if date is not None:
+        with_time = " or '2026-11-20 08:30'" if "%H" in date[2] else ""
+        return f"{date[1]} is no date; write 2026-11-20{with_time}"
+    bound = _BOUND.match(said)
     if bound is not None:
         return f"it has to be {_BOUNDS[bound[1], bound[2] is not None]} {bound[3]}"
-    return message.removeprefix("Value error, ")
+    return said
 
 
 def _complain(*messages: str) -> None:

@@ -104,7 +104,7 @@ def show(
     """Show one request with its history: borrower left, lender right."""
     from iso_gateway.cli.requests import as_json, as_text, ladder, views
     from iso_gateway.cli.shared import installation
-    from iso_gateway.cli.shared.output import console, write_json
+    from iso_gateway.cli.shared.output import console, write, write_json
     from iso_gateway.cli.shared.plain import plain
     from iso_gateway.cli.shared.typist import Typist
     from iso_gateway.replay.evidence import evidence_of
@@ -122,10 +122,10 @@ def show(
         offered = views.offered(record, typist)
         write_json(as_json.request(record, offered, with_patron_data=with_patron_data))
         return
-    out = console()
     if proof is not None:
-        out.print(as_text.evidence(proof, record.zone))
+        write(as_text.evidence(proof, record.zone))
         return
+    out = console()
     shown = ladder.request(record, typist, width=out.width, with_patron_data=with_patron_data, full=full)
     for part in shown:
         out.print(part)

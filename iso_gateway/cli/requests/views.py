@@ -138,7 +138,11 @@ def offered(record: RequestRecord, typist: Typist) -> tuple[Offer, ...]:
     """What can be done about a request now; nothing once its partner is gone."""
     repeatable = any(step.by_us and step.state is not None for step in record.steps)
     return offers.offers(
-        record.half.id, record.possible, typist, repeatable=repeatable and bool(record.possible)
+        record.half.id,
+        record.possible,
+        typist,
+        repeatable=repeatable and bool(record.possible),
+        copy=offers.is_copy(record.listing.summary),
     )
 
 

@@ -79,8 +79,8 @@ def list_(
     """List what waits to be sent, oldest first, with the reason and the next attempt."""
     from iso_gateway.cli.shared import installation
     from iso_gateway.cli.shared.libraries import name_kept
-    from iso_gateway.cli.shared.output import complain, write, write_json
-    from iso_gateway.cli.waiting import as_json, as_text, views
+    from iso_gateway.cli.shared.output import write, write_json
+    from iso_gateway.cli.waiting import as_json, as_text, notes, views
     from iso_gateway.site import utc_now
 
     settings = settings_from(context, config)
@@ -89,9 +89,7 @@ def list_(
     with installation.reading(settings) as uow:
         rows = uow.outbox.list(limit=limit, partner=name, created_before=before)
         states = uow.partners.all()
-        held = uow.sending.held()
-    if held is not None:
-        complain(f"note: nothing is sent to anybody before 'iso-gateway db resume': {held.reason}")
+        notes.tell(uow)
     waiting = views.waiting(rows, states)
     if json:
         write_json([as_json.waiting_row(one) for one in waiting])

@@ -261,6 +261,11 @@ class TestRoot:
             (("events", "--after", "-1"), "it has to be at least 0"),
             (("apdu", "listen", "--port", "65536"), "it has to be at most 65535"),
             (("requests", "show", "one"), "it is no whole number"),
+            (
+                ("requests", "act", "1", "ship", "--due", "tomorrow"),
+                "'tomorrow' is no date",
+            ),
+            (("messages", "list", "--from", "8:30"), "write 2026-11-20 or '2026-11-20 08:30'"),
         ],
     )
     def test_values_are_refused_in_our_words(

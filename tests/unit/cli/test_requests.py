@@ -7,7 +7,7 @@ import getpass
 import pytest
 
 from asn1.codec import decode
-from asn1.ill import Shipped, TransactionResults
+from asn1.ill import ILLServiceType, Shipped, TransactionResults
 from iso_gateway.request import primitives
 from iso_gateway.store.records import HalfId, MessageId
 from tests.support import apdus
@@ -72,6 +72,32 @@ class TestList:
         assert "x" * 100 not in listed
         assert [row["title"] for row in command.json("requests", "list")] == ["x" * 60_000, HOSTILE]
         assert command.text("requests", "list", "--json").isascii()
+
+
+def test_a_copy_is_offered_without_a_day_on_which_it_is_due(place: Installation, command: Command) -> None:
+    place.receive(apdus.ill_request(service=ILLServiceType.copy_non_returnable))
+    place.receive(apdus.ill_request(transaction="2"))
+    offered = [command.json("requests", "act", number) for number in (1, 2)]
+    commands = [next(one["command"] for one in some if " ship" in one["command"]) for some in offered]
+    assert commands == [
+        "iso-gateway requests act 1 ship",
+        "iso-gateway requests act 2 ship --due YYYY-MM-DD",
+    ]
+    assert "act 1 ship\n" in command.error("requests", "act", 1, "check-in")
+    place.dispose(1)
+    assert "ship --due" in command.text("requests", "act", 1)
+    assert "ship --due" in command.error("requests", "act", 1, "check-in")
+
+
+def test_what_keeps_a_message_from_being_sent_is_said_at_once(place: Installation, command: Command) -> None:
+    place.receive(apdus.ill_request())
+    command("partners", "suspend", "YAZ", "--reason", "they asked", "--yes")
+    result = command("requests", "message", 1, "hello")
+    assert result.stdout.startswith("MESSAGE queued for YAZ")
+    assert result.stderr.endswith(" suspended YAZ: nothing is sent to it before partners resume YAZ\n")
+    command("db", "hold", "--reason", "a snapshot")
+    result = command("requests", "repeat", 1)
+    assert result.stderr.startswith("note: nothing is sent to anybody before 'iso-gateway db resume': ")
 
 
 class TestUnarrived:
@@ -263,7 +289,7 @@ class TestShow:
         assert command.error("requests", "show", 7) == (
             "error: there is no request 7 in the database; requests list shows those there are\n"
         )
-        assert "less than or equal" in command.error("requests", "show", 2**64, code=2)
+        assert "it has to be at most" in command.error("requests", "show", 2**64, code=2)
 
 
 class TestAct:
