@@ -32,7 +32,8 @@ from config.settings import ListenerMode, Settings, TcpTransport
 from iso_gateway import logs
 from iso_gateway.errors import DeliveryError, UnavailableError
 from iso_gateway.failure import Failure
-from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
+from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.outbox.transmitting import Permit, permitted
 from iso_gateway.reception import Processed, Verdict
 from iso_gateway.running.arriving import arrival_of
 from iso_gateway.running.attendance import Attendance
@@ -201,7 +202,7 @@ class TcpTransmitter:
     async def transmit(
         self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit = permitted
     ) -> None:
-        """See `outbox.dispatcher.Transmitter`."""
+        """See `outbox.transmitting.Transmitter`."""
         # Asked for twice: here, so that no connection is made in vain, and again once it stands.
         await permit()
         try:

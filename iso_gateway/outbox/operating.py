@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from iso_gateway.outbox.dispatcher import half_of
+from iso_gateway.outbox.telling import half_of
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import AuditId, OutboxId, OutboxRecord, OutboxStatus, PartnerStateRecord
 from iso_gateway.store.unit_of_work import UnitOfWork

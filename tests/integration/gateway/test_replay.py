@@ -261,9 +261,9 @@ class TestSent:
         wanted = Wanted(ids=frozenset({answer.message_id}))
         [waiting] = desk.outgoing()
         with desk.site.store.unit_of_work() as uow:
-            fence = uow.outbox.claim(waiting.row.id, "desk", desk.clock.now, desk.clock.now)
+            fence = uow.leases.claim(waiting.row.id, "desk", desk.clock.now, desk.clock.now)
             assert fence is not None
-            assert uow.outbox.gave_up(waiting.row.id, fence, desk.clock.now, "gone")
+            assert uow.leases.gave_up(waiting.row.id, fence, desk.clock.now, "gone")
         desk.act(half, primitives.Ship())
         desk.deliver()
         [done] = replay(desk, wanted)

@@ -21,7 +21,7 @@ from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.outbox import operating
 from iso_gateway.request import primitives
 from iso_gateway.running.attendance import Attendance
-from iso_gateway.store.outbox import Trouble
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import (
     AttentionId,
     BreakerState,
@@ -110,9 +110,9 @@ class TestWhatIsRead:
         [waiting] = desk.outgoing()
         now = desk.clock.now
         with desk.site.store.unit_of_work() as uow:
-            fence = uow.outbox.claim(waiting.row.id, "test", now, now)
+            fence = uow.leases.claim(waiting.row.id, "test", now, now)
             assert fence is not None
-            assert uow.outbox.gave_up(waiting.row.id, fence, now, "refused", Failure.REFUSED)
+            assert uow.leases.gave_up(waiting.row.id, fence, now, "refused", Failure.REFUSED)
         assert kinds(lookout) == ["not-delivered"]
         [row] = lookout.standing()
         assert (row.half_id, row.message_id, row.partner) == (1, waiting.row.message_id, "SFU")
@@ -137,10 +137,10 @@ class TestWhatIsRead:
         now = desk.clock.now
         with desk.site.store.unit_of_work() as uow:
             assert uow.outbox.hold(second.row.id, "anna")
-            fence = uow.outbox.claim(first.row.id, "test", now, now)
+            fence = uow.leases.claim(first.row.id, "test", now, now)
             assert fence is not None
             trouble = Trouble(error="reset", failure=Failure.RESET, ambiguous=True)
-            assert uow.outbox.hold_back(first.row.id, fence, now, trouble)
+            assert uow.leases.hold_back(first.row.id, fence, now, trouble)
         assert kinds(lookout) == ["held-back"]
         with desk.site.store.unit_of_work() as uow:
             assert uow.outbox.release(first.row.id, now)

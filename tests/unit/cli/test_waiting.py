@@ -7,7 +7,7 @@ import pytest
 
 from iso_gateway.failure import Failure, advice
 from iso_gateway.request import primitives
-from iso_gateway.store.outbox import Trouble
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import AuditRecord, BreakerState, OutboxId, OutboxStatus, PartnerStateRecord
 from tests.support import apdus
 from tests.support.site import Installation
@@ -50,7 +50,7 @@ class TestHold:
         assert command.json("waiting", "hold", 3, *WHY, "--yes")["passed_over"] == []
         assert statuses(place) == {3: OutboxStatus.HELD, 4: OutboxStatus.WAITING, 5: OutboxStatus.WAITING}
         with place.site.store.reading() as uow:
-            assert [row.id for row in uow.outbox.due(place.clock())] == [5]
+            assert [row.id for row in uow.due.heads(place.clock())] == [5]
         rows = waiting(command)
         assert rows[3]["why"].endswith("holds it back: waiting release lets it go")
         assert rows[3]["held_by"] == audit(place)[0].actor
@@ -68,10 +68,10 @@ class TestHold:
     ) -> None:
         with place.site.store.unit_of_work() as uow:
             at = place.clock()
-            fence = uow.outbox.claim(OutboxId(3), "test", at, at + timedelta(minutes=1))
+            fence = uow.leases.claim(OutboxId(3), "test", at, at + timedelta(minutes=1))
             assert fence is not None
             trouble = Trouble(error="it broke", failure=Failure.RESET, ambiguous=True)
-            assert uow.outbox.hold_back(OutboxId(3), fence, at, trouble)
+            assert uow.leases.hold_back(OutboxId(3), fence, at, trouble)
         assert waiting(command)[3]["why"] == (
             "it broke: find out, then waiting release, or waiting release --as-delivered"
         )
@@ -140,7 +140,7 @@ class TestRetry:
                     last_error="connection refused",
                 )
             )
-            assert [one.id for one in uow.outbox.due(place.clock())] == [5]
+            assert [one.id for one in uow.due.heads(place.clock())] == [5]
         rows = waiting(command)
         assert rows[3]["why"] == (
             "YAZ takes nothing now, and one is tried for all: connection refused; " + advice(Failure.REFUSED)
@@ -152,13 +152,13 @@ class TestRetry:
             probe_at = uow.partners.get("YAZ").retry_at
             assert probe_at is not None
             assert probe_at < FAR
-            assert [one.id for one in uow.outbox.due(probe_at)] == [5, 3]
+            assert [one.id for one in uow.due.heads(probe_at)] == [5, 3]
         assert audit(place)[0].action == "waiting.retry"
 
     def test_what_is_being_sent_says_so(self, place: Installation, command: Command) -> None:
         at = place.clock()
         with place.site.store.unit_of_work() as uow:
-            assert uow.outbox.claim(OutboxId(3), "test", at, at + timedelta(minutes=1)) is not None
+            assert uow.leases.claim(OutboxId(3), "test", at, at + timedelta(minutes=1)) is not None
         assert waiting(command)[3]["why"] == "it is being tried"
         told = command.json("waiting", "retry", 3, *WHY, "--yes")
         assert told == {"done": [], "passed_over": [3]}
