@@ -99,6 +99,27 @@ class TestWhatIsRead:
                 )
         assert kinds(lookout) == []
 
+    def test_what_comes_for_a_request_that_was_disposed_of(self, desk: Desk, lookout: Lookout) -> None:
+        request = apdus.ill_request(requester="ILLUME:SFU")
+        half_id = desk.begin(request, peer=AT_SFU)
+        with desk.site.store.unit_of_work() as uow:
+            uow.transactions.dispose(uow.halves.get(half_id).transaction_id, at=desk.clock.now)
+        cancel = desk.receive(apdus.cancel(request), peer=AT_SFU)
+        assert kinds(lookout) == ["disposed-of"]
+        [row] = lookout.standing()
+        assert (row.half_id, row.message_id, row.partner) == (half_id, cancel.message_id, "SFU")
+        assert f"about request {half_id} that was disposed of" in row.reason
+
+    def test_what_cannot_be_classified_until_it_is(self, desk: Desk, lookout: Lookout) -> None:
+        stored = desk.store(apdus.ill_request(requester="ILLUME:SFU"), peer=AT_SFU)
+        assert kinds(lookout) == []
+        desk.clock.advance(minutes=16)
+        assert kinds(lookout) == ["unclassified"]
+        [row] = lookout.standing()
+        assert row.message_id == stored
+        desk.process(stored)
+        assert kinds(lookout) == []
+
     def test_it_is_forgotten_after_a_while(self, desk: Desk, lookout: Lookout) -> None:
         desk.receive(b"junk", peer=ELSEWHERE)
         assert kinds(lookout) == ["unreadable"]
