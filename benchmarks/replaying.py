@@ -82,7 +82,7 @@ def measure(count: int, directory: Path) -> Iterator[str]:
             told = ", ".join(f"{number:,} {result}" for result, number in results.items())
             yield f"{_line(what, perf_counter() - begun, process_time() - cpu, len(chosen))}; {told}"
         begun, cpu = perf_counter(), process_time()
-        found = sum(len(one.problems) for one in verifying.verify(site.store, site.clock()))
+        found = sum(len(one.problems) for one in verifying.verify(site.store, settings, site.clock()))
         yield f"{_line('db verify', perf_counter() - begun, process_time() - cpu, count)}; {found} wrong"
 
 

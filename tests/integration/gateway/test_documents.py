@@ -553,5 +553,5 @@ class TestVerifying:
 
 
 def _problems(desk: Desk) -> list[Problem]:
-    found = verify(desk.site.store, desk.clock.now)
+    found = verify(desk.site.store, desk.site.settings, desk.clock.now)
     return [problem for progress in found for problem in progress.problems]
