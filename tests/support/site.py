@@ -101,7 +101,7 @@ class Installation:
         """Have a queued message arrive at its partner."""
         row, fence, at = self._claimed(message_id)
         with self.site.store.unit_of_work() as uow:
-            assert uow.outbox.delivered(row.id, fence, at)
+            assert uow.leases.delivered(row.id, fence, at)
 
     def deliver_all(self) -> None:
         """Have everything that is queued arrive."""
@@ -116,9 +116,9 @@ class Installation:
         row, fence, at = self._claimed(message_id)
         with self.site.store.unit_of_work() as uow:
             if last:
-                assert uow.outbox.gave_up(row.id, fence, at, why)
+                assert uow.leases.gave_up(row.id, fence, at, why)
             else:
-                assert uow.outbox.failed(row.id, fence, at, at + timedelta(minutes=5), why)
+                assert uow.leases.failed(row.id, fence, at, at + timedelta(minutes=5), why)
 
     def configure(self, line: str) -> None:
         """Put a line at the top of the partner's file, and go on under that configuration."""
@@ -146,7 +146,7 @@ class Installation:
         at = self.clock()
         with self.site.store.unit_of_work() as uow:
             (row,) = uow.outbox.list(message_id=message_id)
-            fence = uow.outbox.claim(row.id, "test", at, at + timedelta(minutes=1))
+            fence = uow.leases.claim(row.id, "test", at, at + timedelta(minutes=1))
         assert fence is not None
         return row, fence, at
 

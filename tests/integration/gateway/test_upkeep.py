@@ -87,7 +87,7 @@ def contents(desk: Desk) -> list[object]:
 
 def due(desk: Desk) -> list[int]:
     with desk.reading() as uow:
-        return [row.id for row in uow.outbox.due(desk.clock.now)]
+        return [row.id for row in uow.due.heads(desk.clock.now)]
 
 
 class TestBackup:
@@ -107,7 +107,7 @@ class TestBackup:
             assert contents(restored) == before
             assert due(restored) == []
             with restored.reading() as uow:
-                assert uow.outbox.next_due(desk.clock.now) is None
+                assert uow.due.next(desk.clock.now) is None
                 found = upkeep.waiting_to_resume(uow)
             assert found is not None
             held, waiting = found

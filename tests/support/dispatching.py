@@ -1,23 +1,33 @@
-"""A dispatcher between a real outbox and a wire made of memory."""
+"""A dispatcher between a real outbox and a wire of memory, and what the tests of delivery say and ask."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, MutableMapping
+from collections.abc import AsyncIterator, Collection, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
+import pytest
 import structlog
 
-from iso_gateway.outbox.dispatcher import Dispatcher, Permit
-from iso_gateway.store.records import GatewayId, OutboxId
+from iso_gateway.errors import DeliveryError
+from iso_gateway.failure import Failure
+from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.outbox.transmitting import Permit
+from iso_gateway.request import primitives
+from iso_gateway.store.records import AttemptOutcome, GatewayId, HalfId, OutboxId, OutboxRecord
 from iso_gateway.store.writer import Writer
-from tests.support.gateway import Desk
+from tests.support import apdus
+from tests.support.gateway import AT_SFU, AT_UBC, Desk
 
 #: Nothing here takes long; what does, hangs.
 PATIENCE = 10
 LEASE = timedelta(minutes=5)
+
+REFUSED: Final = DeliveryError("connection refused", temporary=True, failure=Failure.REFUSED)
+GONE: Final = DeliveryError("no such host", temporary=False, failure=Failure.NO_SUCH_HOST)
+BROKE: Final = DeliveryError("it broke", temporary=True, failure=Failure.RESET, ambiguous=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,3 +149,48 @@ async def dispatching(
         async with asyncio.timeout(PATIENCE):
             await running
         await asyncio.to_thread(writer.close)
+
+
+@pytest.fixture
+def wire() -> Wire:
+    """What takes the octets."""
+    return Wire()
+
+
+@pytest.fixture
+def lines() -> Iterator[LogLines]:
+    """The log, to wait for."""
+    lines = LogLines()
+    structlog.configure(processors=[lines])
+    yield lines
+    structlog.reset_defaults()
+
+
+def begun(desk: Desk, number: int = 1, partner: str = "SFU") -> HalfId:
+    """Give a request of SFU's or UBC's, to which nothing has been answered yet."""
+    request = apdus.ill_request(requester=f"ILLUME:{partner}", transaction=f"{partner}{number}")
+    processed = desk.receive(request, peer={"SFU": AT_SFU, "UBC": AT_UBC}[partner])
+    assert processed.half_id is not None
+    return HalfId(processed.half_id)
+
+
+def say(desk: Desk, half: HalfId, text: str) -> None:
+    """Say something to the other end of a request."""
+    desk.act(half, primitives.SendMessage(note=text))
+
+
+def said(wire: Wire) -> list[str]:
+    """Give the last letter of all that was said, in the order in which it went out."""
+    return [one.octets[-1:].decode() for one in wire.sent]
+
+
+def rows(desk: Desk) -> list[OutboxRecord]:
+    """Give the rows of the outbox, the finished ones included."""
+    with desk.reading() as uow:
+        return list(uow.outbox.list(finished=True))
+
+
+def outcomes(desk: Desk, row: OutboxRecord) -> list[tuple[AttemptOutcome | None, str | None]]:
+    """How each attempt to send a row ended, and why."""
+    with desk.reading() as uow:
+        return [(attempt.outcome, attempt.error) for attempt in uow.outbox.attempts(row.id)]
