@@ -428,9 +428,6 @@ class Play:
         first, *others = self._installations
         lease = f"{self._plan.lease // dt.timedelta(milliseconds=1)}ms"
         first.share(database_url, lease=lease)
-        if others:
-            with first.running():  # which makes the key that the others need
-                pass
         for other in others:
             other.share(database_url, lease=lease, key_of=first)
 

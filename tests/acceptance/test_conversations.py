@@ -71,7 +71,7 @@ class Talk:
                 self.site.gateway.act(uow, half, one, actor="anna")
 
     def half(self, half: HalfId) -> HalfRecord:
-        """A request as the gateway has it, after what the daemon is writing: it logs before it commits."""
+        """A request as the gateway has it, after what the daemon is writing."""
         with self.site.store.unit_of_work() as uow:
             return uow.halves.get(half)
 

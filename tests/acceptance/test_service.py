@@ -17,10 +17,8 @@ from asn1.ill import StatusOrErrorReport
 from tests.support.apdus import ill_request, status_query
 from tests.support.daemon import DOWN, HOST, ONE_WAY, TWO_WAY, Installation, PartnerListener, Peer
 from tests.support.peers import require
-from tests.support.postgresql import Cluster, postgresql_cluster
+from tests.support.postgresql import Cluster
 from tests.support.service_manager import ServiceManager, service_manager
-
-__all__ = ["postgresql_cluster"]
 
 REQUEST: Final = ill_request()
 UNIT: Final = Path(__file__).parents[2] / "config" / "systemd" / "iso-gateway.service"
@@ -104,7 +102,7 @@ class TestWatchdog:
     def test_a_database_that_hangs_stops_the_signs_of_life_until_it_answers(
         self, tmp_path: Path, manager: ServiceManager, postgresql_cluster: Cluster
     ) -> None:
-        with postgresql_cluster.database("hanging") as url:
+        with postgresql_cluster.database("hanging", tables=True) as url:
             installation = Installation(tmp_path / "site")
             installation.share(url, lease="60s")
             with installation.running(tracer=under(manager, WATCHED)):

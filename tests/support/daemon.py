@@ -38,6 +38,7 @@ from iso_gateway.store.records import (
     ProcessingRecord,
 )
 from iso_gateway.store.unit_of_work import UnitOfWork
+from tests.support import empty
 
 #: Seconds that anything may take before the test fails: far more than it needs, far less than a hung run.
 PATIENCE: Final = 60.0
@@ -99,7 +100,16 @@ class Installation:
     it is not acknowledged. Both are sent to on the ports given.
     """
 
-    def __init__(self, directory: Path, *, yaz_port: int = DOWN, zed_port: int = DOWN) -> None:
+    def __init__(
+        self, directory: Path, *, yaz_port: int = DOWN, zed_port: int = DOWN, started: bool = True
+    ) -> None:
+        """Write it.
+
+        Args:
+            directory: where; made if need be.
+            yaz_port, zed_port: where the partners are sent to.
+            started: whether its database and its master key are there, as a first start makes them.
+        """
         self.directory: Final = directory
         self.config: Final = directory / starter.GATEWAY_FILE
         starter.write(directory)
@@ -111,6 +121,8 @@ class Installation:
         self.edit(starter.GATEWAY_FILE, 'max_delay = "1h"', 'max_delay = "200ms"')
         self.edit("partners/yaz.toml", "port = 1612", f"port = {yaz_port}")
         self.add_partner("ZED", port=zed_port)
+        if started:
+            empty.put_in(self.settings)
 
     def become_the_partner(self) -> None:
         """Become the other library: ILLUME:YAZ, which knows the partner ILLUME:BEX where YAZ would be."""
@@ -132,7 +144,7 @@ class Installation:
         Args:
             database_url: the database.
             lease: for how long a gateway counts as alive, as the configuration has it.
-            key_of: whose master key it has; that one has to have run already. None: its own.
+            key_of: whose master key it has. None: its own.
         """
         self.edit(
             starter.GATEWAY_FILE,
@@ -141,10 +153,7 @@ class Installation:
         )
         self.edit(starter.GATEWAY_FILE, 'lease = "60s"', f'lease = "{lease}"')
         if key_of is not None:
-            path = self.settings.master_key_file
-            path.parent.mkdir(mode=0o700)
-            path.touch(mode=0o600)
-            path.write_bytes(key_of.settings.master_key_file.read_bytes())
+            self.settings.master_key_file.write_bytes(key_of.settings.master_key_file.read_bytes())
 
     def add_partner(self, name: str, *, port: int = DOWN, mode: str = ONE_WAY, keys: str = "") -> None:
         """Add a partner whose symbol is `ILLUME:` and its name.
