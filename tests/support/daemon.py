@@ -38,7 +38,7 @@ from iso_gateway.store.records import (
     ProcessingRecord,
 )
 from iso_gateway.store.unit_of_work import UnitOfWork
-from tests.support import empty
+from tests.support import command, empty
 
 #: Seconds that anything may take before the test fails: far more than it needs, far less than a hung run.
 PATIENCE: Final = 60.0
@@ -200,7 +200,14 @@ class Installation:
         return RunningDaemon(self, [*tracer, *command, "serve", "--config", self.config])
 
     def command(self, *arguments: str | int | Path) -> subprocess.CompletedProcess[bytes]:
-        """Run the operator's command on this configuration and give what it printed."""
+        """Run the operator's command on this configuration, beside the daemon, and give what it printed."""
+        done = command.run(*arguments, "--config", self.config)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout_bytes, done.stderr_bytes)
+
+    def command_process(self, *arguments: str | int | Path) -> subprocess.CompletedProcess[bytes]:
+        """Do what `command` does in a process of its own."""
         return subprocess.run(
             [COMMAND, *map(str, arguments), "--config", self.config],
             stdin=subprocess.DEVNULL,
