@@ -40,7 +40,7 @@ from iso_gateway.store.records import AttemptOutcome, Direction, InputKind, Outb
 from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.watching import watch
 from tests.support import journal
-from tests.support.daemon import HOST, ONE_WAY, TWO_WAY, Installation, RunningDaemon
+from tests.support.daemon import HOST, ONE_WAY, TWO_WAY, Installation, RunningDaemon, unmeasured
 from tests.support.journaled_partner import ORDER, Memory
 from tests.support.kill_oracle import (
     ENDS,
@@ -265,7 +265,12 @@ class PartnerProcess:
         """Start it; it listens later."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+                self._command,
+                cwd=ROOT,
+                env=unmeasured(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
             )
 
     def await_ready(self) -> None:
@@ -393,7 +398,10 @@ class Play:
         """Play all of it."""
         began = time.monotonic()
         with contextlib.ExitStack() as stack:
-            gateways = [one.start(before=BREAKS.get(self._plan.broken, "")) for one in self._installations]
+            gateways = [
+                one.start(before=BREAKS.get(self._plan.broken, ""), measured=False)
+                for one in self._installations
+            ]
             stack.callback(_kill_all, gateways)
             for partner in self._partners:
                 stack.callback(partner.kill)
@@ -446,13 +454,13 @@ class Play:
             if len(gateways) > 1:
                 # Now and then for longer than the lease, so that the other has to take over.
                 _pause(chance.choice((0.0, 1.0, 2.0)) * self._plan.lease.total_seconds())
-            gateways[number] = self._installations[number].start(before=before)
+            gateways[number] = self._installations[number].start(before=before, measured=False)
             while self._result.kills < self._plan.kills and chance.random() < 0.2:
                 _pause(chance.uniform(0.0, 1.0))
                 early = not any(line["event"] == "gateway.ready" for line in gateways[number].log)
                 self._result.at_start += early
                 self._kill(gateways[number])
-                gateways[number] = self._installations[number].start(before=before)
+                gateways[number] = self._installations[number].start(before=before, measured=False)
             gateways[number].await_ready()
 
     def _kill(self, gateway: RunningDaemon) -> None:

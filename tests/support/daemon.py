@@ -14,7 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +91,11 @@ class Stored:
         """How it was classified."""
         assert self.processing is not None, f"message {self.id} was never classified"
         return self.processing.verdict
+
+
+def unmeasured() -> dict[str, str]:
+    """The environment of a process whose coverage is not measured, which makes it a good deal faster."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
 
 
 class Installation:
@@ -192,12 +197,24 @@ class Installation:
         finally:
             daemon.kill()
 
-    def start(self, *, before: str = "", tracer: Sequence[str | Path] = ()) -> "RunningDaemon":
-        """Start a daemon, which may not come up; whoever calls this has to see to its end."""
+    def start(
+        self, *, before: str = "", tracer: Sequence[str | Path] = (), measured: bool = True
+    ) -> "RunningDaemon":
+        """Start a daemon, which may not come up; whoever calls this has to see to its end.
+
+        Args:
+            before, tracer: as for `running`.
+            measured: whether its coverage is: not of one that is going to be killed, which loses it.
+        """
         if 'Path("go")' in before:
             os.mkfifo(self.directory / "go")
         command: list[str | Path] = [sys.executable, "-c", f"{before}\n{RUN}"] if before else [COMMAND]
-        return RunningDaemon(self, [*tracer, *command, "serve", "--config", self.config])
+        killed = not measured or "SIGKILL" in before
+        return RunningDaemon(
+            self,
+            [*tracer, *command, "serve", "--config", self.config],
+            environment=unmeasured() if killed else None,
+        )
 
     def command(self, *arguments: str | int | Path) -> subprocess.CompletedProcess[bytes]:
         """Run the operator's command on this configuration, beside the daemon, and give what it printed."""
@@ -272,11 +289,18 @@ class Installation:
 class RunningDaemon:
     """A process of ours, and what it prints."""
 
-    def __init__(self, installation: Installation, command: Sequence[str | Path]) -> None:
+    def __init__(
+        self,
+        installation: Installation,
+        command: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.installation: Final = installation
         self._process = subprocess.Popen(
             command,
             cwd=installation.directory,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
