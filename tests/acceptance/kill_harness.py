@@ -16,7 +16,6 @@ import logging
 import random
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -52,6 +51,7 @@ from tests.support.kill_oracle import (
     StoredHalf,
     judge,
 )
+from tests.support.ports import free_ports
 from tests.support.postgresql import running_cluster
 
 #: What our own people do, in both roles.
@@ -374,7 +374,7 @@ class Play:
         self._result = Result()
         self._interruptions: list[Interruption] = []
         self._enough = threading.Event()
-        ports = iter(_free_ports(2 * plan.gateways + len(PARTNERS)))
+        ports = iter(free_ports(2 * plan.gateways + len(PARTNERS)))
         addresses = {name: next(ports) for name in PARTNERS}
         self._installations: list[Installation] = []
         listeners: dict[str, list[int]] = {ONE_WAY: [], TWO_WAY: []}
@@ -596,17 +596,6 @@ def _give_port(installation: Installation, mode: str, port: int) -> None:
     """Have a listener on a port that stays the same over restarts."""
     old = f'name = "{mode}"\nmode = "{mode}"\nhost = "{HOST}"\nport = 0'
     installation.edit(starter.GATEWAY_FILE, old, old.removesuffix("0") + str(port))
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody uses, below those that systems give to connections of their own."""
-    chance = random.SystemRandom()
-    found: set[int] = set()
-    while len(found) < count:
-        with socket.socket() as one, contextlib.suppress(OSError):
-            one.bind((HOST, chance.randrange(15_000, 32_000)))
-            found.add(one.getsockname()[1])
-    return list(found)
 
 
 @contextlib.contextmanager

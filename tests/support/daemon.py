@@ -221,7 +221,9 @@ class Installation:
         done = command.run(*arguments, "--config", self.config)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
-        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout_bytes, done.stderr_bytes)
+        return subprocess.CompletedProcess(
+            [*map(str, arguments)], done.exit_code, done.stdout_bytes, done.stderr_bytes
+        )
 
     def command_process(self, *arguments: str | int | Path) -> subprocess.CompletedProcess[bytes]:
         """Do what `command` does in a process of its own."""

@@ -13,7 +13,7 @@ from adapters.mail_composer import OutgoingMail, compose
 from adapters.mail_sender import MailSender
 from config.settings import Mail, MailTls
 from tests.integration.adapters.mails import HOST, OURS, THEIRS, MailServer
-from tests.support.postfix import free_port
+from tests.support.ports import free_port
 
 LONG: Final = timedelta(seconds=30)
 SHORT: Final = timedelta(milliseconds=50)
