@@ -80,7 +80,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 #: How late another may be to begin to take that over: a machine is not always quick, and all of it may be for
 #: a partner that is down.
-LATE: Final = dt.timedelta(seconds=10)
+LATE: Final = dt.timedelta(seconds=30)
 #: Seconds that a partner may take to come up.
 PATIENCE: Final = 60.0
 #: How many messages may wait before our own people ask for nothing more.
@@ -522,15 +522,20 @@ class Play:
                 memory.apply(entry)
             partners[partner.name] = PartnerRecord(entries=entries, conversations=memory.conversations)
         with self._installations[0].reading() as uow:
-            found = judge(partners, _record(uow), self._interruptions)
-            self._measure(uow)
+            lapses = self._measure(uow)
+            found = judge(partners, _record(uow), [*self._interruptions, *lapses])
         if any(late > self._plan.lease + LATE for late in self._result.taken_over):
             found.broken.append(f"taken over {max(self._result.taken_over)} after a kill")
         found.broken += self._result.judgement.broken
         return found
 
-    def _measure(self, uow: UnitOfWork) -> None:
-        """What the gateway says of itself: how many sendings were broken off, and when others took over."""
+    def _measure(self, uow: UnitOfWork) -> list[Interruption]:
+        """What the gateway says of itself: how many sendings were broken off, and when others took over.
+
+        Gives the moments at which one took over from another that was only slow, as a busy machine makes it:
+        what that one was sending may arrive twice, as after a kill.
+        """
+        lapses: list[Interruption] = []
         kills = [one.at for one in self._interruptions if one.whom is None]
         first: dict[dt.datetime, dt.timedelta] = {}
         for row in uow.outbox.list(finished=True, limit=1_000_000):
@@ -539,11 +544,14 @@ class Play:
                 if one.outcome is AttemptOutcome.ABANDONED:
                     self._result.abandoned += 1
                     between = [at for at in kills if one.started_at <= at <= following.started_at]
-                    self._result.lapsed += not between
+                    if not between:
+                        lapses.append(Interruption(at=following.started_at))
                     if self._plan.gateways > 1 and between:
                         after = following.started_at - between[-1]
                         first[between[-1]] = min(after, first.get(between[-1], after))
+        self._result.lapsed = len(lapses)
         self._result.taken_over = list(first.values())
+        return lapses
 
 
 def _record(uow: UnitOfWork) -> GatewayRecord:

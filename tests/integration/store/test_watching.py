@@ -16,7 +16,7 @@ from iso_gateway.store.unit_of_work import Store
 from tests.integration.store import samples
 from tests.integration.store.test_writer import break_connections
 
-PATIENCE = 30
+PATIENCE = 60
 
 
 class Noticed:
