@@ -7,23 +7,16 @@ does not know is an error. What stands in HTML is escaped by itself.
 from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import lru_cache
-from typing import Final
-
-from jinja2 import (
-    BaseLoader,
-    ChoiceLoader,
-    FileSystemLoader,
-    PackageLoader,
-    StrictUndefined,
-    TemplateError,
-    TemplateSyntaxError,
-    select_autoescape,
-)
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from typing import TYPE_CHECKING, Final
 
 from config.settings import Language
 from iso_gateway.documents.describing import About
 from iso_gateway.errors import TemplateUnusableError
+
+# Jinja is imported late: the gateway starts a good deal sooner, and most that start never write a mail.
+if TYPE_CHECKING:
+    from jinja2 import BaseLoader
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 SUBJECT: Final = "subject.txt"
 TEXT: Final = "letter.txt"
@@ -75,7 +68,9 @@ def render(about: About, language: Language, template_dir: str | None) -> Render
     return Rendered(subject=" ".join(subject.split()), text=text, html=html)
 
 
-def _rendered(environment: ImmutableSandboxedEnvironment, name: str, values: dict[str, object]) -> str:
+def _rendered(environment: "ImmutableSandboxedEnvironment", name: str, values: dict[str, object]) -> str:
+    from jinja2 import TemplateError, TemplateSyntaxError
+
     try:
         return environment.get_template(name).render(values)
     except TemplateError as error:
@@ -98,7 +93,10 @@ def _rendered(environment: ImmutableSandboxedEnvironment, name: str, values: dic
 
 
 @lru_cache(maxsize=8)
-def _environment(template_dir: str | None) -> ImmutableSandboxedEnvironment:
+def _environment(template_dir: str | None) -> "ImmutableSandboxedEnvironment":
+    from jinja2 import ChoiceLoader, FileSystemLoader, PackageLoader, StrictUndefined, select_autoescape
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     loaders: list[BaseLoader] = [PackageLoader("iso_gateway.documents")]
     if template_dir is not None:
         loaders.insert(0, FileSystemLoader(template_dir))

@@ -48,6 +48,7 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection",
+        "_tellings",
         "_vault",
         "attention",
         "audit",
@@ -74,6 +75,7 @@ class UnitOfWork:
     def __init__(self, connection: Connection, vault: Vault, *, writing: bool) -> None:
         self._connection = connection
         self._vault = vault
+        self._tellings: list[Callable[[], object]] = []
         self.messages = Messages(connection, vault)
         self.transactions = Transactions(connection, vault)
         self.halves = Halves(connection, vault, writing=writing)
@@ -95,6 +97,18 @@ class UnitOfWork:
         self.leases = Leases(connection)
         self.sending = Sending(connection)
 
+    def once_stored(self, tell: Callable[[], object]) -> None:
+        """Have something told, as a line of the log, once what it tells of is on disk; never if it is undone.
+
+        Who reads the line may look for what it tells of, and finds it.
+        """
+        self._tellings.append(tell)
+
+    def tell(self) -> None:
+        """Tell what is to be told. For whoever has committed."""
+        for tell in self._tellings:
+            tell()
+
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part that can fail alone: an exception undoes what was done inside, and is raised on.
@@ -102,11 +116,13 @@ class UnitOfWork:
         Errors of the database are raised as StoreError. Whoever goes on after an error has to let pass
         ConflictError and UnavailableError: they are not about this part, and the whole is done again.
         """
+        told_before = len(self._tellings)
         try:
             with _explained(self._connection.engine), self._connection.savepoint():
                 yield
         except BaseException:
             self._vault.forget()
+            del self._tellings[told_before:]
             raise
 
 
@@ -150,7 +166,9 @@ class Store:
         Errors of the database are raised as StoreError.
         """
         with _explained(self._engine), self._engine.begin() as connection:
-            yield self._work(connection, writing=True)
+            uow = self._work(connection, writing=True)
+            yield uow
+        uow.tell()
 
     def perform(self, work: Callable[[UnitOfWork], T]) -> T:
         """Do work in a unit of work of its own, and again when it failed for another process only.

@@ -44,6 +44,7 @@ from tests.support.apdus import ill_request
 from tests.support.authority import Authority
 from tests.support.dispatching import LogLines
 from tests.support.gateway import Desk
+from tests.support.ports import free_port
 from tests.support.postfix import Postfix
 
 LENDER: Final = "lender.example"
@@ -76,7 +77,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSystem]:
     authority = Authority(tmp_path_factory.mktemp("tls"))
     identity = authority.identity("mx", host=HOST)
     with postfix.installed(LENDER, BORROWER, maildirs=(BOX,), identity=identity) as server:
-        ports = {domain: postfix.free_port() for domain in (LENDER, BORROWER)}
+        ports = {domain: free_port() for domain in (LENDER, BORROWER)}
         server.route(ports)
         server.start()
         yield MailSystem(server=server, ports=ports, authority=authority.file)

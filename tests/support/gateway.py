@@ -35,6 +35,7 @@ from iso_gateway.store.records import (
 )
 from iso_gateway.store.tables import metadata
 from iso_gateway.store.unit_of_work import UnitOfWork
+from tests.support import empty
 
 #: Ten in the morning where BEX is.
 MORNING: Final = datetime(2026, 11, 16, 18, 0, tzinfo=UTC)
@@ -155,6 +156,7 @@ class Desk:
     def open(cls, settings: Settings, clock: Clock | None = None) -> Iterator["Desk"]:
         """Give a desk under settings, with the database and the keys made if there are none."""
         clock = clock or Clock()
+        empty.put_in(settings)
         site = Site.create_or_open(settings, clock=clock)
         try:
             yield cls(site=site, clock=clock)

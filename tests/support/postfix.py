@@ -7,7 +7,6 @@ that servers do, and bounces what it cannot deliver. Its start needs root, becau
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ import pytest
 
 from tests.support.authority import Identity
 from tests.support.peers import require
+from tests.support.ports import free_port
 
 HOST: Final = "127.0.0.1"
 DIRECTORIES: Final = ("/usr/sbin", "/sbin")
@@ -186,10 +186,3 @@ def installed(*domains: str, maildirs: Sequence[str] = (), identity: Identity) -
                 subprocess.run([command, "-c", config, "abort"], capture_output=True, check=False)
     finally:
         shutil.rmtree(top)
-
-
-def free_port() -> int:
-    """Give a port of this machine that nobody uses now."""
-    with socket.socket() as one:
-        one.bind((HOST, 0))
-        return int(one.getsockname()[1])

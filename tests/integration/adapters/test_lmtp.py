@@ -17,7 +17,7 @@ from adapters.lmtp import LmtpListener
 from adapters.mail_inbox import MailInbox
 from config.settings import Limits, Mail
 from tests.integration.adapters.mails import HOST, OURS, THEIRS, LmtpClient, MailRecorder, carrying
-from tests.integration.adapters.peers import APDUS, LONG, SHORT, ids, until
+from tests.integration.adapters.peers import APDUS, ENOUGH, LONG, SHORT, ids, until
 from tests.support.gateway import SFU
 
 APDU: Final = APDUS[0]
@@ -238,7 +238,7 @@ class TestLimits:
                 assert await client.deliver(carrying(APDU)) == "250 2.0.0 stored"
 
     async def test_silence_ends_a_session(self, receiver: MailRecorder) -> None:
-        async with listening(receiver, silence=SHORT) as listener:
+        async with listening(receiver, silence=ENOUGH) as listener:
             async with client_of(listener) as client:
                 assert await client.at_end()
             async with client_of(listener) as client:

@@ -386,7 +386,7 @@ class TestSettled:
             await wire.begun()
             assert not settled.done()
             wire.release()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await settled
         assert len(wire.sent) == 2
 
