@@ -49,6 +49,7 @@ PLAIN_DETAIL: Final = (
     "reason",
     "failure",
     "advice",
+    "may_have_arrived",
     "attention",
     "attention_id",
     "actor",

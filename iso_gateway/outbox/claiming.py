@@ -24,11 +24,10 @@ from iso_gateway.outbox.telling import (
     APDU_LATE,
     APDU_NOT_DELIVERED,
     DELIVERY_DELAYED,
-    NOT_DELIVERED,
     Line,
     give_up,
-    given_up,
     tell,
+    tell_given_up,
     words,
 )
 from iso_gateway.store.due import Claimant
@@ -55,11 +54,19 @@ LOOK_AGAIN: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A row with what is to be sent for it: octets, or what a mail says."""
+    """A row with what is to be sent for it: octets, or what a mail says.
+
+    Args:
+        row: as it was before it was claimed.
+        fence: the number of the claim.
+        content: what is sent.
+        probe: whether it is to tell if its partner is back.
+    """
 
     row: OutboxRecord
     fence: int
     content: bytes | Mapping[str, object]
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +241,7 @@ class _Round:
                 # Its lease ended, because it takes long or the clock jumped. Twice at once helps nobody.
                 self._held_back = True
             elif not admission.probe or self._is_probe(state):
-                taken += self._take(row)
+                taken += self._take(row, probe=admission.probe)
         if taken and state.backlog_id is not None:
             turn = next_turn(self._now, policy)
             self._uow.partners.pace(state.partner, until=turn)
@@ -255,7 +262,7 @@ class _Round:
         self._uow.partners.end_pace(state.partner)
         return replace(state, paced_until=None, backlog_id=None)
 
-    def _take(self, row: OutboxRecord) -> bool:
+    def _take(self, row: OutboxRecord, *, probe: bool = False) -> bool:
         """Claim a row; one whose octets cannot be had is given up, or it would stop everything else."""
         if row.id in self._under_way:
             self._held_back = True
@@ -264,6 +271,7 @@ class _Round:
             row.id, self._claimant.gateway, self._now, self._now + self._lease, by=self._claimant
         )
         if fence is None:
+            self._not_the_probe(row, probe=probe)
             return False
         try:
             content = _content(self._uow, row)
@@ -272,10 +280,18 @@ class _Round:
             give_up(self._uow, row, fence, self._now, reason, Failure.UNREADABLE)
             self._tell(APDU_NOT_DELIVERED, row, reason, Failure.UNREADABLE, attempt=row.attempts + 1)
             self._next.append(self._now)
+            self._not_the_probe(row, probe=probe)
             return False
-        self._claimed.append(Claimed(row=row, fence=fence, content=content))
+        self._claimed.append(Claimed(row=row, fence=fence, content=content, probe=probe))
         self._busy[row.partner] += 1
         return True
+
+    def _not_the_probe(self, row: OutboxRecord, *, probe: bool) -> None:
+        """What was to be the probe is not sent: another one is it, at once."""
+        if probe and row.partner is not None:
+            state = self._uow.partners.get(row.partner, to_change=True)
+            after = Breaker.of(state).untold(self._now)
+            self._uow.partners.set_breaker(replace(state, breaker=after.state, retry_at=after.retry_at))
 
     def _check(self, row: OutboxRecord) -> None:
         policy, state = policy_of(self._settings, row.partner), self._state(row.partner)
@@ -308,7 +324,7 @@ class _Round:
         reason = f"not delivered within its lifetime; last: {reason}"
         following = self._uow.outbox.behind(row)
         if self._uow.outbox.end_waiting(row.id, self._now, reason, Failure.LIFETIME):
-            tell(self._uow, NOT_DELIVERED, row, self._now, given_up(reason, Failure.LIFETIME, following))
+            tell_given_up(self._uow, row, self._now, reason, Failure.LIFETIME, following)
             self._tell(APDU_NOT_DELIVERED, row, reason, Failure.LIFETIME)
             self._next.append(self._now)
 

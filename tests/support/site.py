@@ -18,6 +18,7 @@ from iso_gateway.reception import Processed
 from iso_gateway.request.primitives import ResponderPrimitive
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import HalfId, MessageId, OutboxRecord, Transport
 
 #: When the first thing happens; each later one is a second later. In Vancouver it is 12:00 noon.
@@ -105,7 +106,7 @@ class Installation:
         row, fence, at = self._claimed(message_id)
         with self.site.store.unit_of_work() as uow:
             if last:
-                assert uow.leases.gave_up(row.id, fence, at, why)
+                assert uow.leases.gave_up(row.id, fence, at, Trouble(error=why))
             else:
                 assert uow.leases.failed(row.id, fence, at, at + timedelta(minutes=5), why)
 
