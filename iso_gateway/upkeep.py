@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -98,13 +99,20 @@ def copy(site: Site, url: str, *, move: bool) -> Mapping[str, int]:
     """
     target = engine.open_engine(url)
     try:
+        source, at = site.store.engine, site.clock()
+        # Held in the transaction that fills it: killed at any moment, at most one of the two sends.
+        is_copy = partial(
+            backup.hold_in, reason=f"this is a copy of {engine.describe(source)}", at=at, keep=move
+        )
         if not move:
-            counts = copying.copy(site.store.engine, target)
-            backup.hold(target, f"this is a copy of {engine.describe(site.store.engine)}", site.clock())
-            return counts
-        with _undisturbed(site.settings, site.store.engine):
-            counts = copying.copy(site.store.engine, target)
-            backup.hold(site.store.engine, f"this was moved to {engine.describe(target)}", site.clock())
+            return copying.copy(source, target, also=is_copy)
+        with _undisturbed(site.settings, source):
+            with site.store.reading() as uow:
+                sends = uow.sending.held() is None
+            counts = copying.copy(source, target, also=is_copy)
+            backup.hold(source, f"this was moved to {engine.describe(target)}", at)
+            if sends:
+                backup.release(target)
             return counts
     finally:
         target.dispose()
