@@ -44,10 +44,21 @@ class Installation:
         directory: where it is; made if need be.
         mirrored: whether it is the other library: ILLUME:YAZ, which knows the partner ILLUME:BEX.
         clock: that of another installation, where the two share one.
+        database_url: its database; its own SQLite file if that is not given.
     """
 
-    def __init__(self, directory: Path, *, mirrored: bool = False, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        mirrored: bool = False,
+        clock: Clock | None = None,
+        database_url: str | None = None,
+    ) -> None:
         self.config, *_ = starter.write(directory)
+        if database_url is not None:
+            said = self.config.read_text(encoding="utf-8")
+            self.config.write_text(f'database_url = "{database_url}"\n{said}', encoding="utf-8")
         self.partner_file: Final = directory / "partners" / "yaz.toml"
         if mirrored:
             _rename(self.config, "BEX", "YAZ")
@@ -161,10 +172,10 @@ def _arrival(peer: str, *, two_way: bool) -> Arrival:
 
 @contextmanager
 def installation(
-    directory: Path, *, mirrored: bool = False, clock: Clock | None = None
+    directory: Path, *, mirrored: bool = False, clock: Clock | None = None, database_url: str | None = None
 ) -> Iterator[Installation]:
     """An installation, closed at the end."""
-    made = Installation(directory, mirrored=mirrored, clock=clock)
+    made = Installation(directory, mirrored=mirrored, clock=clock, database_url=database_url)
     try:
         yield made
     finally:
