@@ -27,6 +27,7 @@ from iso_gateway.store.unit_of_work import Store, UnitOfWork
 #: What the audit trail calls these.
 HELD: Final = "sending-held"
 RESUMED: Final = "sending-resumed"
+PARTNER_RENAMED: Final = "partner.rename"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +152,30 @@ def resume(site: Site, *, actor: str, reason: str, at: datetime) -> bool:
         return True
 
     return site.store.perform(resumed)
+
+
+def rename_partner(site: Site, old: str, new: str, *, actor: str, reason: str) -> Mapping[str, int]:
+    """Have all that is stored of a partner go by the name that the configuration gives it now.
+
+    Gives how many rows of each table were changed.
+
+    Raises:
+        GatewayError: a gateway runs, the old name is still configured, or the new one is not.
+    """
+    if site.settings.partner(old) is not None:
+        raise GatewayError(f"partner {old!r} is still configured: rename it in its file first")
+    if site.settings.partner(new) is None:
+        raise NotFoundError(f"there is no partner {new!r}; partners list shows those there are")
+
+    def rename(uow: UnitOfWork) -> Mapping[str, int]:
+        counts = uow.partners.rename(old, new)
+        uow.audit.append(
+            at=site.clock(), actor=actor, action=PARTNER_RENAMED, reason=f"{old} to {new}: {reason}"
+        )
+        return counts
+
+    with _undisturbed(site.settings, site.store.engine):
+        return site.store.perform(rename)
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """What stands between us and each partner: an operator who suspended it, and its circuit breaker."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, or_, select, update
 
+from iso_gateway.store import renaming
 from iso_gateway.store.connection import Connection, locking
 from iso_gateway.store.records import AuditId, BreakerState, OutboxId, PartnerStateRecord
 from iso_gateway.store.tables import partner_states
@@ -123,6 +125,10 @@ class PartnerStates:
         state = self.get(partner)
         if state.breaker is BreakerState.OPEN:
             self._change(partner, retry_at=at)
+
+    def rename(self, old: str, new: str) -> Mapping[str, int]:
+        """Name a partner otherwise wherever it is named; see `renaming`."""
+        return renaming.rename(self._connection, old, new)
 
     def _change(self, partner: str, **values: Any) -> None:
         changed = update(partner_states).where(partner_states.c.partner == partner).values(values)
