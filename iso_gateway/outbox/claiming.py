@@ -13,11 +13,11 @@ from typing import Final
 
 import structlog
 
-from config.settings import Settings
+from config.settings import RetryPolicy, Settings
 from iso_gateway.errors import StoreError
 from iso_gateway.failure import Failure
 from iso_gateway.lifetime import next_check, notice
-from iso_gateway.outbox.admission import admit, next_turn
+from iso_gateway.outbox.admission import Admission, admit, next_turn
 from iso_gateway.outbox.breaker import Breaker
 from iso_gateway.outbox.policy import policy_of
 from iso_gateway.outbox.telling import (
@@ -93,6 +93,8 @@ class Claiming:
         settings: the retry policies.
         gateway: this run of the gateway, which leases are given to.
         lease: for how long.
+        shared: whether other gateways can send from the same outbox: a partner's limit and pace are for all
+            of them together.
         clock: gives the moment, aware.
     """
 
@@ -102,11 +104,13 @@ class Claiming:
         *,
         gateway: GatewayId,
         lease: timedelta,
+        shared: bool,
         clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._gateway = gateway
         self._lease = lease
+        self._shared = shared
         self._clock = clock
         self._latest: datetime | None = None
         self._turn = 0
@@ -121,7 +125,7 @@ class Claiming:
         self._notice_the_clock(uow, now)
         self._turn += 1
         claimant = Claimant(gateway=self._gateway, alive_since=now - self._lease)
-        round_ = _Round(self._settings, claimant, self._lease, uow, now, under_way)
+        round_ = _Round(self._settings, claimant, self._lease, uow, now, under_way, shared=self._shared)
         round_.answers()
         round_.mails()
         round_.partners(self._turn)
@@ -154,8 +158,11 @@ class _Round:
         uow: UnitOfWork,
         now: datetime,
         under_way: Mapping[OutboxId, str | None],
+        *,
+        shared: bool,
     ) -> None:
         self._settings = settings
+        self._shared = shared
         self._claimant = claimant
         self._lease = lease
         self._uow = uow
@@ -218,16 +225,16 @@ class _Round:
     def _partner(self, name: str | None) -> None:
         state = self._end_of_backlog(self._state(name))
         policy = policy_of(self._settings, name)
-        admission = admit(
-            suspended=state.suspended,
-            breaker=Breaker.of(state),
-            paced_until=state.paced_until,
-            policy=policy,
-            under_way=self._busy[name],
-            free=self._free,
-            places=CONCURRENCY,
-            now=self._now,
-        )
+        admission = self._admission(name, state, policy)
+        if admission.at_most and self._shared and name is not None:
+            # One gateway at a time begins something for a partner, and counts what the others have begun.
+            if not self._uow.partners.take_turn(name):
+                self._next.append(self._now)
+                return
+            state = self._end_of_backlog(self._uow.partners.get(name))
+            admission = self._admission(
+                name, state, policy, elsewhere=self._due.sent_by_others(name, self._now)
+            )
         if admission.again_at is not None:
             self._next.append(admission.again_at)
         if admission.at_most == 0:
@@ -250,6 +257,20 @@ class _Round:
             due = self._due.next(self._now, partner=name)
             if due is not None:
                 self._next.append(due)
+
+    def _admission(
+        self, name: str | None, state: PartnerStateRecord, policy: RetryPolicy, *, elsewhere: int = 0
+    ) -> Admission:
+        return admit(
+            suspended=state.suspended,
+            breaker=Breaker.of(state),
+            paced_until=state.paced_until,
+            policy=policy,
+            under_way=self._busy[name] + elsewhere,
+            free=self._free,
+            places=CONCURRENCY,
+            now=self._now,
+        )
 
     def _is_probe(self, state: PartnerStateRecord) -> bool:
         """Whether the next message is the probe. After a lease without word of it, it is taken for lost."""

@@ -87,7 +87,7 @@ class Dispatcher:
         self._fenced = fenced
         self._clock = clock
         self._chance = chance
-        self._claiming = Claiming(settings, gateway=gateway, lease=lease, clock=clock)
+        self._claiming = Claiming(settings, gateway=gateway, lease=lease, shared=fenced, clock=clock)
         self._rounds = Rounds()
         self._moved = asyncio.Event()
         self._sending: dict[OutboxId, tuple[str | None, asyncio.Task[None]]] = {}

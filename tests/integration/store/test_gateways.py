@@ -234,6 +234,29 @@ class TestPostgresql:
             assert due_for(store, TWO) == [second]
         assert due_for(store, TWO) == [second]
 
+    def test_one_gateway_at_a_time_begins_something_for_a_partner(
+        self, postgresql_engine: Engine, ring: KeyRing
+    ) -> None:
+        store = Store(postgresql_engine, ring)
+        with store.unit_of_work() as uow:
+            queue(uow, connection_id=None, lane="b")
+            row = queue(uow, connection_id=None)
+            assert uow.partners.take_turn("SFU")
+            with store.unit_of_work() as other:
+                assert not other.partners.take_turn("SFU")
+                assert other.partners.take_turn("UBC")
+            uow.leases.claim(row, ONE, NOW, NOW + LEASE, by=claimant(ONE))
+        with store.unit_of_work() as uow:
+            assert uow.partners.take_turn("SFU")
+            partner = uow.outbox.list()[0].partner
+            assert partner is not None
+            assert uow.due.of(claimant(TWO)).sent_by_others(partner, NOW) == 1
+            assert uow.due.of(claimant(ONE)).sent_by_others(partner, NOW) == 0
+            assert uow.due.of(claimant(TWO)).sent_by_others("another", NOW) == 0
+            # Whoever is silent for so long has nothing on its way.
+            assert uow.due.of(claimant(TWO)).sent_by_others(partner, NOW + LEASE) == 0
+            assert uow.due.sent_by_others(partner, NOW) == 0
+
     def test_a_message_is_classified_by_one_gateway_only(
         self, postgresql_engine: Engine, ring: KeyRing
     ) -> None:
