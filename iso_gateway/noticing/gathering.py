@@ -17,6 +17,7 @@ from iso_gateway.noticing.facts import (
     Facts,
     Forgotten,
     LateShipped,
+    Orphaned,
     PartnerFacts,
     Raised,
     Stuck,
@@ -28,7 +29,7 @@ from iso_gateway.noticing.facts import (
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.machine import CLOSED
 from iso_gateway.protocol.machine import Verdict as MachineVerdict
-from iso_gateway.protocol.states import CurrentState, Role, State
+from iso_gateway.protocol.states import STATES, TERMINAL, CurrentState, Role, State
 from iso_gateway.protocol.tables import ALWAYS
 from iso_gateway.protocol.timers import ASKS, WAITS
 from iso_gateway.reception import Verdict
@@ -39,6 +40,9 @@ from iso_gateway.store.unit_of_work import UnitOfWork
 
 #: After how long a message that is not classified is none that is just being taken up.
 UNCLASSIFIED_AFTER: Final = timedelta(minutes=15)
+_UNFINISHED: Final = frozenset(
+    state for role, states in STATES.items() for state in states if state not in TERMINAL[role]
+)
 _SHIPPED_NAME: Final = "Shipped"
 _ON_ITS_WAY: Final = frozenset({State.SHIPPED, State.NOT_RECEIVED_OVERDUE})
 _HAD_EFFECT: Final = frozenset({MachineVerdict.APPLIED.value, MachineVerdict.REPEATED.value})
@@ -63,6 +67,7 @@ def gather(uow: UnitOfWork, settings: Settings, now: datetime) -> Facts:
         late=late,
         unreadable=tuple(_unreadable(uow, since)),
         forgotten=tuple(_forgotten(uow, since)),
+        orphaned=tuple(_orphaned(uow, settings)),
         unclassified=tuple(_unclassified(uow, since, now)),
         raised=tuple(_raised(uow, since)),
         webhooks=uow.webhooks.all(),
@@ -249,6 +254,12 @@ def _unreadable(uow: UnitOfWork, since: datetime) -> Iterator[Unreadable]:
 def _forgotten(uow: UnitOfWork, since: datetime) -> Iterator[Forgotten]:
     for one in uow.observations.classified(Verdict.DISPOSED_OF, since):
         yield Forgotten(message_id=one.message_id, half_id=one.half_id, partner=one.partner, at=one.stored_at)
+
+
+def _orphaned(uow: UnitOfWork, settings: Settings) -> Iterator[Orphaned]:
+    for partner, number in uow.observations.with_partners(_UNFINISHED).items():
+        if settings.partner(partner) is None:
+            yield Orphaned(partner=partner, requests=number)
 
 
 def _unclassified(uow: UnitOfWork, since: datetime, now: datetime) -> Iterator[Unclassified]:

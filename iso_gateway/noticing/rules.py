@@ -57,6 +57,8 @@ class Kind(enum.StrEnum):
     DISPOSED_OF = "disposed-of"
     #: a message came that the gateway cannot classify
     UNCLASSIFIED = "unclassified"
+    #: requests are with a partner that is not configured
+    NOT_CONFIGURED = "not-configured"
     #: the protocol machine, or a deadline, put a request before a person
     REQUEST = "request"
     #: a webhook does not take what it is told
@@ -119,6 +121,7 @@ def _all(facts: Facts, now: datetime, settings: Settings, days: WorkingDays) -> 
     yield from _double_supplies(facts.supplies)
     yield from _unreadable(facts.unreadable, settings)
     yield from _undecided(facts)
+    yield from _orphaned(facts, now)
     yield from _raised(facts)
     yield from _webhooks(facts.webhooks, now, settings)
 
@@ -330,6 +333,20 @@ def _undecided(facts: Facts) -> Iterator[Notice]:
             " why; upgrade it, or start it anew, and the message is tried again",
             since=other.at,
             message_id=other.message_id,
+        )
+
+
+def _orphaned(facts: Facts, now: datetime) -> Iterator[Notice]:
+    """Requests with partners that the configuration does not name (any more), or names otherwise."""
+    for one in facts.orphaned:
+        number = "1 request" if one.requests == 1 else f"{one.requests} requests"
+        yield Notice(
+            key=f"{Kind.NOT_CONFIGURED}:{one.partner}",
+            kind=Kind.NOT_CONFIGURED,
+            reason=f"{number} under way with {one.partner}, which is not configured: what it says is refused;"
+            f" put its file back, or, if it has another name now, partners rename {one.partner} NEW",
+            since=now,
+            partner=one.partner,
         )
 
 

@@ -9,6 +9,7 @@ import structlog
 
 from iso_gateway.failure import Failure, advice
 from iso_gateway.store.keyring import KeyDisposedError
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import HalfId, OutboxKind, OutboxRecord
 from iso_gateway.store.unit_of_work import UnitOfWork
 
@@ -42,14 +43,41 @@ class Line:
 
 
 def give_up(
-    uow: UnitOfWork, row: OutboxRecord, fence: int, at: datetime, reason: str, failure: Failure
+    uow: UnitOfWork,
+    row: OutboxRecord,
+    fence: int,
+    at: datetime,
+    reason: str,
+    failure: Failure,
+    *,
+    ambiguous: bool = False,
 ) -> bool:
-    """Send a claimed row no more, and tell the local side; its lane goes on. False if another holds it."""
+    """Send a claimed row no more, and tell the local side; its lane goes on. False if another holds it.
+
+    `ambiguous`: whether it may have arrived all the same.
+    """
     following = uow.outbox.behind(row)
-    held = uow.leases.gave_up(row.id, fence, at, reason, failure)
+    trouble = Trouble(error=reason, failure=failure, ambiguous=ambiguous)
+    held = uow.leases.gave_up(row.id, fence, at, trouble)
     if held:
-        tell(uow, NOT_DELIVERED, row, at, given_up(reason, failure, following))
+        tell_given_up(uow, row, at, reason, failure, following)
     return held
+
+
+def tell_given_up(
+    uow: UnitOfWork, row: OutboxRecord, at: datetime, reason: str, failure: Failure, following: int
+) -> None:
+    """Tell the local side of a message that is sent no more; `following` go on behind it in its lane."""
+    told = words(reason, failure)
+    if any(attempt.ambiguous for attempt in uow.outbox.attempts(row.id)):
+        told["may_have_arrived"] = True
+    if following:
+        told["following"] = following
+        told["attention"] = (
+            f"{following} later of this request go out without it, and the partner may refuse them:"
+            " look at the request"
+        )
+    tell(uow, NOT_DELIVERED, row, at, told)
 
 
 def tell(uow: UnitOfWork, kind: str, row: OutboxRecord, at: datetime, detail: dict[str, object]) -> None:
@@ -80,18 +108,6 @@ def words(reason: str, failure: Failure | None) -> dict[str, object]:
     if failure is None:
         return {"reason": reason}
     return {"reason": reason, "failure": failure.value, "advice": advice(failure)}
-
-
-def given_up(reason: str, failure: Failure, following: int) -> dict[str, object]:
-    """What an event says of a message that is sent no more, and of how many follow it in its lane."""
-    told = words(reason, failure)
-    if following == 0:
-        return told
-    attention = (
-        f"{following} later of this request go out without it, and the partner may refuse them:"
-        " look at the request"
-    )
-    return {**told, "following": following, "attention": attention}
 
 
 def say(line: Line) -> None:

@@ -62,6 +62,12 @@ _LAST_HEARD = (
     .limit(1)
 )
 _later = processings.alias("later")
+_WITH_PARTNERS = (
+    select(halves.c.partner, func.count().label("number"))
+    .where(halves.c.state.in_(bindparam("states", expanding=True)))
+    .group_by(halves.c.partner)
+    .order_by(halves.c.partner)
+)
 _UNCLASSIFIED = (
     select(messages.c.id, messages.c.stored_at)
     .where(
@@ -235,6 +241,11 @@ class Observations:
         parameters = {"since": since, "until": until}
         rows = self._connection.execute(_UNCLASSIFIED, parameters)
         return tuple((MessageId(row.id), row.stored_at) for row in rows)
+
+    def with_partners(self, states: Collection[str]) -> Mapping[str, int]:
+        """With which partners there are requests in one of some states, and how many with each."""
+        rows = self._connection.execute(_WITH_PARTNERS, {"states": sorted(states)})
+        return {row.partner: int(row.number) for row in rows}
 
     def undelivered(self, since: datetime) -> tuple[StuckRecord, ...]:
         """What was queued for a partner since, given up, and not put into the outbox again."""

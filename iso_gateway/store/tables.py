@@ -364,6 +364,13 @@ outbox = Table(
         sqlite_where=text("finished_at IS NULL AND kind = 'mail'"),
         postgresql_where=text("finished_at IS NULL AND kind = 'mail'"),
     ),
+    # What all gateways have on their way to a partner is counted, and is little however much waits.
+    Index(
+        "ix_outbox_sending",
+        "partner",
+        sqlite_where=text("status = 'sending'"),
+        postgresql_where=text("status = 'sending'"),
+    ),
     Index("ix_outbox_message_id", "message_id"),
     comment="everything that is to be sent; nothing is sent from anywhere else",
     sqlite_autoincrement=True,

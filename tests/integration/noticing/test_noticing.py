@@ -133,7 +133,9 @@ class TestWhatIsRead:
         with desk.site.store.unit_of_work() as uow:
             fence = uow.leases.claim(waiting.row.id, "test", now, now)
             assert fence is not None
-            assert uow.leases.gave_up(waiting.row.id, fence, now, "refused", Failure.REFUSED)
+            assert uow.leases.gave_up(
+                waiting.row.id, fence, now, Trouble(error="refused", failure=Failure.REFUSED)
+            )
         assert kinds(lookout) == ["not-delivered"]
         [row] = lookout.standing()
         assert (row.half_id, row.message_id, row.partner) == (1, waiting.row.message_id, "SFU")
