@@ -1,4 +1,4 @@
-"""Whole gateways in conversation, over ways that do every mischief, with people who do what they may and more.
+"""Whole gateways in conversation, over ways that do every mischief, with people who do more than they may.
 
 What `tests/conformance/protocol/test_conversations.py` shows of the machine, these show of the use cases on
 their databases: the same consistent ends, and that what is sent is never illegal, what comes is never hidden,

@@ -57,7 +57,7 @@ class Ways:
     """A request between libraries, and what of it is on its way.
 
     Args:
-        libraries: BEX, which asks, SFU, which is asked, and perhaps UBC, to which SFU may hand the request on.
+        libraries: BEX, which asks, SFU, which is asked, and UBC, to which SFU may hand the request on.
         new: what is asked for.
         loan: whether what is shipped is to come back.
         two_way: whether messages come on two-way connections.
