@@ -81,6 +81,8 @@ class Ways:
     effective: set[tuple[str, bytes]] = field(default_factory=set)
     #: the service-date-times that a library has used
     times: dict[str, list[tuple[str, str | None]]] = field(default_factory=lambda: defaultdict(list))
+    #: by which the request is known
+    qualifier: str = ""
     halves: dict[str, HalfId] = field(default_factory=dict)
     #: what each library was told since this began, and the number of the last of that
     told: dict[str, list[EventRecord]] = field(default_factory=lambda: defaultdict(list))
@@ -98,6 +100,7 @@ class Ways:
         desk = libraries.desks["BEX"]
         acted = desk.request(new, partner=desk.partner("SFU"))
         ways.halves["BEX"] = acted.half_id
+        ways.qualifier = acted.apdu.transaction_id.transaction_qualifier.text
         ways._collect("BEX", acted)
         return ways
 
@@ -226,7 +229,8 @@ class Ways:
         self, name: str, acted: Acted | None = None, *, repeats: dict[str, object] | None = None
     ) -> list[Outgoing]:
         """Put what a library sends on its way, held to what must be true of anything that is sent."""
-        sent = self.libraries.desks[name].deliver()
+        # Requests that went before may expire meanwhile.
+        sent = [one for one in self.libraries.desks[name].deliver() if self._is_about_this(one)]
         for one in sent:
             recipient = one.row.partner
             assert recipient is not None
@@ -249,6 +253,9 @@ class Ways:
             if not again:
                 self._hold_to_the_rules(name, one)
         return sent
+
+    def _is_about_this(self, one: Outgoing) -> bool:
+        return one.apdu.transaction_id.transaction_qualifier.text == self.qualifier
 
     def _hold_to_the_rules(self, name: str, one: Outgoing) -> None:
         """What must be true of any APDU that is sent for the first time."""
