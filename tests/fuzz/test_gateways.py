@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -34,9 +34,12 @@ from tests.support.libraries import BOOK, Libraries
 from tests.support.unreliable import WELCOME, Ways
 
 #: How many conversations are looked at, and how long each is.
-EXAMPLES, STEPS = {"short": (8, 25), "long": (500, 40)}[os.environ.get("HYPOTHESIS_PROFILE", "short")]
+PROFILE: Final = os.environ.get("HYPOTHESIS_PROFILE", "short")
+EXAMPLES, STEPS = {"short": (8, 25), "long": (500, 40)}[PROFILE]
 LOOKING: Final = settings(
     max_examples=EXAMPLES,
+    # To make a conversation shorter that fails takes minutes: that is for whoever asks for it.
+    phases=set(Phase) - ({Phase.shrink, Phase.explain} if PROFILE == "short" else set()),
     stateful_step_count=STEPS,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -264,8 +264,8 @@ class Ways:
         time = service_time_of(one.apdu)
         forwarded = isinstance(one.apdu, ILLRequest) and one.apdu.forward_flag
         used = self.times[name]
-        if not forwarded:
-            # Of a forwarding both APDUs are one service.
+        if not forwarded and name in self.halves:
+            # Of a forwarding both APDUs are one service. What is not known yet has no times to remember.
             assert all(earlier < time for earlier in used), f"{one.apdu.asn1_name}: {time} after {used}"
             used.append(time)
 
