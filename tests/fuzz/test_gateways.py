@@ -6,7 +6,7 @@ a copy changes nothing, and nothing raises.
 """
 
 import os
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, ClassVar, Final
@@ -318,8 +318,7 @@ def test_gateways(
     kind: type[Careful] | type[Careless], libraries: Libraries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kind, "libraries", libraries, raising=False)
-    run: Callable[[], Careful | Careless] = kind
-    run_state_machine_as_test(run, settings=LOOKING)
+    run_state_machine_as_test(kind, settings=LOOKING)
     for desk in libraries.desks.values():
         # Each conversation had the clock at its own beginning again; what has passed in one has passed.
         found = verifying.verify(desk.site.store, MORNING + timedelta(days=1000))

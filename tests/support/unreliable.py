@@ -5,6 +5,7 @@ One database serves many conversations, one after the other, each about a reques
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, assert_never
@@ -121,7 +122,9 @@ class Ways:
         half, state = self.half(name), self.state(name)
         if half is None or state is None:
             return ()
-        return action.possible(state, self.libraries.desks[name].partner(half.partner))
+        offered = action.possible(state, self.libraries.desks[name].partner(half.partner))
+        # UBC knows nobody to hand it on to.
+        return tuple(one for one in offered if (name, one) != ("UBC", Service.FWN))
 
     def act(self, name: str, service: Service) -> Acted | None:
         """Let a library perform a service; None if it is refused, and then nothing has happened."""
@@ -226,7 +229,7 @@ class Ways:
             return uow.held.next() is not None
 
     def _collect(
-        self, name: str, acted: Acted | None = None, *, repeats: dict[str, object] | None = None
+        self, name: str, acted: Acted | None = None, *, repeats: Mapping[str, object] | None = None
     ) -> list[Outgoing]:
         """Put what a library sends on its way, held to what must be true of anything that is sent."""
         # Requests that went before may expire meanwhile.
