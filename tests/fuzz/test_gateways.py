@@ -245,6 +245,7 @@ class Careless(RuleBasedStateMachine):
 
     libraries: ClassVar[Libraries]
     ways: Ways
+    set_back = False
 
     @initialize(loan=st.booleans(), two_way=st.booleans(), expires=st.booleans())
     def begin(self, *, loan: bool, two_way: bool, expires: bool) -> None:
@@ -304,8 +305,10 @@ class Careless(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0, 1, 59, 700, 86_400, 5 * 86_400, -1, -3600]))
     def wait(self, seconds: int) -> None:
-        """Time goes by, or the clock is set back."""
-        self.ways.pass_time(seconds=seconds)
+        """Time goes by, or the clock is set back: by an hour once, as in autumn."""
+        if seconds != -3600 or not self.set_back:
+            self.set_back = self.set_back or seconds == -3600
+            self.ways.pass_time(seconds=seconds)
 
     def teardown(self) -> None:
         """Let everything be decided."""
