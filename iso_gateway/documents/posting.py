@@ -13,7 +13,7 @@ from iso_gateway.half.movement import Ends, ends_of, raise_attention
 from iso_gateway.half.record import original_request
 from iso_gateway.lifetime import lifetime_end, next_check
 from iso_gateway.protocol.states import Role
-from iso_gateway.store.documents import QueuedMail
+from iso_gateway.store.mails import QueuedMail
 from iso_gateway.store.records import DocumentId, DocumentRecord, HalfId, MessageId, OutboxStatus, Unmailed
 from iso_gateway.store.unit_of_work import UnitOfWork
 

@@ -18,6 +18,7 @@ from iso_gateway.store.attention import Attention
 from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.contention import HEAD_START, REPETITIONS, give_way, may_be_done_again
+from iso_gateway.store.daily_mails import DailyMails
 from iso_gateway.store.documents import Documents
 from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
 from iso_gateway.store.gateways import Gateways, Sending
@@ -26,6 +27,7 @@ from iso_gateway.store.history import Audit, Events, Inputs
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
 from iso_gateway.store.leases import Leases
+from iso_gateway.store.mails import Mails
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.observations import Observations
 from iso_gateway.store.outbox import Outbox
@@ -51,6 +53,7 @@ class UnitOfWork:
         "attention",
         "audit",
         "checks",
+        "daily_mails",
         "deadlines",
         "documents",
         "events",
@@ -59,6 +62,7 @@ class UnitOfWork:
         "held",
         "inputs",
         "leases",
+        "mails",
         "messages",
         "observations",
         "outbox",
@@ -81,6 +85,8 @@ class UnitOfWork:
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
         self.documents = Documents(connection, vault)
+        self.daily_mails = DailyMails(connection, vault)
+        self.mails = Mails(connection, vault)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
         self.attention = Attention(connection)
