@@ -120,4 +120,4 @@ class DailyMails:
 
 def comparable(address: str) -> str:
     """An address as it is told from others: no mail server that people meet distinguishes the case."""
-    return address.casefold()
+    return address.lower()
