@@ -43,8 +43,8 @@ from config.symbols import Symbol
 PROFILES: Final = "profiles"
 """The directory of the packaged base profiles, in this package."""
 
-#: The most characters of an address in a mail's envelope (RFC 5321, 4.5.3.1.3).
-_LONGEST_ADDRESS: Final = 254
+#: The most characters of the address of a daily mail; it is a part of keys in the database.
+_LONGEST_ADDRESS: Final = 200
 
 _EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 

@@ -32,12 +32,14 @@ from iso_gateway.cli.reading import (
 from iso_gateway.documents import Posted, Preview, given_in
 from iso_gateway.failure import advice
 from iso_gateway.noticing.health import Health
+from iso_gateway.noticing.reporting import Preview as DailyPreview
 from iso_gateway.replay.rebuilding import Rebuild
 from iso_gateway.replay.replaying import Replayed
 from iso_gateway.store.records import (
     AttentionRecord,
     AuditRecord,
     BreakerState,
+    DailyMailRecord,
     DocumentRecord,
     EventRecord,
     GatewayRecord,
@@ -360,6 +362,36 @@ def preview(shown: Preview) -> dict[str, Json]:
         "subject": shown.rendered.subject,
         "text": shown.rendered.text,
         "html": shown.rendered.html,
+    }
+
+
+def daily_mail(one: DailyMailRecord) -> dict[str, Json]:
+    """What somebody was told on a morning, and what became of the mail."""
+    return {
+        "id": one.id,
+        "recipient": one.recipient,
+        "day": plain(one.day),
+        "made_at": plain(one.made_at),
+        "entries": one.entries,
+        "mail": None if one.mail is None else outbox_row(one.mail),
+    }
+
+
+def daily_preview(shown: DailyPreview) -> dict[str, Json]:
+    """A daily mail as it would go out."""
+    found = shown.report
+    return {
+        "recipient": found.mail.to,
+        "next_at": plain(shown.next_at),
+        "sent": found.is_sent,
+        "total": found.total,
+        "new": [entry.number for entry in found.new],
+        "standing": [entry.number for entry in found.standing],
+        "left": found.left,
+        "author": found.author.public_mail,
+        "subject": found.rendered.subject,
+        "text": found.rendered.text,
+        "html": found.rendered.html,
     }
 
 

@@ -36,6 +36,7 @@ from iso_gateway.failure import advice
 from iso_gateway.noticing.facts import PartnerFacts
 from iso_gateway.noticing.health import Health
 from iso_gateway.noticing.posting import plain_detail
+from iso_gateway.noticing.reporting import Preview as DailyPreview
 from iso_gateway.protocol.events import Service
 from iso_gateway.replay.evidence import Evidence
 from iso_gateway.replay.rebuilding import Rebuild
@@ -45,6 +46,7 @@ from iso_gateway.store.records import (
     AttentionRecord,
     AuditRecord,
     BreakerState,
+    DailyMailRecord,
     Direction,
     DocumentRecord,
     EventRecord,
@@ -452,6 +454,41 @@ def preview(shown_mail: Preview) -> Iterator[Text]:
     yield Text()
     for line in shown_mail.rendered.text.splitlines():
         yield text(line)
+
+
+def daily_mails(listed: Sequence[DailyMailRecord]) -> RenderableType:
+    """What our own people were told on each morning, and what became of the mails."""
+    return _table(
+        "day",
+        "recipient",
+        "told of",
+        "mail",
+        rows=(
+            (
+                text(one.day),
+                text(one.recipient),
+                text(one.entries),
+                text("none: nothing to tell", "dim") if one.mail is None else fate(one.mail),
+            )
+            for one in listed
+        ),
+        empty="no daily mails: [[noticing.mail]] in the configuration says who gets one",
+    )
+
+
+def daily_preview(shown_mail: DailyPreview) -> Iterator[Text]:
+    """A daily mail as people read it, and when it goes out."""
+    found = shown_mail.report
+    yield Text.assemble(("From: ", "cyan"), text(found.author.public_mail))
+    yield Text.assemble(("To: ", "cyan"), text(found.mail.to))
+    yield Text.assemble(("Subject: ", "cyan"), text(found.rendered.subject))
+    yield Text()
+    for line in found.rendered.text.splitlines():
+        yield text(line)
+    yield Text()
+    yield text(f"next one due: {_local(shown_mail.next_at)}", "dim")
+    if not found.is_sent:
+        yield text("as long as there is nothing to tell, none is sent", "dim")
 
 
 def asked(result: Acted, record: RequestRecord, typist: Typist) -> Iterator[Text]:

@@ -60,6 +60,7 @@ def gather(uow: UnitOfWork, settings: Settings, now: datetime) -> Facts:
         unreadable=tuple(_unreadable(uow, since)),
         raised=tuple(_raised(uow, since)),
         webhooks=uow.webhooks.all(),
+        lost=uow.daily_mails.lost(),
     )
 
 

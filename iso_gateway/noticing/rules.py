@@ -22,7 +22,7 @@ from iso_gateway.noticing.facts import (
 )
 from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.protocol.timers import end_of, start_of
-from iso_gateway.store.records import BreakerState, HalfId, MessageId, WebhookRecord
+from iso_gateway.store.records import BreakerState, DailyMailRecord, HalfId, MessageId, WebhookRecord
 
 _DAY = timedelta(days=1)
 
@@ -84,6 +84,7 @@ def _all(facts: Facts, now: datetime, settings: Settings, days: WorkingDays) -> 
     yield from _unreadable(facts.unreadable, settings)
     yield from _raised(facts)
     yield from _webhooks(facts.webhooks, now, settings)
+    yield from _lost(facts.lost, settings)
 
 
 # -- answers that do not come
@@ -304,6 +305,20 @@ def _webhooks(webhooks: Sequence[WebhookRecord], now: datetime, settings: Settin
             reason=f"webhook {one.name} does not take what it is told; last: {one.last_error}",
             since=since,
         )
+
+
+def _lost(lost: Sequence[DailyMailRecord], settings: Settings) -> Iterator[Notice]:
+    """One notice a recipient, for as long as its mails are lost."""
+    told = {mail.to.lower() for mail in settings.noticing.mail}
+    for one in lost:
+        if one.mail is not None and one.recipient in told:
+            yield Notice(
+                key=f"{NoticeKind.NOT_DELIVERED}:daily-mail:{one.recipient}",
+                kind=NoticeKind.NOT_DELIVERED,
+                reason=f"the daily mail of {one.day} to {one.recipient} was not delivered:"
+                f" {one.mail.last_error}; see [[noticing.mail]] and the mail server",
+                since=one.mail.finished_at or one.made_at,
+            )
 
 
 # -- one item from two lenders
