@@ -88,12 +88,13 @@ class Noticer:
         """Look, and again after each interval, until `stop` is called."""
         while not self._stopping.is_set():
             self._woken.clear()
+            began = self._clock()
             await self._attempt(self.look)
             await self._attempt(self.tell)
             if self._stopping.is_set():
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._pause().total_seconds())
+                await asyncio.wait_for(self._woken.wait(), self._pause(began).total_seconds())
 
     async def _attempt(self, what: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -103,11 +104,15 @@ class Noticer:
             said = str(error) if isinstance(error, StoreError) else type(error).__name__
             log.error(NOTICING_FAILED, error=said)  # noqa: TRY400
 
-    def _pause(self) -> timedelta:
-        """How long there is nothing to do, unless it is woken."""
+    def _pause(self, began: datetime) -> timedelta:
+        """How long there is nothing to do, unless it is woken.
+
+        Args:
+            began: when it looked last: what has fallen due since then was not seen.
+        """
         now, noticing = self._clock(), self._settings.noticing
-        moments = (mornings.next_moment(mail, now, self._settings, self._days) for mail in noticing.mail)
-        return min((noticing.interval, *(moment - now for moment in moments)))
+        moments = (mornings.next_moment(mail, began, self._settings, self._days) for mail in noticing.mail)
+        return max(min((noticing.interval, *(moment - now for moment in moments))), timedelta())
 
     async def look(self) -> Seen:
         """Look once, and write what has changed; then ask those that are late."""

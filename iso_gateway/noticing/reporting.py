@@ -12,7 +12,7 @@ words. Some of these repeat what a peer said, so all of it is made visible text 
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
@@ -44,6 +44,10 @@ TEMPLATES: Final = Templates(
 
 #: The most things that one mail tells of; how many more there are it says.
 MOST: Final = 100
+#: What is about messages that wait for a partner.
+_WAITING: Final = frozenset(
+    {NoticeKind.UNSENT, NoticeKind.UNREACHABLE, NoticeKind.SUSPENDED, NoticeKind.HELD_BACK}
+)
 #: The most characters of a reason.
 _LONGEST_REASON: Final = 1_000
 
@@ -173,8 +177,8 @@ def report(
         "at": wording.moment(now, mornings.zone_of(mail, settings), mail.language),
         "hour": f"{mail.at:%H:%M}",
         "always": mail.always,
-        "new": [asdict(one) for one in new],
-        "standing": [asdict(one) for one in standing],
+        "new": new,
+        "standing": standing,
         "new_count": sum(row.id > known for row in concerned),
         "standing_count": sum(row.id <= known for row in concerned),
         "left": len(concerned) - len(rows),
@@ -328,6 +332,7 @@ def _look(row: AttentionRecord) -> str:
         return f"iso-gateway requests show {row.half_id}"
     if row.message_id is not None:
         return f"iso-gateway messages show {row.message_id}"
-    if row.partner is not None:
-        return f"iso-gateway waiting list --partner {visible(row.partner)}"
-    return ""
+    if row.partner is None:
+        return ""
+    shows = "waiting list --partner" if row.kind in _WAITING else "partners show"
+    return f"iso-gateway {shows} {visible(row.partner)}"
