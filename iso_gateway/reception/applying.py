@@ -175,7 +175,7 @@ def _begin(incoming: Incoming, request: ILLRequest, case: Case, state: HalfState
         if case.transaction is None
         else case.transaction.id
     )
-    half_id = incoming.uow.halves.create(
+    return incoming.uow.halves.create(
         transaction_id=transaction_id,
         role=case.parties.role,
         local=case.parties.local.name,
@@ -187,7 +187,6 @@ def _begin(incoming: Incoming, request: ILLRequest, case: Case, state: HalfState
         protocol_version=request.protocol_version_num,
         at=incoming.at,
     )
-    return incoming.uow.halves.get(half_id)
 
 
 def _carry_out(answers: Answers, case: Case, half: HalfRecord, outcome: machine.Outcome) -> MessageId | None:

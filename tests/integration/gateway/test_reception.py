@@ -594,7 +594,7 @@ class TestRecord:
                 tables="strict",
                 protocol_version=2,
                 at=desk.clock.now,
-            )
+            ).id
         with pytest.raises(StoreError, match="does not begin with an ILL-Request"):
             desk.act(half, primitives.Ship())
 
