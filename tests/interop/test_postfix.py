@@ -476,5 +476,5 @@ async def test_the_mail_of_the_morning_is_readable_in_text(
     assert text is not None
     said = text.get_content().splitlines()
     assert "[1] What came could not be read" in said
-    assert "    1 message from x Bcc: evil@evil.example [31m on 2026-11-16 could not be read:" in said
+    assert "    1 message from x Bcc: evil@evil.example [31m on 2026-11-16 could not be" in said
     assert max(len(line) for line in said) <= 78
