@@ -5,7 +5,6 @@ At the hour of a daily mail it looks as well, and then writes the mail, so that 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,6 +17,7 @@ from iso_gateway.noticing import asking, gathering, keeping, mornings, reporting
 from iso_gateway.noticing.facts import Awaited
 from iso_gateway.noticing.rules import Notice
 from iso_gateway.noticing.working_days import WorkingDays
+from iso_gateway.rounds import Rounds
 from iso_gateway.services import Gateway
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 from iso_gateway.store.writer import Writer
@@ -71,30 +71,27 @@ class Noticer:
         self._clock = clock
         self._acted = acted
         self._days = WorkingDays.of(settings.noticing)
-        self._stopping = asyncio.Event()
-        self._woken = asyncio.Event()
+        self._rounds = Rounds()
 
     def follow(self, settings: Settings) -> None:
         """Notice by other settings from now on, and look at once."""
         self._settings, self._days = settings, WorkingDays.of(settings.noticing)
-        self._woken.set()
+        self._rounds.wake()
 
     def stop(self) -> None:
         """Begin nothing more."""
-        self._stopping.set()
-        self._woken.set()
+        self._rounds.stop()
 
     async def run(self) -> None:
         """Look, and again after each interval, until `stop` is called."""
-        while not self._stopping.is_set():
-            self._woken.clear()
-            began = self._clock()
-            await self._attempt(self.look)
-            await self._attempt(self.tell)
-            if self._stopping.is_set():
-                return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._pause(began).total_seconds())
+        await self._rounds.run(self._once)
+
+    async def _once(self) -> timedelta:
+        """Look, and tell what there is to tell; gives for how long there is nothing to do."""
+        began = self._clock()
+        await self._attempt(self.look)
+        await self._attempt(self.tell)
+        return self._pause(began)
 
     async def _attempt(self, what: Callable[[], Awaitable[object]]) -> None:
         try:

@@ -67,6 +67,14 @@ _ENGLISH: Final = {
         "What came could not be read",
         "If a partner sent it, tell its staff. From strangers it is mostly a scanner.",
     ),
+    NoticeKind.DISPOSED_OF: Words(
+        "A message came for a request that was disposed of",
+        "Ask its sender what it is about; the gateway no longer knows.",
+    ),
+    NoticeKind.UNCLASSIFIED: Words(
+        "A message came that the gateway cannot classify",
+        "Look at the message and at the log: it is kept, and nothing was done about it.",
+    ),
     NoticeKind.REQUEST: Words(
         "A request wants a decision",
         "Look at the request, and do what it waits for.",
@@ -122,6 +130,14 @@ _FRENCH: Final = {
     NoticeKind.UNREADABLE: Words(
         "Un message reçu est illisible",
         "S'il vient d'un partenaire, prévenez son personnel. D'un inconnu, c'est le plus souvent un robot.",
+    ),
+    NoticeKind.DISPOSED_OF: Words(
+        "Un message est venu pour une demande supprimée",
+        "Demandez à l'expéditeur de quoi il s'agit; la passerelle ne le sait plus.",
+    ),
+    NoticeKind.UNCLASSIFIED: Words(
+        "La passerelle ne sait que faire d'un message",
+        "Regardez le message et le journal : il est conservé, et rien n'a été fait.",
     ),
     NoticeKind.REQUEST: Words(
         "Une demande attend une décision",

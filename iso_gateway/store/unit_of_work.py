@@ -20,6 +20,7 @@ from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.contention import HEAD_START, REPETITIONS, give_way, may_be_done_again
 from iso_gateway.store.daily_mails import DailyMails
 from iso_gateway.store.documents import Documents
+from iso_gateway.store.due import Due
 from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
 from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
@@ -56,6 +57,7 @@ class UnitOfWork:
         "daily_mails",
         "deadlines",
         "documents",
+        "due",
         "events",
         "gateways",
         "halves",
@@ -84,6 +86,7 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.due = Due(connection)
         self.documents = Documents(connection, vault)
         self.daily_mails = DailyMails(connection, vault)
         self.mails = Mails(connection, vault)

@@ -59,8 +59,8 @@ class Lookout:
             rows = [row for row in uow.outbox.list(limit=1000) if row.kind is OutboxKind.MAIL]
             said = [uow.mails.said(row.id) for row in rows]
             for row in rows:
-                fence = uow.outbox.claim(row.id, "lookout", now, now)
+                fence = uow.leases.claim(row.id, "lookout", now, now)
                 assert fence is not None
-                assert uow.outbox.delivered(row.id, fence, now)
+                assert uow.leases.delivered(row.id, fence, now)
         assert written == len(said)
         return said

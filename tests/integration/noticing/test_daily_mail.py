@@ -55,7 +55,7 @@ from iso_gateway.store.records import (
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 from iso_gateway.store.writer import Writer
 from tests.integration.adapters.mails import HOST, MailServer
-from tests.integration.gateway.dispatching import LEASE, PATIENCE, LogLines, Wire
+from tests.support.dispatching import LEASE, PATIENCE, LogLines, Wire
 from tests.support.gateway import ELSEWHERE, Clock, Desk, settings_in
 from tests.support.noticing import Lookout, telling
 
@@ -690,7 +690,7 @@ class TestTheDatabase:
         stands(desk, "a")
         desk.clock.now = HOUR
         write(desk)
-        found = {one.part: one for one in verify(desk.site.store, HOUR)}
+        found = {one.part: one for one in verify(desk.site.store, desk.site.settings, HOUR)}
         assert (found[Part.MAILS].rows, found[Part.MAILS].problems) == (1, ())
         assert b"What wants a person" not in (desk.site.settings.state_dir / "gateway.db-wal").read_bytes()
         assert backup.back_up(desk.site.store.engine, tmp_path / "b.db", HOUR)["daily_mails"] == 1

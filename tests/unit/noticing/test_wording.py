@@ -16,7 +16,11 @@ EN, FR = Language.ENGLISH, Language.FRENCH
 def test_there_are_words_for_every_kind_and_no_two_are_alike(language: Language) -> None:
     words = wording.WORDS[language]
     assert set(words) == set(NoticeKind)
-    assert len({one.title for one in words.values()}) == len({one.advice for one in words.values()}) == 13
+    assert (
+        len({one.title for one in words.values()})
+        == len({one.advice for one in words.values()})
+        == len(NoticeKind)
+    )
     assert not {one.title for one in words.values()} & {
         one.title
         for other, others in wording.WORDS.items()
