@@ -749,6 +749,21 @@ class TestNoticer:
         assert len(records(desk)) == 1
         assert "What came could not be read" in texts(desk)[0]
 
+    def test_an_hour_that_passes_while_it_looks_is_not_passed_over(self, desk: Desk) -> None:
+        """Else the mail would be as late as the next look."""
+        second = dt.timedelta(seconds=1)
+        settings = told(desk, DESK, interval=dt.timedelta(days=1))
+        writer = Writer(desk.site.store)
+        try:
+            noticer = self.noticer(desk, settings, writer, desk.clock, asyncio.Event())
+            desk.clock.now = HOUR + second
+            assert noticer._pause(HOUR - second) == dt.timedelta()
+            assert noticer._pause(HOUR) == dt.timedelta(days=1) - second
+            noticer.follow(told(desk, DESK, interval=dt.timedelta(minutes=5)))
+            assert noticer._pause(HOUR) == dt.timedelta(minutes=5)
+        finally:
+            writer.close()
+
     async def test_it_follows_other_settings_at_once(self, desk: Desk) -> None:
         desk.receive(b"junk", peer=ELSEWHERE)
         desk.clock.now = HOUR
