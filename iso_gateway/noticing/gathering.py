@@ -71,6 +71,7 @@ def gather(uow: UnitOfWork, settings: Settings, now: datetime) -> Facts:
         unclassified=tuple(_unclassified(uow, since, now)),
         raised=tuple(_raised(uow, since)),
         webhooks=uow.webhooks.all(),
+        lost=uow.daily_mails.lost(),
     )
 
 

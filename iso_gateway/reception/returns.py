@@ -8,7 +8,8 @@ Source: RFC 3464 for what a notice can say.
 """
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Final, assert_never
@@ -124,16 +125,19 @@ class _Belongs:
     what: str
     transaction_id: TransactionId | None = None
     half_id: HalfId | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
 
 
 def _belongs(uow: UnitOfWork, row: OutboxRecord) -> _Belongs:
     if row.message_id is None:
-        document = uow.documents.with_mail(row.id)
-        if document is None:
-            return _Belongs(what="a mail of ours")
-        number, half_id = document
-        transaction_id = uow.halves.get(half_id).transaction_id
-        return _Belongs(what=f"document {number}", transaction_id=transaction_id, half_id=half_id)
+        subject = uow.mails.subject(row.id)
+        if subject.half_id is None:
+            return _Belongs(what=subject.words, detail=subject.detail)
+        return _Belongs(
+            what=subject.words,
+            transaction_id=uow.halves.get(subject.half_id).transaction_id,
+            half_id=subject.half_id,
+        )
     known = uow.messages.processings(row.message_id)
     what = f"message {row.message_id}"
     if not known:
@@ -157,6 +161,7 @@ def _follow(
             "reason": notice.in_words,
             "notice": message_id,
             **({} if row.message_id is not None else {"about": belongs.what}),
+            **belongs.detail,
         },
         at=at,
     )

@@ -21,7 +21,7 @@ from iso_gateway.store.records import (
     OutboxId,
     OutboxStatus,
 )
-from iso_gateway.store.tables import events, halves, inputs, messages, outbox, processings
+from iso_gateway.store.tables import daily_mails, events, halves, inputs, messages, outbox, processings
 
 _STEPS = (
     select(
@@ -113,6 +113,8 @@ _UNDELIVERED = (
         ~select(_again.c.id)
         .where(_again.c.message_id == outbox.c.message_id, _again.c.id > outbox.c.id)
         .exists(),
+        # The last of them tells how it stands with its recipient: `daily_mails.lost`.
+        ~select(daily_mails.c.id).where(daily_mails.c.outbox_id == outbox.c.id).exists(),
     )
     .order_by(outbox.c.id)
 )

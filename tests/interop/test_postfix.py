@@ -16,10 +16,12 @@ import structlog
 
 from asn1.codec import decode
 from asn1.ill import ILLApdu, TransactionResults
-from config.settings import LocalSymbol, Mail, MailTls, MailTransport, Partner, Settings
+from config.settings import DailyMail, LocalSymbol, Mail, MailTls, MailTransport, Partner, Settings
 from config.symbols import Symbol
 from iso_gateway.failure import Failure
 from iso_gateway.half.sending import Context, Destination, enqueue
+from iso_gateway.noticing import reporting
+from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.outbox.telling import APDU_DEFERRED, APDU_DELIVERED, APDU_NOT_DELIVERED
 from iso_gateway.outbox.transmitting import Permit
@@ -44,6 +46,7 @@ from tests.support.apdus import ill_request
 from tests.support.authority import Authority
 from tests.support.dispatching import LogLines
 from tests.support.gateway import Desk
+from tests.support.noticing import Lookout
 from tests.support.ports import free_port
 from tests.support.postfix import Postfix
 
@@ -439,3 +442,36 @@ async def test_a_maildir_that_the_server_fills(tmp_path: Path, system: MailSyste
         assert line["partner"] == "THEM", "the envelope's sender is what the server wrote on top"
         [octets] = borrower.came()
         assert decode(octets) == OURS
+
+
+async def test_the_mail_of_the_morning_is_readable_in_text(
+    tmp_path: Path, system: MailSystem, lines: LogLines
+) -> None:
+    """To our own people's mail server; a peer had a hand in what it says."""
+    async with (
+        library(tmp_path / "l", system, domain=LENDER, partner=f"ill@{BORROWER}") as lender,
+        library(
+            tmp_path / "b", system, domain=BORROWER, partner=f"ill@{LENDER}", symbols=THEIRS, answers=False
+        ) as people,
+    ):
+        lender.desk.receive(b"junk", peer="x\r\nBcc: evil@evil.example\r\n\r\n\x1b[31m:40004")
+        Lookout(lender.desk.site).look()
+        recipient = DailyMail(to=f"ill@{BORROWER}")
+        told = lender.desk.site.settings
+        told = replace(told, noticing=replace(told.noticing, mail=(recipient,)))
+        with lender.desk.site.store.unit_of_work() as uow:
+            assert reporting.write(uow, told, lender.desk.clock.now, WorkingDays.of(told.noticing)) == 1
+        lender.dispatcher.wake()
+        await processed(lines, "no-apdu")
+        [octets] = [one for one in people.came() if b"thing wants a person" in one]
+    message = email.message_from_bytes(octets, policy=email.policy.default)
+    assert isinstance(message, EmailMessage)
+    assert message["To"].addresses[0].addr_spec == message["Reply-To"].addresses[0].addr_spec == recipient.to
+    assert message["Bcc"] is None
+    assert message["Subject"] == "1 thing wants a person, new: US"
+    text = message.get_body(("plain",))
+    assert text is not None
+    said = text.get_content().splitlines()
+    assert "[1] What came could not be read" in said
+    assert "    1 message from x Bcc: evil@evil.example [31m on 2026-11-16 could not be" in said
+    assert max(len(line) for line in said) <= 78

@@ -282,7 +282,7 @@ class TestUnreadable:
             }
             connection.execute(insert(outbox), mail)
         async with dispatching(desk, wire):
-            line = await lines.until("document.not-delivered")
+            line = await lines.until("mail.not-delivered")
         assert "is not in a form this version can open" in line["reason"]
         assert (desk.events()[-1].half_id, desk.events()[-1].message_id) == (None, None)
 

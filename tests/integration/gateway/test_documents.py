@@ -106,7 +106,7 @@ def only(desk: Desk, half_id: HalfId) -> DocumentRecord:
 def said(desk: Desk, document: DocumentRecord) -> dict[str, object]:
     assert document.mail is not None
     with desk.reading() as uow:
-        return uow.documents.mail(document.mail.id)
+        return uow.mails.said(document.mail.id)
 
 
 def sent_apdu(desk: Desk) -> ill.Shipped:
@@ -548,7 +548,7 @@ class TestVerifying:
         with desk.site.store.engine.begin() as connection:
             connection.execute(update(outbox).where(outbox.c.kind == "mail").values(lane="document 2"))
         [problem] = _problems(desk)
-        assert problem.part is Part.DOCUMENTS
+        assert problem.part is Part.MAILS
         assert problem.text.startswith("outbox.payload:document 2 does not open")
 
 
