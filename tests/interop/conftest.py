@@ -1,0 +1,31 @@
+"""One Postfix for all tests that need one: its start takes longer than any of them."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from tests.support import postfix
+from tests.support.authority import Authority
+from tests.support.mail_libraries import BORROWER, BOX, LENDER, Log, MailSystem
+from tests.support.postfix import HOST
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSystem]:
+    """The mail server of both libraries."""
+    authority = Authority(tmp_path_factory.mktemp("tls"))
+    identity = authority.identity("mx", host=HOST)
+    with postfix.installed(LENDER, BORROWER, maildirs=(BOX,), identity=identity) as server:
+        ports = {domain: postfix.free_port() for domain in (LENDER, BORROWER)}
+        server.route(ports)
+        server.start()
+        yield MailSystem(server=server, ports=ports, authority=authority.file)
+
+
+@pytest.fixture
+def lines() -> Iterator[Log]:
+    """The log of all gateways of a test."""
+    before = structlog.get_config()
+    yield Log().capture()
+    structlog.configure(**before)
