@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
+from unittest.mock import patch
 
 import structlog
 from typer.testing import CliRunner
@@ -27,6 +29,7 @@ from iso_gateway.outbox.dispatcher import Dispatcher, Permit
 from iso_gateway.request.primitives import Primitive
 from iso_gateway.running.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.services import APDU_PROCESSED
+from iso_gateway.site import Site
 from iso_gateway.store.records import (
     AttentionRecord,
     Direction,
@@ -99,6 +102,7 @@ class Log(LogLines):
 
     def capture(self) -> Self:
         """Have everything that is logged from now on come here."""
+        structlog.reset_defaults()
         structlog.configure(processors=[self])
         return self
 
@@ -199,12 +203,13 @@ class Library:
             one.follow(settings)
 
     def command(self, *arguments: object, code: int = 0) -> str:
-        """Run the operator's command on this installation, and give what it says in one line."""
-        result = CliRunner().invoke(
-            app,
-            [*map(str, arguments), "--config", str(self.config)],
-            env={"COLUMNS": "400", "TERM": "dumb"},
-        )
+        """Run the operator's command on this installation, by its clock, and give what it says in one line."""
+        with patch.object(Site, "open", partial(Site.open, clock=self.desk.clock)):
+            result = CliRunner().invoke(
+                app,
+                [*map(str, arguments), "--config", str(self.config)],
+                env={"COLUMNS": "400", "TERM": "dumb"},
+            )
         # It sets the log up for its process, which here has more to do.
         self.log.capture()
         assert result.exit_code == code, (result.output, result.exception)

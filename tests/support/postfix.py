@@ -34,8 +34,6 @@ TEMPFAIL: Final = "busy.example"
 """Refused for now, at RCPT."""
 GONE: Final = "gone.example"
 """Refused for good, at RCPT."""
-UNROUTED: Final = "lost.example"
-"""Accepted, and returned to the sender: Postfix cannot bring it any further."""
 
 #: The longest mail that it takes, in octets.
 SIZE_LIMIT: Final = 200_000
@@ -207,7 +205,6 @@ class Postfix:
     def route(self, domains: Mapping[str, int]) -> None:
         """Say on which LMTP port of this machine each domain is; before it is started."""
         lines = [f"{domain} lmtp:inet:{HOST}:{port}" for domain, port in domains.items()]
-        lines.append(f"{UNROUTED} error:5.4.4 no way to that domain")
         (self.top / "config" / "transport").write_text("\n".join([*lines, ""]), encoding="ascii")
 
     def _run(self, action: str) -> None:
@@ -245,7 +242,7 @@ def installed(*domains: str, maildirs: Sequence[str] = (), identity: Identity) -
         port = free_port()
         (top / "box").mkdir()
         shutil.chown(top / "box", _NOBODY)
-        relayed = " ".join([*domains, TEMPFAIL, GONE, UNROUTED])
+        relayed = " ".join([*domains, TEMPFAIL, GONE])
         settings = _MAIN.format(
             top=top,
             domains=relayed,
