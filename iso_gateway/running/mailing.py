@@ -35,7 +35,7 @@ from iso_gateway.failure import Failure
 from iso_gateway.message.identity import symbol_of
 from iso_gateway.outbox.dispatcher import Permit, permitted
 from iso_gateway.reception.returns import MailFate, MailNotice
-from iso_gateway.running.arriving import arrival_of
+from iso_gateway.running.intake import arrival_of
 from iso_gateway.services import Gateway
 from iso_gateway.site import Site
 from iso_gateway.store.records import OutboxId

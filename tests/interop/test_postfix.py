@@ -2,7 +2,7 @@
 
 import email
 import email.policy
-from datetime import date, timedelta
+from datetime import date
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Final

@@ -1,8 +1,8 @@
 """Libraries that write to each other by mail, through a real mail server: each a gateway of its own.
 
-Each runs in this process as the daemon has it, from a configuration in files, but for two things: its clock is
-the test's, and nothing looks by itself whether something has come due or is missing (`Library.look`). So an
-hour takes no time, and the operator's command can be used beside it.
+Each runs in this process as the daemon has it, from a configuration in files, but for two things: its clock
+is the test's, and nothing looks by itself whether something has come due or is missing. So an hour takes no
+time, and the operator's command can be used beside it.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ from asn1.ill import ILLApdu
 from config.loading import load
 from config.settings import Settings
 from iso_gateway.cli.main import app
-from iso_gateway.daemon import Intake
 from iso_gateway.half.sending import Context, Destination, enqueue
 from iso_gateway.outbox.dispatcher import Dispatcher, Permit
 from iso_gateway.request.primitives import Primitive
+from iso_gateway.running.intake import Intake
 from iso_gateway.running.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.services import APDU_PROCESSED
 from iso_gateway.site import Site
@@ -203,7 +203,7 @@ class Library:
             one.follow(settings)
 
     def command(self, *arguments: object, code: int = 0) -> str:
-        """Run the operator's command on this installation, by its clock, and give what it says in one line."""
+        """Run the operator's command on this installation, by its clock; gives what it says in one line."""
         with patch.object(Site, "open", partial(Site.open, clock=self.desk.clock)):
             result = CliRunner().invoke(
                 app,

@@ -16,11 +16,12 @@ from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
 from asn1.framing import Framer
 from config.settings import Limits, RetryPolicy, Settings, TcpTransport, Unclear
-from iso_gateway.daemon import Intake, TcpTransmitter
 from iso_gateway.failure import Failure
 from iso_gateway.outbox import dispatcher as module
 from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.request import primitives
+from iso_gateway.running.connecting import TcpTransmitter
+from iso_gateway.running.intake import Intake
 from iso_gateway.running.mailing import ByTransport, MailTransmitter
 from iso_gateway.store.records import AttemptRecord, GatewayId, HalfId, OutboxRecord, OutboxStatus
 from iso_gateway.store.writer import Writer

@@ -16,11 +16,13 @@ from adapters.tcp_sender import Delivery, TcpSender
 from asn1.codec import WireError, encode
 from config.settings import ListenerMode, MailTransport, RetryPolicy, Settings, TcpTransport
 from iso_gateway import daemon
-from iso_gateway.daemon import Intake, TcpTransmitter, _begin
+from iso_gateway.daemon import _begin
 from iso_gateway.errors import DeliveryError, StoreError
 from iso_gateway.failure import Failure
 from iso_gateway.outbox.dispatcher import Permit
 from iso_gateway.reception import Processed, Reception, Verdict
+from iso_gateway.running.connecting import TcpTransmitter
+from iso_gateway.running.intake import PROCESSING_FAILED, Intake
 from iso_gateway.running.membership import Membership, new_gateway_id
 from iso_gateway.running.recovery import Recovery
 from iso_gateway.store.records import MessageId
@@ -115,7 +117,7 @@ class TestIntake:
             await intake.element(encode(REQUEST), ENVELOPE)
         [left] = unprocessed(desk)
         assert desk.events() == ()
-        line = await lines.until(daemon.PROCESSING_FAILED)
+        line = await lines.until(PROCESSING_FAILED)
         assert (line["message_id"], line["error"]) == (left, "LookupError")
         assert "Doe" not in str(lines.lines)
 

@@ -19,13 +19,14 @@ from asn1.codec import encode
 from asn1.errors import WireError
 from asn1.ill import TransactionResults
 from config.settings import LocalSymbol, Mail, MailTransport, Settings
-from iso_gateway.daemon import Daemon, Intake
+from iso_gateway.daemon import Daemon
 from iso_gateway.errors import DeliveryError
 from iso_gateway.outbox import dispatcher
 from iso_gateway.outbox.dispatcher import Permit
 from iso_gateway.reception import Processed, Verdict, returns
 from iso_gateway.reception.returns import MailFate, MailNotice
 from iso_gateway.request.primitives import Answer, SendMessage
+from iso_gateway.running.intake import Intake
 from iso_gateway.running.mailing import ByTransport, MailIntake, MailTransmitter, mark_of, row_marked
 from iso_gateway.services import Arrival
 from iso_gateway.store.records import HalfId, MessageId, OutboxId, OutboxRecord, OutboxStatus, Side, Transport
