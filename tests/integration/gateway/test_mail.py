@@ -21,6 +21,7 @@ from asn1.ill import TransactionResults
 from config.settings import LocalSymbol, Mail, MailTransport, Settings
 from iso_gateway.daemon import Daemon
 from iso_gateway.errors import DeliveryError
+from iso_gateway.failure import Failure, advice
 from iso_gateway.outbox import dispatcher
 from iso_gateway.outbox.dispatcher import Permit
 from iso_gateway.reception import Processed, Verdict, returns
@@ -186,6 +187,8 @@ class TestNotices:
         assert event.detail == {
             "reason": "the mail came back: there is no such mailbox: correct the partner's address (5.1.1)",
             "notice": processed.message_id,
+            "failure": "returned",
+            "advice": advice(Failure.RETURNED),
         }
         assert desk.half(half_id).state == "IN-PROCESS"
 
