@@ -1,9 +1,9 @@
 """Mail from the site's own mail server by LMTP (RFC 2033): on loopback or a Unix socket, never from outside.
 
 Why a server of our own and not a library's: docs/adr/0010-lmtp.md. It knows what our mail server needs and no
-more, reads within bounds whatever comes, and says 250 for a mail only after all of it is stored. Of a mail that
-is refused the beginning is kept, so that an operator finds what its sender was told. The end of a mail is
-CRLF, dot, CRLF and nothing else, so no line that merely looks like it can smuggle in another mail.
+more, reads within bounds whatever comes, and says 250 for a mail only after all of it is stored. Of a mail
+that is refused the beginning is kept, so that an operator finds what its sender was told. The end of a mail
+is CRLF, dot, CRLF and nothing else, so no line that merely looks like it can smuggle in another mail.
 LMTP has no authentication: who can connect can write in any partner's name.
 Imports asn1 and config, nothing of iso_gateway.
 """

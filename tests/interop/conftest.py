@@ -12,8 +12,8 @@ from tests.support.postfix import HOST
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSystem]:
-    """The mail server of both libraries."""
+def mail_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSystem]:
+    """The mail server of all libraries."""
     authority = Authority(tmp_path_factory.mktemp("tls"))
     identity = authority.identity("mx", host=HOST)
     with postfix.installed(LENDER, BORROWER, maildirs=(BOX,), identity=identity) as server:
@@ -21,6 +21,13 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSystem]:
         server.route(ports)
         server.start()
         yield MailSystem(server=server, ports=ports, authority=authority.file)
+
+
+@pytest.fixture
+def system(mail_system: MailSystem) -> Iterator[MailSystem]:
+    """The mail server; what it could not deliver in one test does not come in the next."""
+    yield mail_system
+    mail_system.server.forget()
 
 
 @pytest.fixture

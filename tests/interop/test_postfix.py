@@ -81,7 +81,7 @@ async def test_a_whole_loan_by_mail(tmp_path: Path, system: MailSystem, lines: L
 
         for one, other, domain in ((lender, borrower, BORROWER), (borrower, lender, LENDER)):
             assert one.came() == other.went(), "each once, in order"
-            assert one.desk.outgoing() == []
+            await one.sent()
             assert one.look() == ()
             with one.desk.reading() as uow:
                 messages = [listed.message for listed in uow.messages.list()]

@@ -24,7 +24,8 @@ from config.loading import load
 from config.settings import Settings
 from iso_gateway.cli.main import app
 from iso_gateway.half.sending import Context, Destination, enqueue
-from iso_gateway.outbox.dispatcher import Dispatcher, Permit
+from iso_gateway.outbox.dispatcher import APDU_DELIVERED, Dispatcher, Permit
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.request.primitives import Primitive
 from iso_gateway.running.intake import Intake
 from iso_gateway.running.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
@@ -139,9 +140,10 @@ class Library:
         self.dispatcher.wake()
         return message_id
 
-    def request(self) -> HalfId:
+    def request(self, title: str = "The Penelopiad") -> HalfId:
         """Ask the partner for a loan."""
-        half_id = self.desk.request(partner=self.desk.partner("THEM")).half_id
+        new = NewRequest(item=Item(title=title))
+        half_id = self.desk.request(new, partner=self.desk.partner("THEM")).half_id
         assert half_id is not None
         self.dispatcher.wake()
         return half_id
@@ -152,18 +154,31 @@ class Library:
         self.dispatcher.wake()
         return message_id
 
+    async def sent(self) -> None:
+        """Return once nothing waits to be sent; what has arrived may not be noted as delivered yet."""
+        while self.desk.outgoing():
+            await self.log.until(APDU_DELIVERED)
+
     def state(self, half_id: HalfId) -> str:
         """The state of a half."""
+        self.settle()
         return self.desk.half(half_id).state
+
+    def settle(self) -> None:
+        """Wait for what is being written: what is said in the log is stored a moment later."""
+        with self.desk.site.store.unit_of_work():
+            return
 
     def row(self, message_id: MessageId) -> OutboxRecord:
         """How the sending of a message stands; of several, the last."""
+        self.settle()
         with self.desk.reading() as uow:
             return uow.outbox.list(message_id=message_id, finished=True)[-1]
 
     def came(self) -> list[bytes]:
-        """What was received, oldest first; what is being written is waited for."""
-        with self.desk.site.store.unit_of_work() as uow:
+        """What was received, oldest first."""
+        self.settle()
+        with self.desk.reading() as uow:
             return [
                 uow.messages.raw(one.message.id)
                 for one in reversed(uow.messages.list())
@@ -181,6 +196,7 @@ class Library:
 
     def look(self) -> tuple[AttentionRecord, ...]:
         """Look once whether something is missing; gives what wants a person."""
+        self.settle()
         lookout = Lookout(self.desk.site)
         lookout.look()
         return lookout.standing()
@@ -204,6 +220,7 @@ class Library:
 
     def command(self, *arguments: object, code: int = 0) -> str:
         """Run the operator's command on this installation, by its clock; gives what it says in one line."""
+        self.settle()
         with patch.object(Site, "open", partial(Site.open, clock=self.desk.clock)):
             result = CliRunner().invoke(
                 app,

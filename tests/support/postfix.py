@@ -196,6 +196,14 @@ class Postfix:
         """Let it try again what it has put off."""
         self._run("flush")
 
+    def forget(self) -> None:
+        """Take away all that it has not delivered."""
+        subprocess.run(
+            [Path(self.command).with_name("postsuper"), "-c", self.top / "config", "-d", "ALL"],
+            capture_output=True,
+            check=True,
+        )
+
     @property
     def log(self) -> str:
         """What it says."""
