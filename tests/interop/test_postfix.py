@@ -1,9 +1,6 @@
 """APDUs by mail through a real Postfix, as relay and as LMTP client: delivered, put off, refused, bounced."""
 
-import email
-import email.policy
 from datetime import date
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +9,7 @@ import pytest
 from asn1.codec import decode
 from asn1.ill import TransactionResults
 from iso_gateway.failure import Failure
-from iso_gateway.outbox.dispatcher import APDU_DEFERRED, APDU_DELIVERED, APDU_NOT_DELIVERED
-from iso_gateway.request.new_request import Item, NewRequest
+from iso_gateway.outbox.dispatcher import APDU_DEFERRED
 from iso_gateway.request.primitives import (
     Answer,
     CheckIn,
@@ -24,9 +20,8 @@ from iso_gateway.request.primitives import (
     Return,
     Ship,
 )
-from iso_gateway.services import APDU_PROCESSED, Arrival
+from iso_gateway.services import APDU_PROCESSED
 from iso_gateway.store.records import Direction, HalfId, OutboxStatus, Transport
-from tests.support import postfix
 from tests.support.apdus import ill_request
 from tests.support.gateway import Clock
 from tests.support.mail_libraries import BORROWER, BOX, LENDER, THEIRS, Library, Log, MailSystem, library
@@ -125,79 +120,6 @@ async def test_a_bounce_is_tied_to_the_message_that_caused_it(
         assert {event.message_id for event in told} == {other, message_id}
 
 
-async def test_what_is_refused_for_good_is_not_delivered(
-    tmp_path: Path, system: MailSystem, lines: Log
-) -> None:
-    async with library(tmp_path, system, lines, domain=LENDER, partner=f"ill@{postfix.GONE}") as lender:
-        message_id = lender.send(REQUEST)
-        await lines.until(APDU_NOT_DELIVERED)
-        row = lender.row(message_id)
-    assert row.status is OutboxStatus.NOT_DELIVERED
-    assert "refuses the recipient: 550 5.1.1" in (row.last_error or "")
-
-
-async def test_what_is_refused_for_now_is_tried_again(tmp_path: Path, system: MailSystem, lines: Log) -> None:
-    async with library(tmp_path, system, lines, domain=LENDER, partner=f"ill@{postfix.TEMPFAIL}") as lender:
-        message_id = lender.send(REQUEST)
-        for attempts in (1, 2):
-            await lines.until(APDU_DEFERRED)
-            row = lender.row(message_id)
-            assert (row.status, row.attempts) == (OutboxStatus.WAITING, attempts)
-            assert "does not take the recipient now: 450 4.2.1" in (row.last_error or "")
-            lender.desk.clock.advance(hours=2)
-            lender.dispatcher.wake()
-
-
-async def test_a_mail_server_that_is_gone_for_an_hour_loses_nothing(
-    tmp_path: Path, system: MailSystem, lines: Log
-) -> None:
-    async with (
-        library(tmp_path / "l", system, lines, domain=LENDER, partner=f"ill@{BORROWER}") as lender,
-        library(
-            tmp_path / "b",
-            system,
-            lines,
-            domain=BORROWER,
-            partner=f"ill@{LENDER}",
-            symbols=THEIRS,
-            answers=False,
-        ) as borrower,
-    ):
-        system.server.stop()
-        try:
-            message_id = lender.send(OURS)
-            await lines.until(APDU_DEFERRED)
-            assert "cannot connect to our mail server" in (lender.row(message_id).last_error or "")
-        finally:
-            system.server.start()
-        lender.desk.clock.advance(hours=1)
-        lender.dispatcher.wake()
-        await lines.until(APDU_DELIVERED)
-        await lines.until(APDU_PROCESSED)
-        with lender.desk.reading() as uow:
-            assert borrower.came() == [uow.messages.raw(message_id)]
-
-
-async def test_a_gateway_that_is_down_finds_its_mail_when_it_is_back(
-    tmp_path: Path, system: MailSystem, lines: Log
-) -> None:
-    async with library(tmp_path / "l", system, lines, domain=LENDER, partner=f"ill@{BORROWER}") as lender:
-        lender.send(OURS)
-        await lines.until(APDU_DELIVERED)
-        async with library(
-            tmp_path / "b",
-            system,
-            lines,
-            domain=BORROWER,
-            partner=f"ill@{LENDER}",
-            symbols=THEIRS,
-            answers=False,
-        ) as borrower:
-            system.server.flush()
-            await lines.until(APDU_PROCESSED)
-            assert len(borrower.came()) == 1
-
-
 async def test_the_mail_server_is_known_by_its_certificate_or_gets_nothing(
     tmp_path: Path, system: MailSystem, lines: Log
 ) -> None:
@@ -238,53 +160,6 @@ async def test_the_mail_server_is_known_by_its_certificate_or_gets_nothing(
         trusting.send(OURS)
         await lines.processed("applied")
         assert [decode(octets) for octets in borrower.came()] == [OURS]
-
-
-async def test_the_link_to_a_document_is_readable_in_text(
-    tmp_path: Path, system: MailSystem, lines: Log
-) -> None:
-    """To the borrower's mail server, which hands it to whoever reads; what the borrower wrote is hostile."""
-    title = "Le désert\r\nBcc: evil@evil.example\r\n\r\n=?utf-8?q?=0ABcc=3A_evil=40evil.example?="
-    link = "https://illume.example/document/7?key=" + "k" * 120
-    async with (
-        library(tmp_path / "l", system, lines, domain=LENDER, partner=f"ill@{BORROWER}") as lender,
-        library(
-            tmp_path / "b",
-            system,
-            lines,
-            domain=BORROWER,
-            partner=f"ill@{LENDER}",
-            symbols=THEIRS,
-            answers=False,
-        ) as borrower,
-    ):
-        [partner] = borrower.desk.site.settings.partners
-        borrower.desk.request(NewRequest(item=Item(title=title.replace("\r", " "))), partner=partner)
-        [asked] = borrower.desk.deliver()
-        arrival = Arrival(
-            transport=Transport.MAIL, listener="lmtp", peer_address=f"ill@{BORROWER}", connection_id="m"
-        )
-        with lender.desk.site.store.unit_of_work() as uow:
-            message_id = lender.desk.site.gateway.receive(uow, asked.octets, arrival)
-        half_id = lender.desk.process(message_id).half_id
-        assert half_id is not None
-        lender.desk.act(HalfId(half_id), Ship(document_url=link))
-        lender.dispatcher.wake()
-        await lines.processed("no-apdu")
-        [octets] = [one for one in borrower.came() if b"multipart/alternative" in one]
-    message = email.message_from_bytes(octets, policy=email.policy.default)
-    assert isinstance(message, EmailMessage)
-    servers = {"Return-Path", "Received", "Delivered-To", "X-Original-To"}
-    assert [name for name in message.keys() if name not in servers] == [  # noqa: SIM118 - with repeats
-        "Date", "From", "To", "Reply-To", "Subject", "Message-ID", "MIME-Version", "Content-Type",
-        "Auto-Submitted",
-    ]  # fmt: skip
-    text = message.get_body(("plain",))
-    assert text is not None
-    said = text.get_content().splitlines()
-    assert link in said
-    assert any(line.startswith("Title:                Le désert Bcc: evil@") for line in said)
-    assert "Le désert Bcc: evil@evil.example = ?utf-8" in message["Subject"]
 
 
 async def test_a_maildir_that_the_server_fills(tmp_path: Path, system: MailSystem, lines: Log) -> None:

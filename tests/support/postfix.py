@@ -1,8 +1,8 @@
 """A private Postfix: the real mail server of the tests, on loopback, in a directory of its own.
 
-It relays what it is given for the domains of the test to LMTP listeners, refuses some recipients in the ways
-that servers do, and bounces what it cannot deliver. What else it refuses, a test says while it runs: Postfix
-asks a policy service at each stage of a mail. Its start needs root, because Postfix is several users'.
+It relays what it is given for the domains of the test to LMTP listeners, or puts it into a Maildir, and
+bounces what it cannot deliver. What it refuses, a test says while it runs: Postfix asks a policy service at
+each stage of a mail. Its start needs root, because Postfix is several users'.
 """
 
 import os
@@ -13,6 +13,7 @@ import socketserver
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,14 +27,10 @@ from tests.support.authority import Identity
 from tests.support.peers import require
 
 HOST: Final = "127.0.0.1"
+#: Seconds that delivering may take before a test fails.
+PATIENCE: Final = 60.0
 DIRECTORIES: Final = ("/usr/sbin", "/sbin")
 INSTALL: Final = "apt-get install postfix"
-
-#: Domains in which every recipient has one fate, whatever is before the @.
-TEMPFAIL: Final = "busy.example"
-"""Refused for now, at RCPT."""
-GONE: Final = "gone.example"
-"""Refused for good, at RCPT."""
 
 #: The longest mail that it takes, in octets.
 SIZE_LIMIT: Final = 200_000
@@ -90,7 +87,6 @@ recipient_delimiter = +
 relay_domains = {domains}
 transport_maps = texthash:{top}/transport
 smtpd_recipient_restrictions =
-    check_recipient_access texthash:{top}/access
     check_policy_service inet:{policy}
     permit_mynetworks
     reject
@@ -196,6 +192,14 @@ class Postfix:
         """Let it try again what it has put off."""
         self._run("flush")
 
+    def await_empty(self) -> None:
+        """Return once it has delivered, or returned, all that it was given."""
+        queue = [Path(self.command).with_name("postqueue"), "-c", self.top / "config", "-p"]
+        deadline = time.monotonic() + PATIENCE
+        while b"queue is empty" not in subprocess.run(queue, capture_output=True, check=True).stdout:
+            if time.monotonic() > deadline:
+                pytest.fail(f"postfix keeps mails back: {self.log}")
+
     def forget(self) -> None:
         """Take away all that it has not delivered."""
         subprocess.run(
@@ -250,10 +254,9 @@ def installed(*domains: str, maildirs: Sequence[str] = (), identity: Identity) -
         port = free_port()
         (top / "box").mkdir()
         shutil.chown(top / "box", _NOBODY)
-        relayed = " ".join([*domains, TEMPFAIL, GONE])
         settings = _MAIN.format(
             top=top,
-            domains=relayed,
+            domains=" ".join(domains),
             maildirs=" ".join(maildirs),
             nobody=_NOBODY,
             identity=identity,
@@ -263,9 +266,6 @@ def installed(*domains: str, maildirs: Sequence[str] = (), identity: Identity) -
         settings = settings.replace(f"texthash:{top}/", f"texthash:{config}/")
         (config / "main.cf").write_text(settings, encoding="ascii")
         (config / "master.cf").write_text(_MASTER.format(port=f"{HOST}:{port}"), encoding="ascii")
-        (config / "access").write_text(
-            f"{TEMPFAIL} 450 4.2.1 the mailbox is busy\n{GONE} 550 5.1.1 no such mailbox\n", encoding="ascii"
-        )
         server = Postfix(top=top, port=port, command=command, policy=policy)
         server.route({})
         try:
