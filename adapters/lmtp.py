@@ -84,7 +84,8 @@ class LmtpListener:
         self._inbox = inbox
         self._server: asyncio.Server | None = None
         self._sessions: dict[asyncio.Task[object], _Session] = {}
-        self._refused = Throttle(_INTERVAL, asyncio.get_running_loop().time)
+        now = asyncio.get_running_loop().time
+        self._refused = {event: Throttle(_INTERVAL, now) for event in (MAIL_REFUSED, SESSION_REFUSED)}
         self._stopping = False
         self.refusals = 0
         """How many mails and connections were refused."""
@@ -138,13 +139,14 @@ class LmtpListener:
             await self._server.wait_closed()
         if self._mail.lmtp_socket is not None:
             _remove(self._mail.lmtp_socket)
-        if count := self._refused.rest():
-            _log.warning(MAIL_REFUSED, count=count)
+        for event, throttle in self._refused.items():
+            if count := throttle.rest():
+                _log.warning(event, count=count)
 
     def refuse(self, event: str, reason: str) -> None:
         """Counts something that was refused, and says so now and then."""
         self.refusals += 1
-        if count := self._refused.happened():
+        if count := self._refused[event].happened():
             _log.warning(event, reason=reason, count=count)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
