@@ -194,7 +194,7 @@ class Postfix:
 
     def await_empty(self) -> None:
         """Return once it has delivered, or returned, all that it was given."""
-        queue = [Path(self.command).with_name("postqueue"), "-c", self.top / "config", "-p"]
+        queue: list[str | Path] = [Path(self.command).with_name("postqueue"), "-c", self.top / "config", "-p"]
         deadline = time.monotonic() + PATIENCE
         while b"queue is empty" not in subprocess.run(queue, capture_output=True, check=True).stdout:
             if time.monotonic() > deadline:
