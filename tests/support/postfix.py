@@ -84,6 +84,7 @@ alias_maps =
 alias_database =
 local_recipient_maps =
 recipient_delimiter = +
+lmtp_destination_concurrency_limit = 1
 relay_domains = {domains}
 transport_maps = texthash:{top}/transport
 smtpd_recipient_restrictions =
