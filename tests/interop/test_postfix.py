@@ -9,7 +9,7 @@ import pytest
 from asn1.codec import decode
 from asn1.ill import TransactionResults
 from iso_gateway.failure import Failure
-from iso_gateway.outbox.dispatcher import APDU_DEFERRED
+from iso_gateway.outbox.telling import APDU_DEFERRED
 from iso_gateway.request.primitives import (
     Answer,
     CheckIn,

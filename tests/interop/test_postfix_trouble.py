@@ -15,7 +15,7 @@ from adapters.lmtp import NOT_STORED
 from asn1.codec import decode
 from asn1.ill import Shipped, TransactionResults
 from iso_gateway.failure import Failure, advice
-from iso_gateway.outbox.dispatcher import APDU_DEFERRED, APDU_DELIVERED, APDU_NOT_DELIVERED
+from iso_gateway.outbox.telling import APDU_DEFERRED, APDU_DELIVERED, APDU_NOT_DELIVERED
 from iso_gateway.request.primitives import Answer, Receive, SendMessage, Ship
 from iso_gateway.store import engine
 from iso_gateway.store.records import BreakerState, HalfId, InputKind, OutboxStatus

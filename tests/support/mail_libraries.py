@@ -24,7 +24,9 @@ from config.loading import load
 from config.settings import Settings
 from iso_gateway.cli.main import app
 from iso_gateway.half.sending import Context, Destination, enqueue
-from iso_gateway.outbox.dispatcher import APDU_DELIVERED, Dispatcher, Permit
+from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.outbox.telling import APDU_DELIVERED
+from iso_gateway.outbox.transmitting import Permit
 from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.request.primitives import Primitive
 from iso_gateway.running.intake import Intake
@@ -40,7 +42,7 @@ from iso_gateway.store.records import (
     OutboxRecord,
 )
 from iso_gateway.store.writer import Writer
-from tests.integration.gateway.dispatching import LogLines
+from tests.support.dispatching import LogLines
 from tests.support.gateway import Clock, Desk
 from tests.support.noticing import Lookout
 from tests.support.postfix import HOST, Postfix
