@@ -28,6 +28,8 @@ def system(mail_system: MailSystem) -> Iterator[MailSystem]:
     """The mail server; what it could not deliver in one test does not come in the next."""
     yield mail_system
     mail_system.server.forget()
+    for file in (mail_system.box / "new").glob("*"):
+        file.unlink()
 
 
 @pytest.fixture
