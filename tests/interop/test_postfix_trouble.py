@@ -129,6 +129,8 @@ async def test_what_is_refused_is_seen_and_goes_out_when_an_operator_says_so(
     with lender.desk.reading() as uow:
         assert uow.partners.get("THEM").breaker is BreakerState.CLOSED, "it says nothing about the others"
 
+    tried = lender.command("waiting", "retry", lender.row(message_id).id, *WHY, code=1)
+    assert "was given up: replay sends a message once more" in tried
     pair.clock.advance(minutes=5)
     assert "sent-again" in lender.command("replay", message_id, *WHY)
     await pair.log.processed("applied")
