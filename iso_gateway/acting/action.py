@@ -25,6 +25,8 @@ from iso_gateway.store.unit_of_work import UnitOfWork
 
 #: In the payload of a FORWARD, which message is the ILL-REQUEST that went on.
 ONWARD: Final = "onward_message_id"
+#: In the payload of a repeat, which message it repeats.
+REPEATS: Final = "repeats"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,7 +326,7 @@ def _repetition(
         return None
     service_at = service_time(ends.half, at, ends.local.zone)
     sending = _Sending(apdu=compose.repeat_of(sent, service_at))
-    payload: dict[str, object] = {"repeats": record.message_id}
+    payload: dict[str, object] = {REPEATS: record.message_id}
     onward_id = (record.payload or {}).get(ONWARD)
     if isinstance(onward_id, int):
         onward = stored_apdu(uow, MessageId(onward_id))

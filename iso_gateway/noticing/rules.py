@@ -231,7 +231,7 @@ def _silent(
 
 
 def _stuck(stuck: Stuck) -> Notice:
-    what = "a mail" if stuck.message_id is None else f"message {stuck.message_id}"
+    what = "the mail with a link" if stuck.message_id is None else f"message {stuck.message_id}"
     about = "" if stuck.half_id is None else f" about request {stuck.half_id}"
     whom = stuck.partner or "a sender that is not configured"
     kind = NoticeKind.HELD_BACK if stuck.held else NoticeKind.NOT_DELIVERED
@@ -241,9 +241,15 @@ def _stuck(stuck: Stuck) -> Notice:
             " if it has"
         )
     elif stuck.message_id is None:
-        said = "was not delivered: reach its staff another way"
+        said = (
+            "was not delivered: documents list says why; put that right, then documents add sends the link"
+            " again, or reach its staff another way"
+        )
     else:
-        said = f"was not delivered: messages show {stuck.message_id} says why; reach its staff another way"
+        said = (
+            f"was not delivered: messages show {stuck.message_id} says why; put that right, then"
+            f" replay {stuck.message_id} sends it again, or reach its staff another way"
+        )
     return Notice(
         key=f"{kind}:{stuck.outbox_id}",
         kind=kind,

@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final, assert_never
 
+from iso_gateway.failure import Failure, advice
 from iso_gateway.reception import Processed, Verdict
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import HalfId, MessageId, OutboxId, OutboxRecord, TransactionId
@@ -162,6 +163,7 @@ def _follow(
             "notice": message_id,
             **({} if row.message_id is not None else {"about": belongs.what}),
             **belongs.detail,
+            **({} if notice.fate is not MailFate.FAILED else _RETURNED),
         },
         at=at,
     )
@@ -180,6 +182,9 @@ def _follow(
             assert_never(notice.fate)
 
 
+#: What is told of a mail that came back, in the words that are told of any message that was not delivered.
+_RETURNED: Final = {"failure": Failure.RETURNED.value, "advice": advice(Failure.RETURNED)}
+
 #: What the second and third number of an enhanced status code say (RFC 3463), for those that people meet.
 _DETAILS: Final = {
     "1.1": "there is no such mailbox: correct the partner's address",
@@ -188,6 +193,7 @@ _DETAILS: Final = {
     "2.1": "the mailbox is closed: ask the partner",
     "2.2": "the mailbox is full: ask the partner to make room",
     "2.3": "the mail is longer than the mailbox takes: ask the partner",
+    "3.4": "the mail is longer than the partner's mail system takes: ask the partner",
     "4.1": "the partner's mail server did not answer",
     "4.4": "no way to the partner's mail server is known: correct the partner's address",
     "4.7": "it could not be delivered in time",

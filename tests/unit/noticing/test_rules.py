@@ -227,8 +227,8 @@ class TestMessages:
         notice = self.stuck()
         assert (notice.kind, notice.key) == (NoticeKind.NOT_DELIVERED, "not-delivered:7")
         assert notice.reason == (
-            "message 5 to SFU about request 1 was not delivered: messages show 5 says why;"
-            " reach its staff another way"
+            "message 5 to SFU about request 1 was not delivered: messages show 5 says why; put that right,"
+            " then replay 5 sends it again, or reach its staff another way"
         )
 
     def test_held_back(self) -> None:
@@ -239,7 +239,8 @@ class TestMessages:
 
     def test_a_mail_has_no_number(self) -> None:
         assert self.stuck(message_id=None).reason == (
-            "a mail to SFU about request 1 was not delivered: reach its staff another way"
+            "the mail with a link to SFU about request 1 was not delivered: documents list says why; put that"
+            " right, then documents add sends the link again, or reach its staff another way"
         )
 
     def test_what_cannot_be_read_is_said_once_a_day_and_source(self) -> None:
