@@ -75,6 +75,10 @@ _ENGLISH: Final = {
         "A message came that the gateway cannot classify",
         "Look at the message and at the log: it is kept, and nothing was done about it.",
     ),
+    NoticeKind.NOT_CONFIGURED: Words(
+        "Requests are with a partner that is not configured",
+        "Put its file back, or tell the gateway its new name (partners rename).",
+    ),
     NoticeKind.REQUEST: Words(
         "A request wants a decision",
         "Look at the request, and do what it waits for.",
@@ -138,6 +142,10 @@ _FRENCH: Final = {
     NoticeKind.UNCLASSIFIED: Words(
         "La passerelle ne sait que faire d'un message",
         "Regardez le message et le journal : il est conservé, et rien n'a été fait.",
+    ),
+    NoticeKind.NOT_CONFIGURED: Words(
+        "Des demandes sont chez un partenaire qui n'est pas configuré",
+        "Remettez son fichier, ou donnez son nouveau nom à la passerelle (partners rename).",
     ),
     NoticeKind.REQUEST: Words(
         "Une demande attend une décision",
