@@ -4,7 +4,14 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from iso_gateway.store.records import BreakerState, HalfId, MessageId, OutboxId, WebhookRecord
+from iso_gateway.store.records import (
+    BreakerState,
+    DailyMailRecord,
+    HalfId,
+    MessageId,
+    OutboxId,
+    WebhookRecord,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +134,32 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """A message that came for a request which was disposed of. `half_id` is None if that cannot be told."""
+
+    message_id: MessageId
+    half_id: HalfId | None
+    partner: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclassified:
+    """A message that came, and that the gateway could not classify."""
+
+    message_id: MessageId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Orphaned:
+    """A partner that is not configured (any more), and how many requests with it are not at their end."""
+
+    partner: str
+    requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
     """What the protocol machine, or a deadline, put before a person, and nothing has settled since."""
 
@@ -148,5 +181,9 @@ class Facts:
     stuck: tuple[Stuck, ...] = ()
     late: tuple[LateShipped, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    forgotten: tuple[Forgotten, ...] = ()
+    orphaned: tuple[Orphaned, ...] = ()
+    unclassified: tuple[Unclassified, ...] = ()
     raised: tuple[Raised, ...] = ()
     webhooks: tuple[WebhookRecord, ...] = ()
+    lost: tuple[DailyMailRecord, ...] = ()

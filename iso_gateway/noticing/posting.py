@@ -10,7 +10,6 @@ a time posts to a webhook, by a lease.
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -20,6 +19,7 @@ import structlog
 from config.settings import RetryPolicy
 from iso_gateway.errors import StoreError
 from iso_gateway.outbox.policy import delay_after
+from iso_gateway.rounds import Rounds
 from iso_gateway.store.records import EventRecord, GatewayId, WebhookRecord
 from iso_gateway.store.unit_of_work import Store
 from iso_gateway.store.writer import Writer
@@ -36,6 +36,8 @@ MOST: Final = 100
 REST: Final = timedelta(milliseconds=250)
 #: How long it sleeps when nothing wakes it.
 NAP: Final = timedelta(minutes=1)
+#: A clock that is further behind than this, compared with what it said last, was set back.
+STEP: Final = timedelta(seconds=1)
 #: How much longer than a request may take a gateway holds its lease.
 MARGIN: Final = timedelta(seconds=30)
 
@@ -49,6 +51,7 @@ PLAIN_DETAIL: Final = (
     "reason",
     "failure",
     "advice",
+    "may_have_arrived",
     "attention",
     "attention_id",
     "actor",
@@ -116,32 +119,32 @@ class Poster:
         self._retry = retry
         self._clock = clock
         self._chance = chance
-        self._wake = asyncio.Event()
-        self._stopping = asyncio.Event()
+        self._latest: datetime | None = None
+        self._rounds = Rounds(least=REST)
 
     def wake(self) -> None:
         """There may be an event."""
-        self._wake.set()
+        self._rounds.wake()
 
     def stop(self) -> None:
         """Begin nothing more."""
-        self._stopping.set()
-        self._wake.set()
+        self._rounds.stop()
 
     async def run(self) -> None:
         """Tell of events until `stop` is called."""
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                pause = await self.tell()
-            except StoreError as error:
-                log.error(BROKE, webhook=self._name, error=str(error))  # noqa: TRY400 - it says what to do
-                pause = NAP
-            await self._pause(pause)
+        await self._rounds.run(self._round)
+
+    async def _round(self) -> timedelta:
+        try:
+            return await self.tell()
+        except StoreError as error:
+            log.error(BROKE, webhook=self._name, error=str(error))  # noqa: TRY400 - it says what to do
+            return NAP
 
     async def tell(self) -> timedelta:
         """Post what there is to tell, as long as it is taken; gives for how long there is nothing to do."""
-        while not self._stopping.is_set():
+        await self._notice_the_clock()
+        while not self._rounds.ending:
             known = await asyncio.to_thread(self._look)
             if known is None:
                 await self._writer.run(lambda uow: uow.webhooks.enter(self._name))
@@ -151,6 +154,13 @@ class Poster:
             if not await self._post(known):
                 return NAP
         return NAP
+
+    async def _notice_the_clock(self) -> None:
+        """Wait for nothing that a clock set back has moved away."""
+        now = self._clock()
+        if self._latest is not None and now < self._latest - STEP:
+            await self._writer.run(lambda uow: uow.webhooks.no_later_than(self._name, now))
+        self._latest = now
 
     def _look(self) -> _Batch | timedelta | None:
         """What is to be posted now; else for how long nothing is; None if the webhook is not known yet."""
@@ -197,12 +207,6 @@ class Poster:
                 self._name, owner=self._gateway, now=now, again=again, error=error
             )
         )
-
-    async def _pause(self, pause: timedelta) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), min(pause, REST).total_seconds())
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(pause - REST, timedelta()).total_seconds())
 
 
 def body(events: Sequence[EventRecord]) -> bytes:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import assert_never
 
 from iso_gateway.errors import NotFoundError
-from iso_gateway.outbox.dispatcher import half_of
+from iso_gateway.outbox.telling import half_of
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import (
     AuditId,

@@ -55,6 +55,9 @@ _EVENTS_AFTER = (
     .order_by(events.c.sequence)
     .limit(bindparam("at_most"))
 )
+_EVENT_KINDS_ABOUT = select(events.c.kind, events.c.message_id).where(
+    events.c.half_id == bindparam("half_id")
+)
 _EVENTS_OF_KIND = (
     select(events)
     .where(
@@ -273,6 +276,11 @@ class Events:
     def after(self, sequence: int, limit: int = 100) -> tuple[EventRecord, ...]:
         """Events with a greater number than `sequence`, in order; 0 begins at the beginning."""
         return self._found(_EVENTS_AFTER, {"after": sequence, "at_most": limit})
+
+    def kinds_about(self, half_id: HalfId) -> tuple[tuple[str, MessageId | None], ...]:
+        """What has been told of a half: of which kind, and about which message. Nothing is opened for it."""
+        rows = self._connection.execute(_EVENT_KINDS_ABOUT, {"half_id": half_id})
+        return tuple((row.kind, row.message_id) for row in rows)
 
     def of_kind(self, kind: str, first: HalfId, last: HalfId) -> tuple[EventRecord, ...]:
         """Events of one kind about the halves numbered from `first` to `last`, in order."""

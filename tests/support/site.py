@@ -18,7 +18,9 @@ from iso_gateway.reception import Processed
 from iso_gateway.request.primitives import ResponderPrimitive
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import HalfId, MessageId, OutboxRecord, Transport
+from tests.support import empty
 
 #: When the first thing happens; each later one is a second later. In Vancouver it is 12:00 noon.
 BEGUN: Final = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
@@ -63,7 +65,9 @@ class Installation:
             _rename(self.config, "BEX", "YAZ")
             _rename(self.partner_file, "YAZ", "BEX")
         self.clock = clock or Clock()
-        self.site = Site.create_or_open(load(self.config), clock=self.clock)
+        settings = load(self.config)
+        empty.put_in(settings)
+        self.site = Site.create_or_open(settings, clock=self.clock)
 
     def receive(
         self, apdu: ILLApdu | bytes, *, peer: str = "127.0.0.1:51234", two_way: bool = True
@@ -101,7 +105,7 @@ class Installation:
         """Have a queued message arrive at its partner."""
         row, fence, at = self._claimed(message_id)
         with self.site.store.unit_of_work() as uow:
-            assert uow.outbox.delivered(row.id, fence, at)
+            assert uow.leases.delivered(row.id, fence, at)
 
     def deliver_all(self) -> None:
         """Have everything that is queued arrive."""
@@ -116,9 +120,9 @@ class Installation:
         row, fence, at = self._claimed(message_id)
         with self.site.store.unit_of_work() as uow:
             if last:
-                assert uow.outbox.gave_up(row.id, fence, at, why)
+                assert uow.leases.gave_up(row.id, fence, at, Trouble(error=why))
             else:
-                assert uow.outbox.failed(row.id, fence, at, at + timedelta(minutes=5), why)
+                assert uow.leases.failed(row.id, fence, at, at + timedelta(minutes=5), why)
 
     def configure(self, line: str) -> None:
         """Put a line at the top of the partner's file, and go on under that configuration."""
@@ -146,7 +150,7 @@ class Installation:
         at = self.clock()
         with self.site.store.unit_of_work() as uow:
             (row,) = uow.outbox.list(message_id=message_id)
-            fence = uow.outbox.claim(row.id, "test", at, at + timedelta(minutes=1))
+            fence = uow.leases.claim(row.id, "test", at, at + timedelta(minutes=1))
         assert fence is not None
         return row, fence, at
 

@@ -32,7 +32,7 @@ def verify(context: typer.Context, *, config: Config = None, json: Json = False)
     problems: list[Problem] = []
     found = 0
     with installation.opened(settings_from(context, config)) as site:
-        for progress in verified(site.store, site.clock()):
+        for progress in verified(site.store, site.settings, site.clock()):
             rows[progress.part.value] += progress.rows
             found += len(progress.problems)
             problems += progress.problems[: MOST - len(problems)]

@@ -21,8 +21,10 @@ from asn1.ill import TransactionResults
 from config.settings import LocalSymbol, Mail, MailTransport, Settings
 from iso_gateway.daemon import Daemon
 from iso_gateway.errors import DeliveryError
-from iso_gateway.outbox import dispatcher
-from iso_gateway.outbox.dispatcher import Permit
+from iso_gateway.failure import Failure, advice
+from iso_gateway.noticing import gathering, health
+from iso_gateway.outbox import telling
+from iso_gateway.outbox.transmitting import Permit
 from iso_gateway.reception import Processed, Verdict, returns
 from iso_gateway.reception.returns import MailFate, MailNotice
 from iso_gateway.request.primitives import Answer, SendMessage
@@ -186,8 +188,20 @@ class TestNotices:
         assert event.detail == {
             "reason": "the mail came back: there is no such mailbox: correct the partner's address (5.1.1)",
             "notice": processed.message_id,
+            "failure": "returned",
+            "advice": advice(Failure.RETURNED),
         }
         assert desk.half(half_id).state == "IN-PROCESS"
+
+    def test_it_is_not_the_partner_that_wrote_it(self, desk: Desk) -> None:
+        _, row = answered(desk)
+        heard = desk.clock.now
+        desk.clock.advance(hours=1)
+        notice(desk, row.id, MailFate.FAILED)
+        with desk.reading() as uow:
+            assert gathering.last_heard(uow, "SFU") == heard
+            seen = health.health(uow, desk.site.settings, desk.clock.now, database="")
+        assert (seen.traffic.received, seen.traffic.refused) == (2, 0)
 
     def test_a_second_notice_and_one_too_early_change_nothing(self, desk: Desk) -> None:
         half_id, row = answered(desk)
@@ -205,11 +219,11 @@ class TestNotices:
         receive(desk, encode(MISDIRECTED))
         [waiting] = desk.outgoing()
         with desk.site.store.unit_of_work() as uow:
-            fence = uow.outbox.claim(waiting.row.id, "one", desk.clock.now, desk.clock.now)
+            fence = uow.leases.claim(waiting.row.id, "one", desk.clock.now, desk.clock.now)
         assert fence is not None
         notice(desk, waiting.row.id, MailFate.FAILED)
         with desk.site.store.unit_of_work() as uow:
-            assert not uow.outbox.delivered(waiting.row.id, fence, desk.clock.now)
+            assert not uow.leases.delivered(waiting.row.id, fence, desk.clock.now)
             [attempt] = uow.outbox.attempts(waiting.row.id)
         assert (attempt.outcome, attempt.finished_at) == ("delivered", desk.clock.now)
         assert row_of(desk, waiting.row.id).status is OutboxStatus.NOT_DELIVERED
@@ -474,5 +488,5 @@ class TestDaemon:
 
 
 def test_the_kinds_of_events_are_those_of_the_outbox() -> None:
-    assert returns.NOT_DELIVERED == dispatcher.NOT_DELIVERED
+    assert returns.NOT_DELIVERED == telling.NOT_DELIVERED
     assert {fate.value for fate in MailFate} == {fate.value for fate in Fate}

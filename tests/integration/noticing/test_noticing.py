@@ -21,7 +21,7 @@ from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.outbox import operating
 from iso_gateway.request import primitives
 from iso_gateway.running.attendance import Attendance
-from iso_gateway.store.outbox import Trouble
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import (
     AttentionId,
     BreakerState,
@@ -99,6 +99,27 @@ class TestWhatIsRead:
                 )
         assert kinds(lookout) == []
 
+    def test_what_comes_for_a_request_that_was_disposed_of(self, desk: Desk, lookout: Lookout) -> None:
+        request = apdus.ill_request(requester="ILLUME:SFU")
+        half_id = desk.begin(request, peer=AT_SFU)
+        with desk.site.store.unit_of_work() as uow:
+            uow.transactions.dispose(uow.halves.get(half_id).transaction_id, at=desk.clock.now)
+        cancel = desk.receive(apdus.cancel(request), peer=AT_SFU)
+        assert kinds(lookout) == ["disposed-of"]
+        [row] = lookout.standing()
+        assert (row.half_id, row.message_id, row.partner) == (half_id, cancel.message_id, "SFU")
+        assert f"about request {half_id} that was disposed of" in row.reason
+
+    def test_what_cannot_be_classified_until_it_is(self, desk: Desk, lookout: Lookout) -> None:
+        stored = desk.store(apdus.ill_request(requester="ILLUME:SFU"), peer=AT_SFU)
+        assert kinds(lookout) == []
+        desk.clock.advance(minutes=16)
+        assert kinds(lookout) == ["unclassified"]
+        [row] = lookout.standing()
+        assert row.message_id == stored
+        desk.process(stored)
+        assert kinds(lookout) == []
+
     def test_it_is_forgotten_after_a_while(self, desk: Desk, lookout: Lookout) -> None:
         desk.receive(b"junk", peer=ELSEWHERE)
         assert kinds(lookout) == ["unreadable"]
@@ -110,9 +131,11 @@ class TestWhatIsRead:
         [waiting] = desk.outgoing()
         now = desk.clock.now
         with desk.site.store.unit_of_work() as uow:
-            fence = uow.outbox.claim(waiting.row.id, "test", now, now)
+            fence = uow.leases.claim(waiting.row.id, "test", now, now)
             assert fence is not None
-            assert uow.outbox.gave_up(waiting.row.id, fence, now, "refused", Failure.REFUSED)
+            assert uow.leases.gave_up(
+                waiting.row.id, fence, now, Trouble(error="refused", failure=Failure.REFUSED)
+            )
         assert kinds(lookout) == ["not-delivered"]
         [row] = lookout.standing()
         assert (row.half_id, row.message_id, row.partner) == (1, waiting.row.message_id, "SFU")
@@ -128,6 +151,38 @@ class TestWhatIsRead:
             )
         assert kinds(lookout) == []
 
+    def test_what_was_not_delivered_until_it_is_repeated(self, desk: Desk, lookout: Lookout) -> None:
+        def lose() -> MessageId | None:
+            [waiting] = desk.outgoing()
+            with desk.site.store.unit_of_work() as uow:
+                assert uow.outbox.end_waiting(waiting.row.id, desk.clock.now, "gone", Failure.LIFETIME)
+            return waiting.row.message_id
+
+        half_id = desk.request().half_id
+        assert half_id is not None
+        first = lose()
+        lookout.look()
+        assert [row.message_id for row in lookout.standing()] == [first]
+        desk.repeat(half_id)
+        assert kinds(lookout) == []
+        second = lose()
+        lookout.look()
+        assert [row.message_id for row in lookout.standing()] == [second], "the repeat is told of by itself"
+        desk.repeat(half_id)
+        assert kinds(lookout) == []
+
+    def test_a_repeat_of_one_message_makes_up_for_no_other(self, desk: Desk, lookout: Lookout) -> None:
+        half_id = desk.begin(apdus.ill_request(requester="ILLUME:SFU"), peer=AT_SFU)
+        for note in ("first", "second"):
+            desk.act(half_id, primitives.SendMessage(note=note))
+        lost, arrived = desk.outgoing()
+        with desk.site.store.unit_of_work() as uow:
+            assert uow.outbox.end_waiting(lost.row.id, desk.clock.now, "gone", Failure.LIFETIME)
+        desk.repeat(half_id)
+        lookout.look()
+        assert [row.message_id for row in lookout.standing()] == [lost.row.message_id]
+        assert arrived.row.message_id is not None
+
     def test_what_the_gateway_holds_back_and_not_what_an_operator_does(
         self, desk: Desk, lookout: Lookout
     ) -> None:
@@ -137,10 +192,10 @@ class TestWhatIsRead:
         now = desk.clock.now
         with desk.site.store.unit_of_work() as uow:
             assert uow.outbox.hold(second.row.id, "anna")
-            fence = uow.outbox.claim(first.row.id, "test", now, now)
+            fence = uow.leases.claim(first.row.id, "test", now, now)
             assert fence is not None
             trouble = Trouble(error="reset", failure=Failure.RESET, ambiguous=True)
-            assert uow.outbox.hold_back(first.row.id, fence, now, trouble)
+            assert uow.leases.hold_back(first.row.id, fence, now, trouble)
         assert kinds(lookout) == ["held-back"]
         with desk.site.store.unit_of_work() as uow:
             assert uow.outbox.release(first.row.id, now)

@@ -262,7 +262,7 @@ def answering(octets: bytes, until: Event | None = None) -> Iterator[tuple[int, 
         until: it closes only after this, which is set once the test is done with it.
     """
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
-        server.settimeout(10)
+        server.settimeout(60)
 
         def serve() -> bytes:
             opened, _ = server.accept()

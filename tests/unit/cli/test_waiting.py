@@ -7,7 +7,7 @@ import pytest
 
 from iso_gateway.failure import Failure, advice
 from iso_gateway.request import primitives
-from iso_gateway.store.outbox import Trouble
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import AuditRecord, BreakerState, OutboxId, OutboxStatus, PartnerStateRecord
 from tests.support import apdus
 from tests.support.site import Installation
@@ -50,7 +50,7 @@ class TestHold:
         assert command.json("waiting", "hold", 3, *WHY, "--yes")["passed_over"] == []
         assert statuses(place) == {3: OutboxStatus.HELD, 4: OutboxStatus.WAITING, 5: OutboxStatus.WAITING}
         with place.site.store.reading() as uow:
-            assert [row.id for row in uow.outbox.due(place.clock())] == [5]
+            assert [row.id for row in uow.due.heads(place.clock())] == [5]
         rows = waiting(command)
         assert rows[3]["why"].endswith("holds it back: waiting release lets it go")
         assert rows[3]["held_by"] == audit(place)[0].actor
@@ -68,10 +68,10 @@ class TestHold:
     ) -> None:
         with place.site.store.unit_of_work() as uow:
             at = place.clock()
-            fence = uow.outbox.claim(OutboxId(3), "test", at, at + timedelta(minutes=1))
+            fence = uow.leases.claim(OutboxId(3), "test", at, at + timedelta(minutes=1))
             assert fence is not None
             trouble = Trouble(error="it broke", failure=Failure.RESET, ambiguous=True)
-            assert uow.outbox.hold_back(OutboxId(3), fence, at, trouble)
+            assert uow.leases.hold_back(OutboxId(3), fence, at, trouble)
         assert waiting(command)[3]["why"] == (
             "it broke: find out, then waiting release, or waiting release --as-delivered"
         )
@@ -98,9 +98,9 @@ class TestHold:
         assert len(audit(place)) == 2
         command("waiting", "release", 3, 5, *WHY, "--yes")
         with place.site.store.unit_of_work() as uow:
-            fence = uow.outbox.claim(OutboxId(3), "test", FAR, FAR + timedelta(minutes=1))
+            fence = uow.leases.claim(OutboxId(3), "test", FAR, FAR + timedelta(minutes=1))
             assert fence is not None
-            assert uow.outbox.delivered(OutboxId(3), fence, FAR)
+            assert uow.leases.delivered(OutboxId(3), fence, FAR)
         assert command.text("waiting", "retry", 3) == "number 3 is delivered already\n"
 
     def test_what_cannot_be_is_a_failure(self, place: Installation, command: Command) -> None:
@@ -115,12 +115,14 @@ class TestHold:
         assert command.json("waiting", "release", 4, "--as-delivered", code=1)["already"] == []
         with place.site.store.unit_of_work() as uow:
             # By its clock, this machine is later than the test.
-            fence = uow.outbox.claim(OutboxId(5), "test", FAR, FAR + timedelta(minutes=1))
+            fence = uow.leases.claim(OutboxId(5), "test", FAR, FAR + timedelta(minutes=1))
             assert fence is not None
         assert command.text("waiting", "retry", 5) == "number 5 is being sent now\n"
         assert command.text("waiting", "hold", 5, code=1) == "number 5 is being sent now\n"
         with place.site.store.unit_of_work() as uow:
-            assert uow.outbox.gave_up(OutboxId(5), fence, FAR, "refused", Failure.REFUSED)
+            assert uow.leases.gave_up(
+                OutboxId(5), fence, FAR, Trouble(error="refused", failure=Failure.REFUSED)
+            )
         for operation in ("retry", "hold", "release"):
             assert "was given up: replay sends a message once more" in command.text(
                 "waiting", operation, 5, code=1
@@ -186,7 +188,7 @@ class TestRetry:
                     last_error="connection refused",
                 )
             )
-            assert [one.id for one in uow.outbox.due(place.clock())] == [5]
+            assert [one.id for one in uow.due.heads(place.clock())] == [5]
         rows = waiting(command)
         assert rows[3]["why"] == (
             "YAZ takes nothing now, and one is tried for all: connection refused; " + advice(Failure.REFUSED)
@@ -198,13 +200,13 @@ class TestRetry:
             probe_at = uow.partners.get("YAZ").retry_at
             assert probe_at is not None
             assert probe_at < FAR
-            assert [one.id for one in uow.outbox.due(probe_at)] == [5, 3]
+            assert [one.id for one in uow.due.heads(probe_at)] == [5, 3]
         assert audit(place)[0].action == "waiting.retry"
 
     def test_what_is_being_sent_says_so(self, place: Installation, command: Command) -> None:
         at = place.clock()
         with place.site.store.unit_of_work() as uow:
-            assert uow.outbox.claim(OutboxId(3), "test", at, at + timedelta(minutes=1)) is not None
+            assert uow.leases.claim(OutboxId(3), "test", at, at + timedelta(minutes=1)) is not None
         assert waiting(command)[3]["why"] == "it is being tried"
         told = command.json("waiting", "retry", 3, *WHY, "--yes")
         assert (told["done"], told["already"]) == ([], [3])
@@ -237,6 +239,19 @@ class TestPartners:
         said = command.text("partners", "resume", "YAZ", *WHY, "--yes")
         assert said == "nothing to do: YAZ is not suspended\n"
         assert [one.action for one in audit(place)] == ["partner.resume", "partner.suspend"]
+
+    @pytest.mark.usefixtures("queued")
+    def test_one_that_has_another_name_by_now(self, place: Installation, command: Command) -> None:
+        text = place.partner_file.read_text(encoding="utf-8")
+        assert "still configured" in command.error("partners", "rename", "YAZ", "YAZ", *WHY, "--yes")
+        place.partner_file.write_text(text.replace('name = "YAZ"', 'name = "Toronto"'), encoding="utf-8")
+        asked = command("partners", "rename", "YAZ", "toronto", *WHY, stdin="n\n", code=1)
+        assert "what is stored of YAZ will be Toronto's; go on?" in asked.stderr
+        told = command.json("partners", "rename", "YAZ", "toronto", *WHY, "--yes")
+        assert told == {"old": "YAZ", "new": "Toronto", "rows": {"halves": 2, "processings": 7, "outbox": 5}}
+        assert {row["partner"] for row in waiting(command).values()} == {"Toronto"}
+        said = command.text("partners", "rename", "YAZ", "Toronto", *WHY, "--yes")
+        assert said == "nothing is stored of YAZ\n"
 
     def test_it_asks_first_and_nobody_unknown_is_suspended(
         self, place: Installation, command: Command

@@ -1,23 +1,34 @@
-"""A dispatcher between a real outbox and a wire made of memory."""
+"""A dispatcher between a real outbox and a wire of memory, and what the tests of delivery say and ask."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, MutableMapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
+import pytest
 import structlog
 
-from iso_gateway.outbox.dispatcher import Dispatcher, Permit
-from iso_gateway.store.records import GatewayId, OutboxId
+from iso_gateway.errors import DeliveryError
+from iso_gateway.failure import Failure
+from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.outbox.transmitting import Permit
+from iso_gateway.request import primitives
+from iso_gateway.store.records import AttemptOutcome, GatewayId, HalfId, OutboxId, OutboxRecord
 from iso_gateway.store.writer import Writer
-from tests.support.gateway import Desk
+from tests.support import apdus
+from tests.support.gateway import AT_SFU, AT_UBC, Desk
 
 #: Nothing here takes long; what does, hangs.
-PATIENCE = 10
+PATIENCE = 60
 LEASE = timedelta(minutes=5)
+
+REFUSED: Final = DeliveryError("connection refused", temporary=True, failure=Failure.REFUSED)
+GONE: Final = DeliveryError("no such host", temporary=False, failure=Failure.NO_SUCH_HOST)
+BROKE: Final = DeliveryError("it broke", temporary=True, failure=Failure.RESET, ambiguous=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +94,16 @@ class Wire:
 
 
 class LogLines:
-    """The log, to wait for: what is logged has been stored."""
+    """The log, to wait for: what is logged has been stored. Lines may come from any thread."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
-        self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._seen = 0
+        self._come: Callable[[], object] = bool
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
         self.lines.append(dict(event))
-        self._queue.put_nowait(dict(event))
+        self._come()
         raise structlog.DropEvent
 
     async def until(self, event: str) -> dict[str, Any]:
@@ -100,11 +112,20 @@ class LogLines:
 
     async def until_any(self, events: Collection[str]) -> dict[str, Any]:
         """Wait for the next line of some kinds, passing over others."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                line = await self._queue.get()
-                if line["event"] in events:
-                    return line
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    come = asyncio.Event()
+                    self._come = partial(loop.call_soon_threadsafe, come.set)
+                    while self._seen < len(self.lines):
+                        line = self.lines[self._seen]
+                        self._seen += 1
+                        if line["event"] in events:
+                            return line
+                    await come.wait()
+        finally:
+            self._come = bool
 
 
 @asynccontextmanager
@@ -139,3 +160,48 @@ async def dispatching(
         async with asyncio.timeout(PATIENCE):
             await running
         await asyncio.to_thread(writer.close)
+
+
+@pytest.fixture
+def wire() -> Wire:
+    """What takes the octets."""
+    return Wire()
+
+
+@pytest.fixture
+def lines() -> Iterator[LogLines]:
+    """The log, to wait for."""
+    lines = LogLines()
+    structlog.configure(processors=[lines])
+    yield lines
+    structlog.reset_defaults()
+
+
+def begun(desk: Desk, number: int = 1, partner: str = "SFU") -> HalfId:
+    """Give a request of SFU's or UBC's, to which nothing has been answered yet."""
+    request = apdus.ill_request(requester=f"ILLUME:{partner}", transaction=f"{partner}{number}")
+    processed = desk.receive(request, peer={"SFU": AT_SFU, "UBC": AT_UBC}[partner])
+    assert processed.half_id is not None
+    return HalfId(processed.half_id)
+
+
+def say(desk: Desk, half: HalfId, text: str) -> None:
+    """Say something to the other end of a request."""
+    desk.act(half, primitives.SendMessage(note=text))
+
+
+def said(wire: Wire) -> list[str]:
+    """Give the last letter of all that was said, in the order in which it went out."""
+    return [one.octets[-1:].decode() for one in wire.sent]
+
+
+def rows(desk: Desk) -> list[OutboxRecord]:
+    """Give the rows of the outbox, the finished ones included."""
+    with desk.reading() as uow:
+        return list(uow.outbox.list(finished=True))
+
+
+def outcomes(desk: Desk, row: OutboxRecord) -> list[tuple[AttemptOutcome | None, str | None]]:
+    """How each attempt to send a row ended, and why."""
+    with desk.reading() as uow:
+        return [(attempt.outcome, attempt.error) for attempt in uow.outbox.attempts(row.id)]
