@@ -2,10 +2,12 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
@@ -311,6 +313,29 @@ class TestLease:
             assert (row.status, row.lease_owner, row.fence) == (OutboxStatus.SENDING, "other", 2)
             assert outcomes(desk, row) == [(AttemptOutcome.ABANDONED, None), (None, None)]
         assert telling.NOT_DELIVERED not in [event.kind for event in desk.events()]
+
+    async def test_whoever_stood_still_after_it_was_permitted_is_not_permitted_any_more(
+        self, desk: Desk, lines: LogLines, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
+        assert 0 <= module.elapsed() - seconds < 60
+        monkeypatch.setattr(module, "elapsed", lambda: seconds)
+
+        class Suspended(Wire):
+            async def transmit(self, octets: bytes, **told: Any) -> None:
+                nonlocal seconds
+                await told["permit"]()
+                seconds += LEASE.total_seconds()
+                later = desk.clock.now + LEASE
+                with desk.site.store.unit_of_work() as uow:
+                    assert uow.leases.claim(told["outbox_id"], "two", later, later + LEASE)
+                await super().transmit(octets, **told)
+
+        wire = Suspended()
+        say(desk, begun(desk), "x")
+        async with dispatching(desk, wire, fenced=True):
+            await lines.until(telling.LEASE_LOST)
+        assert wire.written == []
 
     async def test_a_sending_that_outlasts_its_lease_is_not_begun_a_second_time(
         self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
