@@ -18,8 +18,10 @@ from config.documents import Document, Findings, Layer, read_table, texts, valid
 from config.errors import ConfigErrors, shown
 from config.fields import DatabaseUrl, PathText
 from config.keys import Location
+from config.senders import comparable
 from config.settings import (
     ANY_PARTNER,
+    DailyMail,
     Documents,
     Limits,
     Listener,
@@ -40,6 +42,9 @@ from config.symbols import Symbol
 
 PROFILES: Final = "profiles"
 """The directory of the packaged base profiles, in this package."""
+
+#: The most characters of the address of a daily mail; it is a part of keys in the database.
+_LONGEST_ADDRESS: Final = 200
 
 _EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 
@@ -116,6 +121,7 @@ def load(path: Path) -> Settings:
         _check_retry(file.document, findings)
         _check_transport(file.document, findings)
     _check_mail(path, table, files, findings)
+    _check_daily_mails(path, table, files, findings, all_read=all_read)
     certificates.check_mail(document, findings)
     _check_state_dir(path, table, findings)
     if gateway is None or findings.errors:
@@ -150,7 +156,7 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
         limits=gateway.limits,
         retry=gateway.retry,
         sharing=gateway.sharing,
-        noticing=gateway.noticing,
+        noticing=_noticing_with_absolute_directory(here, gateway.noticing),
         webhooks=tuple(replace(one, secret_file=str(here / one.secret_file)) for one in gateway.webhooks),
         local=gateway.local,
         routes=gateway.routes,
@@ -164,6 +170,11 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
 def _with_absolute_directory(here: Path, documents: Documents) -> Documents:
     name = documents.template_dir
     return documents if name is None else replace(documents, template_dir=str(here / name))
+
+
+def _noticing_with_absolute_directory(here: Path, noticing: Noticing) -> Noticing:
+    name = noticing.template_dir
+    return noticing if name is None else replace(noticing, template_dir=str(here / name))
 
 
 def _with_absolute_paths(here: Path, mail: Mail) -> Mail:
@@ -418,6 +429,54 @@ def _check_mail(
                 )
     for _, mail in valid_items(Mail, [table["mail"]] if "mail" in table else []):
         _check_mail_server(path, mail, findings)
+
+
+def _check_daily_mails(
+    path: Path,
+    table: Mapping[str, Any],
+    files: Iterable[PartnerFile],
+    findings: Findings,
+    *,
+    all_read: bool,
+) -> None:
+    noticing = table.get("noticing")
+    listed = valid_items(DailyMail, noticing.get("mail") if isinstance(noticing, dict) else None)
+    local = valid_items(LocalSymbol, table.get("local"))
+    ours = {comparable(one.public_mail) for _, one in local if one.public_mail is not None}
+    names = {"local": _names(table.get("local")), "partners": _names([one.document.table for one in files])}
+    known: dict[str, int] = {}
+    for place, mail in listed:
+        here: Location = ("noticing", "mail", place)
+        earlier = known.setdefault(mail.to.lower(), place)
+        if earlier != place:
+            problem = f"noticing.mail[{earlier}] goes to {shown(mail.to)} too"
+            findings.add(path, (*here, "to"), problem, "an address of its own")
+        if comparable(mail.to) in ours:
+            problem = f"what comes to {shown(mail.to)} is read by the gateway itself"
+            findings.add(path, (*here, "to"), problem, "an address that people read")
+        if len(mail.to) > _LONGEST_ADDRESS:
+            problem = f"it has {len(mail.to)} characters"
+            findings.add(path, (*here, "to"), problem, f"an address of at most {_LONGEST_ADDRESS}")
+        if "mail" not in table:
+            problem = f"{path} has no [mail], so nothing can be sent by mail"
+            findings.add(path, (*here, "to"), problem, "a table [mail]")
+        elif not ours and local:
+            problem = f"is missing, and the mails of noticing.mail[{place}] come from there"
+            findings.add(
+                path, ("local", local[0][0], "public_mail"), problem, "the address of its ILL software"
+            )
+        if not mail.kinds:
+            problem = "names nothing, so nothing would ever be sent"
+            findings.add(path, (*here, "kinds"), problem, "at least one kind, or no such key")
+        for key, meant in (("local", mail.local), ("partners", mail.partners)):
+            # Why not when a file could not be read: the name may well stand in it.
+            if key == "partners" and not all_read:
+                continue
+            for number, name in enumerate(meant):
+                if name not in names[key]:
+                    kind = "local symbol" if key == "local" else "partner"
+                    problem = f"no {kind} has the name {shown(name)}"
+                    findings.add(path, (*here, key, number), problem, _one_of(names[key]) or "no such key")
 
 
 def _is_by_mail(document: Document) -> bool:

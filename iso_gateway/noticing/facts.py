@@ -4,7 +4,14 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from iso_gateway.store.records import BreakerState, HalfId, MessageId, OutboxId, WebhookRecord
+from iso_gateway.store.records import (
+    BreakerState,
+    DailyMailRecord,
+    HalfId,
+    MessageId,
+    OutboxId,
+    WebhookRecord,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,3 +186,4 @@ class Facts:
     unclassified: tuple[Unclassified, ...] = ()
     raised: tuple[Raised, ...] = ()
     webhooks: tuple[WebhookRecord, ...] = ()
+    lost: tuple[DailyMailRecord, ...] = ()

@@ -366,4 +366,4 @@ class _Round:
 
 
 def _content(uow: UnitOfWork, row: OutboxRecord) -> bytes | Mapping[str, object]:
-    return uow.documents.mail(row.id) if row.message_id is None else uow.messages.raw(row.message_id)
+    return uow.mails.said(row.id) if row.message_id is None else uow.messages.raw(row.message_id)

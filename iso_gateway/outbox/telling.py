@@ -81,10 +81,9 @@ def tell_given_up(
 
 
 def tell(uow: UnitOfWork, kind: str, row: OutboxRecord, at: datetime, detail: dict[str, object]) -> None:
-    """Tell the local side something of a message, or of a mail with a link, that is to be sent."""
-    document = uow.documents.with_mail(row.id) if row.message_id is None else None
-    if document is not None:
-        detail = {**detail, "document": document[0]}
+    """Tell the local side something of a message, or of a mail of its own, that is to be sent."""
+    if row.message_id is None:
+        detail = {**detail, **uow.mails.subject(row.id).detail}
     append = partial(
         uow.events.append, kind=kind, half_id=half_of(uow, row), message_id=row.message_id, at=at
     )
@@ -97,8 +96,7 @@ def tell(uow: UnitOfWork, kind: str, row: OutboxRecord, at: datetime, detail: di
 def half_of(uow: UnitOfWork, row: OutboxRecord) -> HalfId | None:
     """The half that a message to be sent belongs to, if it is about one."""
     if row.message_id is None:
-        document = uow.documents.with_mail(row.id)
-        return None if document is None else document[1]
+        return uow.mails.subject(row.id).half_id
     known = uow.messages.processings(row.message_id)
     return known[-1].half_id if known else None
 
@@ -112,10 +110,11 @@ def words(reason: str, failure: Failure | None) -> dict[str, object]:
 
 def say(line: Line) -> None:
     """Write a line to the log."""
-    # The same words for both, but that a mail is about a document.
+    # The same words for all, but that a mail is called by what it is about: its lane begins with that.
     mail = line.row.kind is OutboxKind.MAIL
+    word, _, _ = line.row.lane.partition(" ")
     log.info(
-        line.event.replace("apdu.", "document.", 1) if mail else line.event,
+        line.event.replace("apdu.", f"{word}.", 1) if mail else line.event,
         outbox_id=line.row.id,
         message_id=line.row.message_id,
         partner=line.row.partner,

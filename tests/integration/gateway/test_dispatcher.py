@@ -285,7 +285,7 @@ class TestUnreadable:
             }
             connection.execute(insert(outbox), mail)
         async with dispatching(desk, wire):
-            line = await lines.until("document.not-delivered")
+            line = await lines.until("mail.not-delivered")
         assert "is not in a form this version can open" in line["reason"]
         assert (desk.events()[-1].half_id, desk.events()[-1].message_id) == (None, None)
 
@@ -428,7 +428,7 @@ class TestSettled:
             await wire.begun()
             assert not settled.done()
             wire.release()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await settled
         assert len(wire.sent) == 2
 

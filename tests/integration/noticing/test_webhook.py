@@ -348,7 +348,7 @@ async def test_the_daemon_tells_and_notices(settings: Settings, hook: Hook, tmp_
         desk.receive(b"junk", peer=ELSEWHERE)
     daemon = Daemon(replace(settings, webhooks=(webhook,)))
     running = asyncio.create_task(daemon.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not {"message.unreadable", "attention.raised"} <= {one["kind"] for one in hook.events()}:
             await hook.came.wait()
             hook.came.clear()
