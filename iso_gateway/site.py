@@ -13,7 +13,6 @@ from sqlalchemy import make_url
 
 from config.settings import Settings
 from iso_gateway.errors import GatewayError
-from iso_gateway.message import judgement
 from iso_gateway.services import Gateway
 from iso_gateway.store.engine import current, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing, create_master_key
@@ -46,10 +45,8 @@ class Site:
         """Open an installation for the daemon; the first time, make its state directory, keys and tables.
 
         Raises:
-            ConfigErrors: a partner's profile names a rule that there is not.
             GatewayError: the state cannot be used as it is.
         """
-        judgement.require_known_rules(settings)
         require_owner(settings)
         settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not settings.master_key_file.exists() and not _has_database(settings):
@@ -62,10 +59,8 @@ class Site:
         """Open an installation for a command; nothing is made.
 
         Raises:
-            ConfigErrors: a partner's profile names a rule that there is not.
             GatewayError: there is none yet, or its state cannot be used as it is.
         """
-        judgement.require_known_rules(settings)
         require_owner(settings)
         path = sqlite_path(settings)
         if path is not None and not path.exists():

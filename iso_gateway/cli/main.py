@@ -28,7 +28,7 @@ from iso_gateway.cli import (
     verifying,
     waiting,
 )
-from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
+from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, path_from
 from iso_gateway.errors import GatewayError
 
 FAILED: Final = 1
@@ -114,11 +114,11 @@ def serve(context: typer.Context, *, config: Config = None) -> None:
     """
     import asyncio
 
-    from iso_gateway import daemon, logs
+    from iso_gateway import configuration, daemon, logs
 
-    settings = settings_from(context, config)
-    logs.configure(settings.logging, sys.stderr)
-    asyncio.run(daemon.serve(settings))
+    examined = configuration.examine(path_from(context, config))
+    logs.configure(examined.settings.logging, sys.stderr)
+    asyncio.run(daemon.serve(examined))
 
 
 @app.command()
@@ -154,18 +154,22 @@ def init(
 
 @app.command()
 def check(context: typer.Context, *, config: Config = None, json: Json = False) -> None:
-    """Read the whole configuration and say everything that is wrong with it, one mistake a line."""
+    """Read the whole configuration and say everything that is wrong with it, one mistake a line.
+
+    The files that it names are looked at too: certificates, secrets, the master key, templates. A warning is
+    about what can be used, and hardly is what was meant.
+    """
+    from iso_gateway import configuration
     from iso_gateway.cli.output import shown, write_json, write_lines
-    from iso_gateway.message import judgement
 
     try:
-        settings = settings_from(context, config)
-        judgement.require_known_rules(settings)
+        examined = configuration.examine(path_from(context, config))
     except ConfigErrors as errors:
         if not json:
             raise
         write_json({"errors": [_mistake(error) for error in errors.errors]})
         raise typer.Exit(WRONG) from None
+    settings = examined.settings
     counts = {
         "listeners": len(settings.listeners),
         "local": len(settings.local),
@@ -173,10 +177,14 @@ def check(context: typer.Context, *, config: Config = None, json: Json = False) 
         "routes": len(settings.routes),
     }
     if json:
-        write_json({"source": str(settings.source), "errors": [], **counts})
+        warnings = [_mistake(warning) for warning in examined.warnings]
+        write_json({"source": str(settings.source), "errors": [], "warnings": warnings, **counts})
         return
     read = ", ".join(f"{count} {_NOUNS[name][count != 1]}" for name, count in counts.items())
-    write_lines(f"{shown(settings.source)}: {read}; nothing is wrong")
+    write_lines(
+        *(f"warning: {warning}" for warning in examined.warnings),
+        f"{shown(settings.source)}: {read}; nothing is wrong",
+    )
 
 
 def _mistake(error: Any) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import smtplib
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,9 @@ from typing import Final
 import psycopg
 import pytest
 
-from asn1.codec import decode
+from asn1.codec import decode, encode
 from asn1.ill import StatusOrErrorReport
+from tests.integration.adapters.mails import carrying
 from tests.support.apdus import ill_request, status_query
 from tests.support.daemon import DOWN, HOST, ONE_WAY, TWO_WAY, Installation, PartnerListener, Peer
 from tests.support.peers import require
@@ -200,6 +202,26 @@ class TestSocketActivation:
         listened = [f"--listen={HOST}:{port}" for port in ports]
         return [found, *listened, *options, *passed]
 
+    def test_a_unix_socket_of_systemds_is_listened_on_for_lmtp_and_left_to_it(
+        self, tmp_path: Path, ports: tuple[int, int]
+    ) -> None:
+        installation = Installation(tmp_path / "site")
+        path = tmp_path / "lmtp"
+        installation.let_mail_in(f'lmtp_socket = "{path}"')
+        options = (f"--listen={path}", f"--fdname={ONE_WAY}:{TWO_WAY}:lmtp")
+        gateway = installation.start(tracer=self.activator(ports, *options))
+        try:
+            gateway.await_text(b"Listening on", times=3)
+            mail = carrying(encode(ill_request(requester="ILLUME:MEL")), author="ill@mel.example")
+            # It is connected to before there is a gateway, which this starts.
+            with smtplib.LMTP(str(path), timeout=60) as client:
+                assert client.sendmail("ill@mel.example", ["ill@bex.example"], mail) == {}
+            gateway.await_line("apdu.processed", verdict="applied", partner="MEL")
+            assert gateway.stop() == 0
+        finally:
+            gateway.kill()
+        assert path.is_socket(), "it is systemd's"
+
     def served(self, installation: Installation, tracer: Sequence[str], port: int) -> None:
         """Prove that the first connection starts the gateway, which serves it."""
         gateway = installation.start(tracer=tracer)
@@ -244,7 +266,7 @@ def test_the_master_key_is_read_from_the_credential(tmp_path: Path) -> None:
     # As systemd makes it: root's, and an ACL for the user, which shows as the group's right.
     key.chmod(0o440)
     refused = installation.start()
-    assert refused.wait() == 1
+    assert refused.wait() == 2
     assert b"master.key' is missing" in refused.output
     with installation.running(tracer=["env", f"CREDENTIALS_DIRECTORY={credentials}"]) as gateway:
         assert isinstance(decode(gateway.exchange(TWO_WAY, status_query(REQUEST))), StatusOrErrorReport)

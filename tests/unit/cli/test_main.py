@@ -38,10 +38,14 @@ class TestInit:
 
 class TestCheck:
     def test_what_was_read(self, command: Command) -> None:
-        assert command.text("check") == (
-            f"{command.config}: 2 listeners, 1 local symbol, 7 partners, 1 route; nothing is wrong\n"
-        )
-        assert command.json("check") == {
+        warning, said = command.text("check").splitlines()
+        assert said == f"{command.config}: 2 listeners, 1 local symbol, 7 partners, 1 route; nothing is wrong"
+        assert warning.startswith(f"warning: {command.config}: mail: is missing, so no link to a document ")
+        assert warning.endswith("; expected a table [mail] (docs/mail.md)")
+        found = command.json("check")
+        [told] = found.pop("warnings")
+        assert (told["key"], told["expected"]) == ("mail", "a table [mail] (docs/mail.md)")
+        assert found == {
             "source": str(command.config),
             "errors": [],
             "listeners": 2,

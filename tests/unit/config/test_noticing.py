@@ -99,7 +99,7 @@ def test_addresses_that_are_refused_and_not_repeated(problems: Problems, url: st
     ("secret", "problem"),
     [
         (None, "'hook.secret' cannot be read: No such file or directory"),
-        ("short\n", "the secret in it has 5 octets"),
+        ("short\n", "holds a secret of 5 octets"),
     ],
 )
 def test_secrets_that_are_refused(problems: Problems, secret: str | None, problem: str) -> None:

@@ -1,0 +1,24 @@
+"""What there is at a path, for this user. What may not be looked at counts as not there.
+
+Imports nothing of ours.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+
+def exists(path: Path) -> bool:
+    """Tells whether anything is there."""
+    return _told(path.exists)
+
+
+def is_directory(path: Path) -> bool:
+    """Tells whether a directory is there."""
+    return _told(path.is_dir)
+
+
+def _told(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except (OSError, ValueError):
+        return False
