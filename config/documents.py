@@ -23,6 +23,12 @@ from config.keys import Location, describe, keys_of, resolve, tables_in
 
 T = TypeVar("T")
 
+#: What people who write TOML for the first time stumble over.
+_TOML: Final = (
+    "TOML (https://toml.io): texts in straight quotation marks, each table once,"
+    " one of several in double brackets as [[local]]"
+)
+
 #: How far into a file that is not TOML is looked for what can be read: each line costs another reading.
 _MOST_LINES: Final = 300
 
@@ -78,7 +84,7 @@ def read_table(file: Path | Traversable, findings: Findings) -> dict[str, Any] |
         problem = f"is not UTF-8: line {line}, octet {error.object[error.start]:02x}"
         findings.add(path, (), problem, "a TOML file, which is to be saved as UTF-8")
     except (ValueError, RecursionError) as error:
-        findings.add(path, (), f"is not TOML: {error}", "a TOML file (https://toml.io)")
+        findings.add(path, (), f"is not TOML: {error}", _TOML)
     return None
 
 

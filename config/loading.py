@@ -149,6 +149,8 @@ def read(path: Path, *, rules: Collection[str] | None = None) -> Reading:
     _check_state_dir(path, table, findings)
     _check_template_dir(path, table, findings)
     mailing.doubt(document, partners, doubts)
+    _doubt_names(path, table, doubts)
+    _doubt_symbols(path, table, partners, doubts)
     _doubt_emptiness(path, table, files, doubts)
     settings: Settings | None = None
     if gateway is not None:
@@ -310,7 +312,8 @@ def _read_partners(
             findings.add(file, ("base",), f"{shown(base)} is no base profile", expected)
         below = () if profile is None else (profile,)
         document = Document(layers=(*defaults, *below, Layer(file=file, table=held)), extra_keys=("base",))
-        partner = document.read(Partner, findings)
+        # What is missing may stand in the profile that nobody knows.
+        partner = document.read(Partner, findings, complete="base" not in held or profile is not None)
         if partner is not None:
             transport = certificates.with_absolute_files(partner.transport, document, ("transport",))
             partner = replace(partner, transport=transport)
@@ -497,6 +500,35 @@ def _check_template_dir(path: Path, table: Mapping[str, Any], findings: Findings
         what = "is no directory" if places.exists(directory) else "is not there, or may not be read"
         problem = f"{shown(_table_at(table, 'documents')['template_dir'])} {what}"
         findings.add(path, ("documents", "template_dir"), problem, "a directory with templates")
+
+
+def _doubt_names(path: Path, table: Mapping[str, Any], doubts: Findings) -> None:
+    """Notes files beside those of partners whose names are all that keeps them from being one."""
+    for _, name in texts(table.get("partner_dirs")):
+        directory = path.parent / name
+        for file in sorted(directory.iterdir()) if places.is_directory(directory) else ():
+            if file.suffix != ".toml" and file.suffix.lower() in {".toml", ".txt", ".tml"}:
+                doubts.add(file, (), "is not read, because of its name", "a name that ends in .toml")
+
+
+def _doubt_symbols(
+    path: Path, table: Mapping[str, Any], partners: Iterable[Document], doubts: Findings
+) -> None:
+    """Notes symbols with a blank, which mostly stands where a colon was meant."""
+    found: list[tuple[Path, Location, str]] = []
+    for place, local in valid_items(LocalSymbol, table.get("local")):
+        found.append((path, ("local", place, "symbol"), str(local.symbol)))
+        found += [
+            (path, ("local", place, "aliases", number), str(one)) for number, one in enumerate(local.aliases)
+        ]
+    for document in partners:
+        for key in ("symbols", "aliases"):
+            for number, text in texts(document.table.get(key)):
+                found.append((document.file_of((key, number)), (key, number), text))
+    for file, location, symbol in found:
+        if " " in symbol and ":" not in symbol:
+            expected = shown(":".join(symbol.split(" ", 1)))
+            doubts.add(file, location, f"{shown(symbol)} has a blank, and no authority", expected)
 
 
 def _doubt_emptiness(

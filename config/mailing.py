@@ -136,6 +136,9 @@ def _check_ways_in(path: Path, mail: Mail, listeners: object, findings: Findings
         if length > _LONGEST_SOCKET:
             problem = f"the whole path has {length} octets, and a Unix socket's has {_LONGEST_SOCKET} at most"
             findings.add(path, ("mail", "lmtp_socket"), problem, "a shorter path")
+        if places.exists(here / mail.lmtp_socket) and not places.is_socket(here / mail.lmtp_socket):
+            problem = f"{shown(mail.lmtp_socket)} is there, and is no socket"
+            findings.add(path, ("mail", "lmtp_socket"), problem, "a path at which nothing is")
     if mail.maildir is not None:
         directory = here / mail.maildir
         if places.exists(directory) and not places.is_directory(directory):

@@ -17,6 +17,11 @@ def is_directory(path: Path) -> bool:
     return _told(path.is_dir)
 
 
+def is_socket(path: Path) -> bool:
+    """Tells whether a Unix socket is there."""
+    return _told(path.is_socket)
+
+
 def _told(question: Callable[[], bool]) -> bool:
     try:
         return question()

@@ -50,6 +50,7 @@ def examine(path: Path) -> Examined:
     reading = loading.read(path, rules=RULES)
     errors = (
         *reading.errors,
+        *_of_the_database(path, reading.settings),
         *_of_the_state(path, reading.state_dir),
         *_of_the_key(path, reading),
         *_of_the_templates(reading.template_dir),
@@ -59,18 +60,17 @@ def examine(path: Path) -> Examined:
     return Examined(settings=reading.settings, warnings=reading.warnings)
 
 
+def _of_the_database(path: Path, settings: Settings | None) -> Iterator[ConfigError]:
+    try:
+        if settings is not None:
+            sqlite_path(settings)
+    except StoreError as error:
+        expected = "'sqlite:///PATH' or 'postgresql+psycopg://USER@HOST/NAME'"
+        yield ConfigError(file=path, key="database_url", problem=str(error), expected=expected)
+
+
 def _of_the_state(path: Path, state_dir: Path | None) -> Iterator[ConfigError]:
-    if state_dir is None:
-        return
-    there = state_dir
-    while not places.exists(there) and there != there.parent:
-        there = there.parent
-    problem: str | None = None
-    if not places.is_directory(there):
-        problem = f"{str(there)!r} is no directory"
-    elif not os.access(there, os.W_OK | os.X_OK):
-        what = "written" if there == state_dir else f"made, because {str(there)!r} cannot be written"
-        problem = f"{str(state_dir)!r} cannot be {what} by this user (id {os.geteuid()})"
+    problem = None if state_dir is None else _what_keeps_from_writing(state_dir)
     if problem is not None:
         expected = "a directory of the user that the gateway runs as"
         yield ConfigError(file=path, key="state_dir", problem=problem, expected=expected)
@@ -80,13 +80,32 @@ def _of_the_key(path: Path, reading: Reading) -> Iterator[ConfigError]:
     file = reading.master_key_file
     if file is None:
         return
-    try:
-        # Who may not look whether it is there is told so when it is read.
-        if places.exists(file) or _is_hidden(file.parent) or _is_missed(reading.settings):
+    expected = "the key of this database, as base64, for the user that the gateway runs as"
+    problem: str | None = None
+    # Who may not look whether it is there is told so when it is read.
+    if places.exists(file) or _is_hidden(file.parent) or _is_missed(reading.settings):
+        try:
             KeyRing.load(file)
-    except StoreError as error:
-        expected = "the key of this database, as base64, for the user that the gateway runs as"
-        yield ConfigError(file=path, key="master_key_file", problem=str(error), expected=expected)
+        except StoreError as error:
+            problem = str(error)
+    elif file.parent != reading.state_dir:
+        problem = _what_keeps_from_writing(file.parent)
+        expected = "a directory in which the gateway can make the key"
+    if problem is not None:
+        yield ConfigError(file=path, key="master_key_file", problem=problem, expected=expected)
+
+
+def _what_keeps_from_writing(directory: Path) -> str | None:
+    """Why nothing can be written in a directory that may have to be made; None where all is well."""
+    there = directory
+    while not places.exists(there) and there != there.parent:
+        there = there.parent
+    if not places.is_directory(there):
+        return f"{str(there)!r} is no directory"
+    if os.access(there, os.W_OK | os.X_OK):
+        return None
+    what = "written" if there == directory else f"made, because {str(there)!r} cannot be written"
+    return f"{str(directory)!r} cannot be {what} by this user (id {os.geteuid()})"
 
 
 def _is_hidden(directory: Path) -> bool:
@@ -95,7 +114,10 @@ def _is_hidden(directory: Path) -> bool:
 
 def _is_missed(settings: Settings | None) -> bool:
     """Whether there is a database that a new key could not open; a server's is asked when it is opened."""
-    database = None if settings is None else sqlite_path(settings)
+    try:
+        database = None if settings is None else sqlite_path(settings)
+    except StoreError:
+        return False
     return database is not None and places.exists(database) and database.stat().st_size > 0
 
 

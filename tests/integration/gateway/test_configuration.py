@@ -99,6 +99,30 @@ class TestMasterKey:
             "gateway.toml: master_key_file: master key file 'state/master.key' is missing;"
         )
 
+    def test_where_the_gateway_could_not_make_it_is_said(
+        self, gateway: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        edit('# master_key_file = "state/master.key"', 'master_key_file = "keys/master.key"')
+        configuration.examine(gateway)
+        (gateway.parent / "keys").mkdir()
+        monkeypatch.setattr(os, "access", lambda path, mode: mode == os.X_OK or Path(path).name != "keys")
+        [line] = problems(gateway)
+        assert line.startswith("gateway.toml: master_key_file: 'keys' cannot be written by this user")
+
+
+def test_a_url_that_only_the_database_library_refuses_is_said_without_its_password(
+    gateway: Path, edit: Edit
+) -> None:
+    edit(
+        '# database_url = "sqlite:///state/gateway.db"',
+        'database_url = "postgresql://gate:hush@c:d@host/ill"',
+    )
+    [line] = problems(gateway)
+    assert line.startswith(
+        "gateway.toml: database_url: the database URL is not one; give sqlite:///PATH or po"
+    )
+    assert "hush" not in line
+
 
 class TestState:
     def test_a_file_in_its_place_is_said(self, gateway: Path, edit: Edit) -> None:

@@ -153,11 +153,11 @@ def wrong(key: str, value: str) -> str:
         ),
         (
             {"gateway.toml": 'local = []\nlisteners = []\nstate_dir = "s"'},
-            "local: is empty; expected a list, ",
+            "local: is empty; expected a list of tables, ",
         ),
         (
             {"gateway.toml": 'state_dir = "s"'},
-            "gateway.toml: local: is missing; expected a list, each item a t",
+            "gateway.toml: local: is missing; expected a list of tables, each",
         ),
         (
             {"gateway.toml": 'database_url = "sqlite://"\n' + GATEWAY},
@@ -258,6 +258,30 @@ def wrong(key: str, value: str) -> str:
             "listeners[1].host: 'h:1/' is no host; expected a host name or an address, without port",
         ),
         ({"partners/aaa.toml": "["}, "partners/aaa.toml: is not TOML: "),
+        (
+            {"gateway.toml": GATEWAY.replace('"127.0.0.1"', "“::1”")},
+            "; expected TOML (https://toml.io): texts in straight quotation marks, each table once, one of",
+        ),
+        (
+            {"gateway.toml": GATEWAY.replace('"127.0.0.1"', '"localhost:1611"')},
+            "listeners[0].host: 'localhost:1611' is no host and no address of IPv6; expected a host name",
+        ),
+        (
+            {"gateway.toml": GATEWAY.replace('"127.0.0.1"', '"[::1]"')},
+            "listeners[0].host: '[::1]' is no host; expected a host name or an address, without port",
+        ),
+        (
+            {"gateway.toml": GATEWAY.replace("[[local]]", "[local]")},
+            "local: a table cannot stand here; expected a list of tables, each under its name in",
+        ),
+        (
+            {"gateway.toml": wrong("state_dir", '"~/state"')},
+            "state_dir: '~/state' begins with a '~', which means no home directory here; expected a path",
+        ),
+        (
+            {"gateway.toml": 'database_url = "postgresql://gate:hu/sh@db/ill"\n' + GATEWAY},
+            "database_url: its host and port cannot be told apart; expected ",
+        ),
         (
             {"partners/aaa.toml": PARTNER.replace("\nport", "\nprt")},
             "aaa.toml: transport.port: is missing; expect",
@@ -489,6 +513,31 @@ def test_a_rule_is_known_by_name_where_names_are_given(site: Site) -> None:
     ]
     with pytest.raises(ConfigErrors, match="no such rule"):
         load(path, rules=())
+
+
+def test_what_a_profile_that_there_is_not_may_hold_is_not_missed(problems: Problems) -> None:
+    [line] = problems({"partners/aaa.toml": 'base = "vdx"\nname = "AAA"\nsymbols = ["ILLUME:AAA"]\n'})
+    assert line == "partners/aaa.toml: base: 'vdx' is no base profile; expected one of 'alma', 'relais'"
+
+
+def test_a_blank_where_a_colon_was_meant_is_a_warning(site: Site) -> None:
+    path = site(
+        {
+            "gateway.toml": GATEWAY.replace("ILLUME:BEX", "ILLUME BEX"),
+            "partners/aaa.toml": 'aliases = ["A A A", "Big Library:X"]\n' + PARTNER,
+        }
+    )
+    assert [f"{one.file.name}: {one.key}: {one.problem}; {one.expected}" for one in read(path).warnings] == [
+        "gateway.toml: local[0].symbol: 'ILLUME BEX' has a blank, and no authority; 'ILLUME:BEX'",
+        "aaa.toml: aliases[0]: 'A A A' has a blank, and no authority; 'A:A A'",
+    ]
+
+
+def test_a_file_that_looks_like_a_partners_is_a_warning(site: Site) -> None:
+    names = ["bbb.toml.txt", "ccc.TOML", "ddd.txt", "README", "aaa.toml~", "aaa.toml.bak", ".aaa.toml.swp"]
+    warnings = read(site({f"partners/{name}": "?" for name in names})).warnings
+    assert [one.file.name for one in warnings] == ["bbb.toml.txt", "ccc.TOML", "ddd.txt"]
+    assert {one.expected for one in warnings} == {"a name that ends in .toml"}
 
 
 def test_nobody_to_serve_is_a_warning(site: Site, tmp_path: Path) -> None:
