@@ -307,7 +307,10 @@ def _cannot_listen(listener: Listener, error: OSError) -> ListenError:
         case errno.EADDRINUSE:
             reason = "another program is using this port; stop it, or set another port for the listener"
         case errno.EACCES:
-            reason = "this user may not use ports under 1024; set another port, or give the right to use it"
+            reason = (
+                "this user may not use ports under 1024; set another port, or let systemd open it"
+                " (systemctl start iso-gateway)"
+            )
         case errno.EADDRNOTAVAIL:
             reason = (
                 "this machine does not have this address; set the host of the listener to one that it has"

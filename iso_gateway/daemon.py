@@ -293,7 +293,9 @@ def _prepare(
 def _status(site: Site, listeners: TcpListeners, addresses: Mapping[str, tuple[str, int]]) -> str:
     """The line by which `systemctl status` says how the gateway is."""
     ports = ", ".join(f"{name} on {written(*at)}" for name, at in addresses.items())
-    return f"serves {len(site.settings.partners)} partners; {ports}; {listeners.connections} connected"
+    count = len(site.settings.partners)
+    partners = f"{count} partner{'' if count == 1 else 's'}"
+    return f"serves {partners}; {ports}; {listeners.connections} connected"
 
 
 def _warn_of_certificates(settings: Settings, now: datetime) -> None:

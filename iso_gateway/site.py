@@ -65,6 +65,7 @@ class Site:
         if path is not None and not path.exists():
             raise NotInitializedError(
                 f"there is no database at {str(path)!r} yet: start the gateway once with 'iso-gateway serve'"
+                " (as a service: systemctl start iso-gateway)"
             )
         return cls._opened(settings, clock, upgrading=False)
 

@@ -152,8 +152,13 @@ class TestReload:
         self, tmp_path: Path, manager: ServiceManager
     ) -> None:
         installation = Installation(tmp_path / "site")
+        installation.edit("gateway.toml", "[logging]", '[documents]\ntemplate_dir = "own"\n[logging]')
+        letter = tmp_path / "site" / "own" / "en" / "letter.txt"
+        letter.parent.mkdir(parents=True)
+        letter.write_text("{{ link }}", encoding="ascii")
         with installation.running(tracer=under(manager)) as gateway:
             manager.await_said("READY=1")
+            letter.write_text("Dear library,\n{{ link }", encoding="ascii")
             installation.edit("partners/yaz.toml", f"port = {DOWN}", 'port = "a port"')
             installation.edit("partners/ZED.toml", "test = true", "tset = true")
             gateway.tell(signal.SIGHUP)
@@ -161,7 +166,8 @@ class TestReload:
             said = manager.await_said("READY=1")
             assert said.startswith("the new configuration was refused, the old one holds: ")
             problems = [line["problem"] for line in gateway.log if line["event"] == "settings.refused"]
-            assert len(problems) == 2
+            assert len(problems) == 3
+            assert any("own/en/letter.txt: line 2: " in problem for problem in problems)
             assert any("yaz.toml: transport.port" in problem for problem in problems)
             assert any("ZED.toml: tset" in problem for problem in problems)
             answer = gateway.exchange(TWO_WAY, REQUEST)

@@ -86,7 +86,7 @@ async def test_nobody_goes_on_with_the_old_settings(
     assert {"Gateway", "Dispatcher", "TcpTransmitter"} <= holders(old)
     assert {"TcpListeners", "TcpSender"} <= holders(old.limits)
     daemon.reload()
-    assert (await told(hearing, "READY=1")).startswith("serves 1 partners")
+    assert (await told(hearing, "READY=1")).startswith("serves 1 partner;")
     # The daemon itself started with them, and starts with no others.
     assert holders(old) == {"Daemon"}
     assert holders(old.limits) == set()

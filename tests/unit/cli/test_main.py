@@ -29,6 +29,10 @@ class TestInit:
         assert f"iso-gateway check --config '{config}'" in said[2]
         assert Command(None).text("check", "--config", config).endswith("nothing is wrong\n")
 
+    def test_a_service_is_started_by_systemd(self, tmp_path: Path) -> None:
+        said = Command(None).text("init", "--service", tmp_path)
+        assert "start the gateway:        systemctl start iso-gateway\n" in said
+
     def test_it_overwrites_nothing(self, tmp_path: Path) -> None:
         Command(None)("init", tmp_path)
         error = Command(None).error("init", tmp_path, code=2)
