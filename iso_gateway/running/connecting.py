@@ -10,7 +10,7 @@ from adapters.tcp_sender import TcpSender
 from config.settings import ListenerMode, Settings, TcpTransport
 from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure
-from iso_gateway.outbox.dispatcher import Permit, permitted
+from iso_gateway.outbox.transmitting import Permit, permitted
 from iso_gateway.reception import Processed, Verdict
 
 #: How a message is classified whose sender's connection is taken for the partner's.
@@ -71,7 +71,7 @@ class TcpTransmitter:
     async def transmit(
         self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit = permitted
     ) -> None:
-        """See `outbox.dispatcher.Transmitter`."""
+        """See `outbox.transmitting.Transmitter`."""
         # Asked for twice: here, so that no connection is made in vain, and again once it stands.
         await permit()
         try:

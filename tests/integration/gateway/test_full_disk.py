@@ -14,8 +14,8 @@ from iso_gateway.errors import UnavailableError
 from iso_gateway.running.intake import Intake
 from iso_gateway.running.recovery import TRIES, Recovery
 from iso_gateway.store.writer import Writer
-from tests.integration.gateway.dispatching import LEASE
 from tests.support import apdus, gateway
+from tests.support.dispatching import LEASE
 from tests.support.gateway import Desk
 
 ENVELOPE = Envelope(
