@@ -119,6 +119,10 @@ def test_an_empty_table_is_a_mail_server_on_this_machine(site: Site) -> None:
             f'lmtp_socket = "/{"x" * 107}"',
             "mail.lmtp_socket: the whole path has 108 octets, and a Unix socket's has 107 at most; expected",
         ),
+        (
+            'lmtp_socket = "hush"',
+            "mail.lmtp_socket: 'hush' is there, and is no socket; expected a path at which nothing is",
+        ),
         ('maildir = "hush"', "mail.maildir: 'hush' is no directory; expected a Maildir"),
         (
             'ca_file = "ca.pem"',
