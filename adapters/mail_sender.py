@@ -29,6 +29,9 @@ _LINE_BEGINS_WITH_DOT: Final = re.compile(rb"(?m)^\.")
 #: How much of an answer is quoted.
 _QUOTED: Final = 160
 
+#: The answer to a mail that is longer than the server, or a mailbox, takes (RFC 1870, 6.1).
+_TOO_LONG: Final = 552
+
 #: Seconds for the goodbye, which nothing depends on.
 _GOODBYE: Final = 1.0
 
@@ -207,6 +210,9 @@ class _Transfer:
         where = f"our mail server {self._server}"
         if isinstance(error, aiosmtplib.SMTPResponseException) and not self._given:
             final = 500 <= error.code < 600
+            if error.code == _TOO_LONG:
+                # Said in answer to the sender, because that is where the size is told.
+                self._step = "the mail"
             return DeliveryFailed(
                 f"{where} {'refuses' if final else 'does not take'} {self._step}"
                 f"{'' if final else ' now'}: {_quoted(error)}",

@@ -6,7 +6,7 @@ with it and what was expected; the value itself is escaped. Imports nothing of o
 """
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _HOST_AND_PORT: Final = "a host and a port, as 'ill.library.example:1611' or '[2001:db8::7]:1611'"
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _REGION = re.compile(r"([A-Z]{2})(?:-([A-Z0-9]{1,3}))?", re.ASCII)
+_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,255}", re.ASCII)
 
 
@@ -235,6 +236,19 @@ def _day(value: object) -> date:
         raise refusal(f"{shown(value)} is no day", expected) from None
 
 
+def _time_of_day(value: object) -> time:
+    expected = "a time of day, as '07:30'"
+    if isinstance(value, time):
+        found = value
+    elif isinstance(value, str) and _TIME.fullmatch(value) is not None:
+        found = time.fromisoformat(value)
+    else:
+        raise refusal(f"{shown(value)} is no time of day", expected)
+    if found.second or found.microsecond:
+        raise refusal(f"{shown(str(found))} is no whole minute", expected)
+    return found
+
+
 def _hook_url(value: object) -> str:
     expected = "an https:// URL; http:// only to this machine itself, as 'http://127.0.0.1:8080/ill'"
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
@@ -286,6 +300,7 @@ HolidayRegion = Annotated[
 HookUrl = Annotated[
     str, PlainValidator(_hook_url), _described("an https:// URL, or http:// to this machine itself")
 ]
+TimeOfDay = Annotated[time, PlainValidator(_time_of_day), _described("a time of day, as '07:30'")]
 CalendarDay = Annotated[date, PlainValidator(_day), _described("a day, as 2026-12-28")]
 Name = Annotated[str, AfterValidator(_name), _described("a name of letters, digits, '.', '-' and '_'")]
 RouteEnd = Annotated[str, _described("the name of a partner, or '*'")]

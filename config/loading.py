@@ -18,8 +18,10 @@ from config.documents import Document, Findings, Layer, beginning_of, read_table
 from config.errors import ConfigError, ConfigErrors, shown
 from config.fields import DatabaseUrl, PathText
 from config.keys import Location
+from config.senders import comparable
 from config.settings import (
     ANY_PARTNER,
+    DailyMail,
     Documents,
     Limits,
     Listener,
@@ -39,6 +41,9 @@ from config.symbols import Symbol
 
 PROFILES: Final = "profiles"
 """The directory of the packaged base profiles, in this package."""
+
+#: The most characters of the address of a daily mail; it is a part of keys in the database.
+_LONGEST_ADDRESS: Final = 200
 
 _EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 
@@ -100,8 +105,8 @@ class Reading:
             wrong.
         errors: everything that is wrong in all of the files. None of them holds a database URL.
         warnings: what can be used, and hardly is what was meant.
-        state_dir, master_key_file, template_dir: the paths that gateway.toml names, absolute, as far as they
-            can be read; what is in them is for the gateway to look at.
+        state_dir, master_key_file, document_templates, daily_templates: the paths that gateway.toml names,
+            absolute, as far as they can be read; what is in them is for the gateway to look at.
     """
 
     settings: Settings | None = None
@@ -109,7 +114,8 @@ class Reading:
     warnings: tuple[ConfigError, ...] = ()
     state_dir: Path | None = None
     master_key_file: Path | None = None
-    template_dir: Path | None = None
+    document_templates: Path | None = None
+    daily_templates: Path | None = None
 
 
 def load(path: Path, *, rules: Collection[str] | None = None) -> Settings:
@@ -145,9 +151,11 @@ def read(path: Path, *, rules: Collection[str] | None = None) -> Reading:
     _check_retry(document, findings)
     partners = [file.document for file in files]
     mailing.check(document, partners, findings)
+    _check_daily_mails(path, table, files, findings, all_read=all_read)
     certificates.check_mail(document, findings)
     _check_state_dir(path, table, findings)
-    _check_template_dir(path, table, findings)
+    for key in ("documents", "noticing"):
+        _check_template_dir(path, table, key, findings)
     mailing.doubt(document, partners, doubts)
     _doubt_names(path, table, doubts)
     _doubt_symbols(path, table, partners, doubts)
@@ -172,7 +180,8 @@ def read(path: Path, *, rules: Collection[str] | None = None) -> Reading:
         master_key_file=None
         if state_dir is None
         else _master_key_file(state_dir, _path_at(path, table, "master_key_file")),
-        template_dir=_path_at(path, _table_at(table, "documents"), "template_dir"),
+        document_templates=_path_at(path, _table_at(table, "documents"), "template_dir"),
+        daily_templates=_path_at(path, _table_at(table, "noticing"), "template_dir"),
     )
 
 
@@ -226,7 +235,7 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
         limits=gateway.limits,
         retry=gateway.retry,
         sharing=gateway.sharing,
-        noticing=gateway.noticing,
+        noticing=_noticing_with_absolute_directory(here, gateway.noticing),
         webhooks=tuple(replace(one, secret_file=str(here / one.secret_file)) for one in gateway.webhooks),
         local=gateway.local,
         routes=gateway.routes,
@@ -240,6 +249,11 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
 def _with_absolute_directory(here: Path, documents: Documents) -> Documents:
     name = documents.template_dir
     return documents if name is None else replace(documents, template_dir=str(here / name))
+
+
+def _noticing_with_absolute_directory(here: Path, noticing: Noticing) -> Noticing:
+    name = noticing.template_dir
+    return noticing if name is None else replace(noticing, template_dir=str(here / name))
 
 
 def _with_absolute_paths(here: Path, mail: Mail) -> Mail:
@@ -486,6 +500,54 @@ def _check_rules(document: Document, rules: Collection[str] | None, findings: Fi
             findings.add(document.file_of(location), location, "there is no such rule", expected)
 
 
+def _check_daily_mails(
+    path: Path,
+    table: Mapping[str, Any],
+    files: Iterable[PartnerFile],
+    findings: Findings,
+    *,
+    all_read: bool,
+) -> None:
+    noticing = table.get("noticing")
+    listed = valid_items(DailyMail, noticing.get("mail") if isinstance(noticing, dict) else None)
+    local = valid_items(LocalSymbol, table.get("local"))
+    ours = {comparable(one.public_mail) for _, one in local if one.public_mail is not None}
+    names = {"local": _names(table.get("local")), "partners": _names([one.document.table for one in files])}
+    known: dict[str, int] = {}
+    for place, mail in listed:
+        here: Location = ("noticing", "mail", place)
+        earlier = known.setdefault(mail.to.lower(), place)
+        if earlier != place:
+            problem = f"noticing.mail[{earlier}] goes to {shown(mail.to)} too"
+            findings.add(path, (*here, "to"), problem, "an address of its own")
+        if comparable(mail.to) in ours:
+            problem = f"what comes to {shown(mail.to)} is read by the gateway itself"
+            findings.add(path, (*here, "to"), problem, "an address that people read")
+        if len(mail.to) > _LONGEST_ADDRESS:
+            problem = f"it has {len(mail.to)} characters"
+            findings.add(path, (*here, "to"), problem, f"an address of at most {_LONGEST_ADDRESS}")
+        if "mail" not in table:
+            problem = f"{path} has no [mail], so nothing can be sent by mail"
+            findings.add(path, (*here, "to"), problem, "a table [mail]")
+        elif not ours and local:
+            problem = f"is missing, and the mails of noticing.mail[{place}] come from there"
+            findings.add(
+                path, ("local", local[0][0], "public_mail"), problem, "the address of its ILL software"
+            )
+        if not mail.kinds:
+            problem = "names nothing, so nothing would ever be sent"
+            findings.add(path, (*here, "kinds"), problem, "at least one kind, or no such key")
+        for key, meant in (("local", mail.local), ("partners", mail.partners)):
+            # Why not when a file could not be read: the name may well stand in it.
+            if key == "partners" and not all_read:
+                continue
+            for number, name in enumerate(meant):
+                if name not in names[key]:
+                    kind = "local symbol" if key == "local" else "partner"
+                    problem = f"no {kind} has the name {shown(name)}"
+                    findings.add(path, (*here, key, number), problem, _one_of(names[key]) or "no such key")
+
+
 def _check_state_dir(path: Path, table: Mapping[str, Any], findings: Findings) -> None:
     # Why: in a database URL a question mark ends the path.
     name = table.get("state_dir")
@@ -494,12 +556,12 @@ def _check_state_dir(path: Path, table: Mapping[str, Any], findings: Findings) -
         findings.add(path, ("state_dir",), problem, "a path without, or a database_url")
 
 
-def _check_template_dir(path: Path, table: Mapping[str, Any], findings: Findings) -> None:
-    directory = _path_at(path, _table_at(table, "documents"), "template_dir")
+def _check_template_dir(path: Path, table: Mapping[str, Any], key: str, findings: Findings) -> None:
+    directory = _path_at(path, _table_at(table, key), "template_dir")
     if directory is not None and not places.is_directory(directory):
         what = "is no directory" if places.exists(directory) else "is not there, or may not be read"
-        problem = f"{shown(_table_at(table, 'documents')['template_dir'])} {what}"
-        findings.add(path, ("documents", "template_dir"), problem, "a directory with templates")
+        problem = f"{shown(_table_at(table, key)['template_dir'])} {what}"
+        findings.add(path, (key, "template_dir"), problem, "a directory with templates")
 
 
 def _doubt_names(path: Path, table: Mapping[str, Any], doubts: Findings) -> None:

@@ -14,7 +14,9 @@ from config import loading, places
 from config.errors import ConfigError, ConfigErrors
 from config.loading import Reading
 from config.settings import Settings
+from iso_gateway.documents import rendering
 from iso_gateway.errors import StoreError
+from iso_gateway.noticing import reporting
 from iso_gateway.site import sqlite_path
 from iso_gateway.store.keyring import KeyRing
 
@@ -53,7 +55,7 @@ def examine(path: Path) -> Examined:
         *_of_the_database(path, reading.settings),
         *_of_the_state(path, reading.state_dir),
         *_of_the_key(path, reading),
-        *_of_the_templates(reading.template_dir),
+        *_of_the_templates(reading),
     )
     if reading.settings is None or errors:
         raise ConfigErrors(errors)
@@ -121,16 +123,18 @@ def _is_missed(settings: Settings | None) -> bool:
     return database is not None and places.exists(database) and database.stat().st_size > 0
 
 
-def _of_the_templates(template_dir: Path | None) -> Iterator[ConfigError]:
-    if template_dir is None or not places.is_directory(template_dir):
-        return
-    # Why so late: few sites have templates of their own, and Jinja takes its time.
-    from iso_gateway.documents.rendering import mistakes_in
-
-    for mistake in mistakes_in(template_dir):
-        yield ConfigError(
-            file=mistake.file,
-            key="" if mistake.line is None else f"line {mistake.line}",
-            problem=mistake.problem,
-            expected="a template as docs/documents.md has it",
-        )
+def _of_the_templates(reading: Reading) -> Iterator[ConfigError]:
+    of_each = (
+        (reading.document_templates, rendering.mistakes_in, "docs/documents.md"),
+        (reading.daily_templates, reporting.mistakes_in, "docs/noticing.md"),
+    )
+    for directory, mistakes_in, manual in of_each:
+        if directory is None or not places.is_directory(directory):
+            continue
+        for mistake in mistakes_in(directory):
+            yield ConfigError(
+                file=mistake.file,
+                key="" if mistake.line is None else f"line {mistake.line}",
+                problem=mistake.problem,
+                expected=f"a template as {manual} has it",
+            )

@@ -18,8 +18,9 @@ The delivery contract:
   up.
 - When `breaker_after` attempts for a partner have failed in a row, one message at a time is tried for all
   that wait, the least tried first; the others spend no attempt. When it is delivered, they all go.
-- A partner has at most `concurrency` messages on their way, one while it fails, and half of the places are
-  kept for partners that have none. So nobody waits for a partner that is slow or down.
+- A partner has at most `concurrency` messages on their way, from all gateways together, and one while it
+  fails; half of a gateway's places are kept for partners that have none. So nobody waits for a partner that
+  is slow or down.
 - Where a message may have arrived or not, the partner's `ambiguous` and `unclosed` say whether it is sent
   again (at least once, which is the default for a broken connection), taken for delivered (at most once), or
   held until an operator decides. After a crash it is always sent again: nobody can tell how far it got.

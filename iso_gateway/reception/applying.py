@@ -1,6 +1,7 @@
 """Checks 8 to 12 of protocol.md 5.1: the transaction, whose it is, the state tables, what the APDU says."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, assert_never
 
 import structlog
@@ -76,13 +77,12 @@ def apply(answers: Answers, apdu: ILLApdu, header: Header, parties: Parties) -> 
             GeneralProblem(code=GeneralProblemCode.MISTYPED_APDU),
         )
     repeat, original_seen = repetition.repetition(incoming.uow, apdu, service, half, parties.partner)
-    event = ApduReceived(
-        service=service,
-        repeat=repeat,
-        facts=interpretation.facts_received(
-            apdu, parties.partner, parties.local, original_seen=original_seen
-        ),
-    )
+    facts = interpretation.facts_received(apdu, parties.partner, parties.local, original_seen=original_seen)
+    if forwarding.is_old_news(case):
+        repeat, facts = True, replace(facts, original_seen=True)
+    elif forwarding.shows_a_forwarding(case):
+        facts = replace(facts, unannounced=True)
+    event = ApduReceived(service=service, repeat=repeat, facts=facts)
     return _put_to_the_machine(answers, case, _half_state(half, parties), event)
 
 

@@ -206,4 +206,4 @@ def _partner(settings: Settings, half: HalfRecord, symbol: Symbol) -> str | None
 
 
 def _names(names: Iterable[str]) -> str:
-    return ", ".join(names) or _NONE
+    return ", ".join(sorted(names)) or _NONE

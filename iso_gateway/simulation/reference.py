@@ -93,14 +93,17 @@ in the file is told at once, each mistake as `FILE: KEY: problem; expected ...`.
 _SERVICES: Final = """\
 ## Services, and the fields that they take
 
-Fields in italics have to be there. `ILL-REQUEST` and `FORWARD-NOTIFICATION` can stand in `on` only.
+Fields in italics have to be there. `ILL-REQUEST` can stand in `on` only. `FORWARD-NOTIFICATION` hands the
+request on as well, where it permits that (`may_forward`): `to` is the name of a partner with `test = true`,
+which has to be played too. Whatever becomes of the notification (`way`), the request goes out; a repeat
+repeats the notification alone. As borrower, a simulated partner talks to whichever library has its request.
 """
 
 _PYTHON: Final = """
 ## In tests
 
     async with SimulatedPartner(profile, scenario.load("prompt-lender"), pause=no_pause) as partner:
-        partner.meets(address_of_the_gateway, Symbol.parse("ILLUME:BEX"))
+        partner.meets(address_of_the_gateway, Symbol.parse("ILLUME:BEX"), others=[to_forward_to])
         conversation = await partner.request(Order(request=NewRequest(item=Item(title="A book"))))
         await partner.reached(State.RETURNED)
 

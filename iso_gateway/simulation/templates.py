@@ -82,6 +82,7 @@ KINDS: Final[Mapping[Service, Kind]] = MappingProxyType(
         Service.DAM: _kind(primitives.ReportDamaged),
         Service.MSG: _kind(primitives.SendMessage),
         Service.STQ: _kind(primitives.QueryStatus),
+        Service.FWN: _kind(primitives.Forward),
     }
 )
 """The services for which there is a primitive."""

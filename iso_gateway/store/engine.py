@@ -12,18 +12,19 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from iso_gateway.errors import ConflictError, DisconnectedError, StoreError, UnavailableError
 from iso_gateway.logs import escaped
+from iso_gateway.store.migrations import versions
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 #: How long a statement waits for another process before it fails, in milliseconds.
 BUSY_TIMEOUT_MS = 5_000
@@ -208,10 +209,10 @@ def upgrade(engine: Engine) -> None:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
                 may_take_long(connection)
-            _refuse_newer(engine, _revision(connection))
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            found = _revision(connection)
+            _refuse_newer(engine, found)
+            if found != newest():
+                _migrate(connection)
     except DBAPIError as error:
         raise failure(engine, error) from error
 
@@ -227,7 +228,7 @@ def current(engine: Engine) -> str:
 
 def newest() -> str:
     """The revision that this version of the program works with."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or _BASE
+    return max(_revisions())
 
 
 def require_current(engine: Engine) -> None:
@@ -322,20 +323,43 @@ def _primary_code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 
-def _config() -> Config:
+def _migrate(connection: Connection) -> None:
+    # Late, because every start of a program would pay for it, and hardly any has tables to change.
+    from alembic import command
+
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "iso_gateway.store:migrations")
     config.set_main_option("path_separator", "os")
     return config
 
 
+@cache
+def _revisions() -> frozenset[str]:
+    """The revisions that this version knows: the numbers at the ends of the names of their files."""
+    return frozenset(
+        file.stem.rpartition("_")[2]
+        for directory in versions.__path__
+        for file in Path(directory).glob("*_[0-9]*.py")
+    )
+
+
 def _revision(connection: Connection) -> str:
-    return MigrationContext.configure(connection).get_current_revision() or _BASE
+    if not inspect(connection).has_table("alembic_version"):
+        return _BASE
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
+    return _BASE if found is None else str(found)
 
 
 def _refuse_newer(engine: Engine, revision: str) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision not in known | {_BASE}:
+    if revision not in _revisions() | {_BASE}:
         raise StoreError(
             f"database {describe(engine)!r} is at revision {revision!r}, which this version does not know:"
             " a newer version made it; install that version, or restore a backup"

@@ -138,6 +138,13 @@ class Halves:
         """
         self._change(half_id, {"partner": partner, "former_partners": tuple(former), "updated_at": at})
 
+    def spoke(self, half_id: HalfId, service_at: datetime) -> None:
+        """Remember the service-date-time of something that was sent and moves nothing.
+
+        Raises StoreError when there is none such.
+        """
+        self._change(half_id, {"last_service_at": service_at})
+
     def _change(self, half_id: HalfId, values: Mapping[str, object]) -> None:
         parameters = {"moved": half_id, **{f"new_{name}": value for name, value in values.items()}}
         if self._connection.execute(_moving(*values), parameters).rowcount != 1:

@@ -161,18 +161,10 @@ class Leases:
             doubt or Trouble(),
         )
 
-    def gave_up(
-        self, outbox_id: OutboxId, fence: int, at: datetime, error: str, failure: Failure | None = None
-    ) -> bool:
-        """It will not be sent any more; the lane goes on. False as in `delivered`. `error` stays in plain."""
+    def gave_up(self, outbox_id: OutboxId, fence: int, at: datetime, trouble: Trouble) -> bool:
+        """It will not be sent any more; the lane goes on. False as in `delivered`."""
         return self._end(
-            _FINISH,
-            outbox_id,
-            fence,
-            at,
-            OutboxStatus.NOT_DELIVERED,
-            AttemptOutcome.GAVE_UP,
-            Trouble(error=error, failure=failure),
+            _FINISH, outbox_id, fence, at, OutboxStatus.NOT_DELIVERED, AttemptOutcome.GAVE_UP, trouble
         )
 
     def failed(

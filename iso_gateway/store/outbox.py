@@ -190,7 +190,7 @@ class Outbox:
         expires_at: datetime,
         check_at: datetime | None,
     ) -> OutboxId:
-        """Queue a mail of its own; its payload is sealed already, by the key named (see `documents`)."""
+        """Queue a mail of its own; its payload is sealed already, by the key named (see `mails`)."""
         row = {
             "lane": lane,
             "kind": OutboxKind.MAIL,

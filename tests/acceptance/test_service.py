@@ -19,10 +19,9 @@ from tests.integration.adapters.mails import carrying
 from tests.support.apdus import ill_request, status_query
 from tests.support.daemon import DOWN, HOST, ONE_WAY, TWO_WAY, Installation, PartnerListener, Peer
 from tests.support.peers import require
-from tests.support.postgresql import Cluster, postgresql_cluster
+from tests.support.ports import free_ports
+from tests.support.postgresql import Cluster
 from tests.support.service_manager import ServiceManager, service_manager
-
-__all__ = ["postgresql_cluster"]
 
 REQUEST: Final = ill_request()
 UNIT: Final = Path(__file__).parents[2] / "config" / "systemd" / "iso-gateway.service"
@@ -55,8 +54,8 @@ def under(manager: ServiceManager, *variables: str) -> Sequence[str]:
 
 
 def falls_silent(manager: ServiceManager) -> bool:
-    """Whether no sign of life comes any more, but for what was under way."""
-    for _ in range(3):
+    """Whether no sign of life comes any more, but for what was said already and not yet heard."""
+    for _ in range(100):
         try:
             manager.hear(within=SILENCE)
         except TimeoutError:
@@ -106,7 +105,7 @@ class TestWatchdog:
     def test_a_database_that_hangs_stops_the_signs_of_life_until_it_answers(
         self, tmp_path: Path, manager: ServiceManager, postgresql_cluster: Cluster
     ) -> None:
-        with postgresql_cluster.database("hanging") as url:
+        with postgresql_cluster.database("hanging", tables=True) as url:
             installation = Installation(tmp_path / "site")
             installation.share(url, lease="60s")
             with installation.running(tracer=under(manager, WATCHED)):
@@ -195,9 +194,9 @@ class TestSocketActivation:
 
     @pytest.fixture
     def ports(self) -> tuple[int, int]:
-        """Two ports that nobody uses at this moment."""
-        with socket.create_server((HOST, 0)) as one, socket.create_server((HOST, 0)) as two:
-            return one.getsockname()[1], two.getsockname()[1]
+        """Two ports that nobody uses."""
+        one, two = free_ports(2)
+        return one, two
 
     def activator(self, ports: tuple[int, int], *options: str) -> Sequence[str]:
         """What binds the ports and runs a daemon once they are used."""

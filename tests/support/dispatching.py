@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -22,7 +23,7 @@ from tests.support import apdus
 from tests.support.gateway import AT_SFU, AT_UBC, Desk
 
 #: Nothing here takes long; what does, hangs.
-PATIENCE = 10
+PATIENCE = 60
 LEASE = timedelta(minutes=5)
 
 REFUSED: Final = DeliveryError("connection refused", temporary=True, failure=Failure.REFUSED)
@@ -93,15 +94,16 @@ class Wire:
 
 
 class LogLines:
-    """The log, to wait for: what is logged has been stored."""
+    """The log, to wait for: what is logged has been stored. Lines may come from any thread."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
-        self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._seen = 0
+        self._come: Callable[[], object] = bool
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
         self.lines.append(dict(event))
-        self._queue.put_nowait(dict(event))
+        self._come()
         raise structlog.DropEvent
 
     async def until(self, event: str) -> dict[str, Any]:
@@ -110,11 +112,20 @@ class LogLines:
 
     async def until_any(self, events: Collection[str]) -> dict[str, Any]:
         """Wait for the next line of some kinds, passing over others."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                line = await self._queue.get()
-                if line["event"] in events:
-                    return line
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    come = asyncio.Event()
+                    self._come = partial(loop.call_soon_threadsafe, come.set)
+                    while self._seen < len(self.lines):
+                        line = self.lines[self._seen]
+                        self._seen += 1
+                        if line["event"] in events:
+                            return line
+                    await come.wait()
+        finally:
+            self._come = bool
 
 
 @asynccontextmanager

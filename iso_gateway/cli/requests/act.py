@@ -100,6 +100,25 @@ def act(
         str | None,
         typer.Option("--proposed", metavar="TEXT", help="answer conditional: how it could travel instead."),
     ] = None,
+    specific: Annotated[
+        str | None,
+        typer.Option(
+            "--specific",
+            metavar="STATUS",
+            help=(
+                "answer: what goes with the reason responder-specific, in OCLC's form: review,"
+                " reviewInProcess or saved."
+            ),
+        ),
+    ] = None,
+    review_reason: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--review-reason",
+            metavar="REASON[=TEXT]",
+            help="answer --specific: why, as noTitle or reasonOther=TEXT; may be given several times.",
+        ),
+    ] = None,
     service_type: Annotated[
         SuppliedAs | None,
         typer.Option(
@@ -163,6 +182,14 @@ def act(
         str | None,
         typer.Option("--to", metavar="PARTNER", help="forward: whom the request is handed on to."),
     ] = None,
+    portion: Annotated[
+        str | None,
+        typer.Option(
+            "--portion",
+            metavar="whole|N,N",
+            help="damaged: what of it, the whole or the units with these numbers.",
+        ),
+    ] = None,
     note: Annotated[
         str | None,
         typer.Option("--note", "--text", metavar="TEXT", help="A note for the partner; message: its text."),
@@ -191,6 +218,8 @@ def act(
         location=tuple(location or ()) or None,
         medium=medium,
         proposed=proposed,
+        specific=specific,
+        review_reason=tuple(review_reason or ()) or None,
         service_type=service_type,
         conditions=conditions,
         via=via,
@@ -201,6 +230,7 @@ def act(
         supplier=supplier,
         link=link,
         to=to,
+        portion=portion,
         note=note,
     )
     try:

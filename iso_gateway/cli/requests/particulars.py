@@ -33,6 +33,7 @@ _TOLD: Final = (
     ("returned_via", "via"),
     ("insured_for", "insured for"),
     ("return_insurance_require", "insure its return for"),
+    ("damaged_portion", "damaged"),
 )
 
 
@@ -62,6 +63,8 @@ def _parts(apdu: ILLApdu) -> Iterator[object]:
         yield apdu.supply_details
     if isinstance(apdu, ill.ILLAnswer) and apdu.results_explanation is not None:
         yield apdu.results_explanation.chosen[1]
+    if isinstance(apdu, ill.Damaged) and apdu.damaged_details is not None:
+        yield apdu.damaged_details
 
 
 def _said(value: object) -> str | None:
@@ -76,6 +79,10 @@ def _said(value: object) -> str | None:
             return f"{value.monetary_value} {value.currency_code or ''}".rstrip()
         case ill.ShippedVia():
             return text_of(value.physical_delivery) or "network"
+        case ill.DamagedPortion(specific_units=None):
+            return "as a whole"
+        case ill.DamagedPortion(specific_units=tuple() as units):
+            return f"units {', '.join(map(str, units))}"
         case GeneralString():
             return text_of(value)
         case str():

@@ -13,10 +13,12 @@ from adapters.mail_composer import OutgoingMail, compose
 from adapters.mail_sender import MailSender
 from config.settings import Mail, MailTls
 from tests.integration.adapters.mails import HOST, OURS, THEIRS, MailServer
-from tests.support.postfix import free_port
+from tests.support.ports import free_port
 
 LONG: Final = timedelta(seconds=30)
 SHORT: Final = timedelta(milliseconds=50)
+#: In this a server is to come as far as where it falls silent.
+ENOUGH: Final = timedelta(milliseconds=500)
 MARK: Final = "17-abcdefghijklmnop"
 MAIL: Final = compose(
     b"\x61\x03\x80\x01\x01",
@@ -155,7 +157,7 @@ async def test_an_answer_that_is_none_may_mean_either() -> None:
 @pytest.mark.parametrize(("step", "ambiguous"), [("EHLO", False), ("RCPT", False), (".", True)])
 async def test_a_server_that_falls_silent(step: str, *, ambiguous: bool) -> None:
     async with MailServer({step: "..."}).running() as server:
-        failed = await failure(server, within=SHORT)
+        failed = await failure(server, within=ENOUGH)
     assert "did not answer in time" in failed.reason
     assert (failed.temporary, failed.ambiguous, failed.failure) == (True, ambiguous, Failure.SEND_TIMEOUT)
 

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from asn1.codec import encode
+from config.settings import NoticeKind
 from iso_gateway.cli.main import app
-from iso_gateway.noticing.rules import Kind
 from iso_gateway.request import primitives
 from tests.support import apdus
 from tests.support.postgresql import Cluster
@@ -70,7 +70,7 @@ def test_what_every_command_that_is_audited_loses_is_done_again(place: Installat
     junk = place.receive(b"junk").message_id
     with place.site.store.unit_of_work() as uow:
         uow.attention.raise_(
-            key="k", kind=Kind.UNREADABLE, reason="junk", since=place.clock(), at=place.clock()
+            key="k", kind=NoticeKind.UNREADABLE, reason="junk", since=place.clock(), at=place.clock()
         )
     unlucky = Unlucky(place)
     assert unlucky("attention", "clear", 1, "--reason", "seen").startswith("cleared: 1;")

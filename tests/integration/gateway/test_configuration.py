@@ -219,3 +219,27 @@ class TestTemplates:
         [mistake] = mistakes_in(own)
         assert (mistake.file, mistake.line) == (own / "en" / "letter.txt", None)
         assert mistake.problem == "cannot be read: Is a directory"
+
+
+class TestDailyTemplates:
+    @pytest.fixture
+    def own(self, gateway: Path, edit: Edit) -> Path:
+        """A copy of our templates for daily mails, as the site's own."""
+        edit("[noticing]\n", '[noticing]\ntemplate_dir = "daily"\n')
+        ours = Path(str(configuration.__file__)).parent / "noticing" / "templates"
+        return Path(shutil.copytree(ours, gateway.parent / "daily"))
+
+    def test_a_copy_of_ours_is_right(self, gateway: Path, own: Path) -> None:
+        assert own.is_dir()
+        configuration.examine(gateway)
+
+    def test_one_that_is_wrong_only_where_nothing_stands_is_said(self, gateway: Path, own: Path) -> None:
+        file = own / "fr" / "daily.txt"
+        file.write_text("{{ total }}\n{% if not total %}\n{{ new[0].title }}\n{% endif %}", encoding="utf-8")
+        [line] = problems(gateway)
+        assert line.startswith("daily/fr/daily.txt: line 3: ")
+        assert line.endswith("; expected a template as docs/noticing.md has it")
+        file.write_text("{% for one in new %}{{ one.patron }}{% endfor %}", encoding="utf-8")
+        [line] = problems(gateway)
+        assert line.startswith("daily/fr/daily.txt: line 1: ")
+        assert "has no attribute 'patron'" in line

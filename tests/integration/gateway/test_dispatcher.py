@@ -282,7 +282,7 @@ class TestUnreadable:
             }
             connection.execute(insert(outbox), mail)
         async with dispatching(desk, wire):
-            line = await lines.until("document.not-delivered")
+            line = await lines.until("mail.not-delivered")
         assert "is not in a form this version can open" in line["reason"]
         assert (desk.events()[-1].half_id, desk.events()[-1].message_id) == (None, None)
 
@@ -386,9 +386,30 @@ class TestSettled:
             await wire.begun()
             assert not settled.done()
             wire.release()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await settled
         assert len(wire.sent) == 2
+
+    async def test_a_connection_is_settled_when_its_answer_cannot_be_had(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        half = desk.half(desk.receive(apdus.ill_request(), connection="c-1").half_id)
+        wire.failing["YAZ"] = [REFUSED]
+        async with dispatching(desk, wire) as dispatcher:
+            await lines.until(telling.APDU_DEFERRED)
+            # Each goes through the writer: the sending has ended before the first, and the other waits then.
+            await dispatcher.settled("another connection")
+            settled = asyncio.create_task(dispatcher.settled("c-1"))
+            await dispatcher.settled("another connection")
+            with desk.site.store.unit_of_work() as uow:
+                uow.transactions.dispose(half.transaction_id, at=desk.clock.now)
+            assert not settled.done()
+            desk.clock.advance(minutes=1)
+            dispatcher.wake()
+            await lines.until(telling.APDU_NOT_DELIVERED)
+            async with asyncio.timeout(10):
+                await settled
+        assert len(wire.sent) == 1
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from iso_gateway.services import Gateway
 from iso_gateway.store.records import HalfId
 from tests.support import apdus
 from tests.support.apdus import system_id, text
-from tests.support.gateway import Desk
+from tests.support.gateway import Desk, Outgoing
 from tests.support.libraries import ADDRESSES, BOOK, Libraries, as_partner, service_time_of
 
 DUE = dt.date(2026, 12, 24)
@@ -470,6 +470,70 @@ class TestForwarding:
         three.act("UBC", primitives.CancelReply(answer=True))
         assert three.states() == ("CANCELLED", "FORWARD", "CANCELLED")
         three.assert_replayable()
+
+    def heard_first(self, three: Libraries, said: primitives.Primitive) -> Outgoing:
+        """Let UBC answer before BEX hears of the forwarding; gives the notification."""
+        three.act("SFU", primitives.Forward(to="UBC"), carried=False)
+        onward, notification = three.take("SFU")
+        three.bring("SFU", onward)
+        three.act("UBC", said)
+        return notification
+
+    def test_a_late_notification_does_not_call_back_a_cancel_that_went_to_the_new_one(
+        self, three: Libraries
+    ) -> None:
+        three.request("BEX", "SFU", FORWARDABLE)
+        notification = self.heard_first(three, answer(TransactionResults.will_supply))
+        three.act("BEX", primitives.Cancel())
+        assert three.bring("SFU", notification).verdict == "repeated"
+        assert three.states() == ("CANCEL-PENDING", "FORWARD", "CANCEL-PENDING")
+        three.act("UBC", primitives.CancelReply(answer=True))
+        assert three.states() == ("CANCELLED", "FORWARD", "CANCELLED")
+        assert three.attention("BEX") == []
+        three.assert_replayable()
+
+    def test_a_new_responder_that_is_heard_first_shows_that_the_cancel_went_to_the_old_one(
+        self, three: Libraries
+    ) -> None:
+        three.request("BEX", "SFU", FORWARDABLE)
+        three.act("BEX", primitives.Cancel(), carried=False)
+        [cancel] = three.take("BEX")
+        notification = self.heard_first(
+            three, answer(TransactionResults.conditional, reason="cost-exceeds-limit")
+        )
+        # Both agree on the condition, although BEX has asked to cancel.
+        assert three.states() == ("CONDITIONAL", "FORWARD", "CONDITIONAL")
+        [why] = three.attention("BEX")
+        assert why == (
+            "ILL-ANSWER conditional received in CANCEL-PENDING: the CANCEL went to a responder that forwarded"
+            " the request, cancel again at the new one"
+        )
+        assert three.bring("BEX", cancel).verdict == "already-forwarded"
+        assert three.bring("SFU", notification).verdict == "applied"
+        three.act("BEX", primitives.ConditionalReply(answer=False))
+        assert three.states() == ("NOT-SUPPLIED", "FORWARD", "NOT-SUPPLIED")
+        three.assert_replayable()
+
+    def test_a_cancel_goes_to_a_new_responder_although_no_notification_ever_comes(
+        self, three: Libraries
+    ) -> None:
+        three.request("BEX", "SFU", FORWARDABLE)
+        three.act("BEX", primitives.Cancel(), carried=False)
+        three.take("BEX")
+        self.heard_first(three, answer(TransactionResults.will_supply))
+        assert three.states() == ("PENDING", "FORWARD", "IN-PROCESS")
+        three.act("BEX", primitives.Cancel())
+        three.act("UBC", primitives.CancelReply(answer=True))
+        assert three.states() == ("CANCELLED", "FORWARD", "CANCELLED")
+        three.assert_replayable()
+
+    def test_an_item_that_comes_all_the_same_needs_no_cancel_any_more(self, three: Libraries) -> None:
+        three.request("BEX", "SFU", FORWARDABLE)
+        three.act("BEX", primitives.Cancel(), carried=False)
+        three.take("BEX")
+        self.heard_first(three, SHIP)
+        assert three.states() == ("SHIPPED", "FORWARD", "SHIPPED")
+        assert three.attention("BEX") == []
 
     def test_to_a_library_that_we_do_not_know_a_person_is_told(self, pair: Libraries) -> None:
         pair.request("BEX", "SFU", FORWARDABLE)

@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +23,9 @@ REQUEST = apdus.ill_request()
 class TestMaking:
     def test_the_first_start_makes_all_there_is_for_its_owner_alone(self, tmp_path: Path) -> None:
         settings = settings_in(tmp_path / "new" / "state")
-        with Desk.open(settings) as desk:
-            desk.receive(REQUEST)
+        site = Site.create_or_open(settings)
+        with closing(site), site.store.reading() as uow:
+            assert uow.messages.list() == ()
         for path, mode in ((settings.state_dir, 0o700), (settings.master_key_file, 0o600)):
             assert stat.S_IMODE(path.stat().st_mode) == mode
 

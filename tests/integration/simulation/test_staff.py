@@ -49,7 +49,7 @@ async def working(desk: Desk, play: Scenario, partner: str | None = None) -> Asy
 
 async def state_of(desk: Desk, staff: Staff, wanted: State) -> None:
     """Return once the only request is in a state."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while [one.half.state for one in await staff.requests()] != [wanted]:
             staff.wake()
             await asyncio.sleep(0)
@@ -113,7 +113,7 @@ async def test_another_failure_is_raised(tmp_path: Path, monkeypatch: pytest.Mon
         staff = Staff(desk.site, read(on("ILL-REQUEST", SHIP)), pause=no_pause)
         staff.wake()
         with pytest.raises(PrimitiveInvalidError, match="broken on purpose"):
-            await asyncio.wait_for(staff.run(), 10)
+            await asyncio.wait_for(staff.run(), 60)
 
 
 @pytest.mark.parametrize(

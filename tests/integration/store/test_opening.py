@@ -10,6 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, insert, inspect, select, text
 
 from iso_gateway.errors import StoreError, UnavailableError
@@ -122,6 +123,15 @@ class TestMigrations:
         assert current(engine) == "base"
         upgrade(engine)
         assert current(engine) == newest() != "base"
+
+    def test_the_newest_is_the_one_that_no_other_follows(self) -> None:
+        # The names of the files say it, so that nobody has to read them at every start.
+        config = Config()
+        config.set_main_option("script_location", "iso_gateway.store:migrations")
+        config.set_main_option("path_separator", "os")
+        scripts = ScriptDirectory.from_config(config)
+        assert newest() == scripts.get_current_head()
+        assert all(one.path.endswith(f"_{one.revision}.py") for one in scripts.walk_revisions())
 
     def test_upgrading_again_changes_nothing(self, engine: Engine, store: Store) -> None:
         with store.unit_of_work() as uow:

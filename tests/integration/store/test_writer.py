@@ -21,7 +21,7 @@ from iso_gateway.store.writer import Writer
 from tests.integration.store import samples
 from tests.support.postgresql import Cluster
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 
 
 @pytest.fixture

@@ -218,7 +218,7 @@ class TestSend:
 def answering(octets: bytes) -> Iterator[tuple[int, Future[bytes]]]:
     """A peer that takes one APDU, answers with these octets and closes; its port, and what it took."""
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
-        server.settimeout(10)
+        server.settimeout(60)
 
         def serve() -> bytes:
             connection, _ = server.accept()
