@@ -12,16 +12,18 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from adapters.mail_sender import MailSender
 from adapters.tcp_connections import TcpConnections
 from config import starter
 from config.loading import load
-from config.settings import Limits, Listener, ListenerMode, TcpTransport
+from config.settings import Limits, Listener, ListenerMode, Mail, TcpTransport
 from iso_gateway import configuration
 from iso_gateway.configuration import Examined
 from iso_gateway.daemon import Daemon
 from iso_gateway.errors import UnavailableError
 from iso_gateway.running import reloading
 from iso_gateway.running.connecting import KnownConnections
+from iso_gateway.running.mailing import MailTransmitter
 from iso_gateway.running.service_manager import ServiceManager
 from iso_gateway.running.watchdog import REFUSED, watch_over
 from iso_gateway.site import Site
@@ -170,6 +172,19 @@ async def test_a_certificate_that_goes_bad_after_it_was_read_is_refused(
     assert "TcpListeners" in holders(settings.limits)
     daemon.stop()
     await task
+
+
+def test_the_certificates_of_the_mail_server_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(settings_in(tmp_path / "site"), mail=Mail())
+    told: list[MailSender] = []
+    monkeypatch.setattr(MailSender, "forget_certificates", told.append)
+    site = Site.create_or_open(settings)
+    MailTransmitter(settings, site).follow(settings)
+    MailTransmitter(replace(settings, mail=None), site).follow(settings)
+    site.close()
+    assert len(told) == 1
 
 
 async def test_a_database_that_refuses_does_live(
