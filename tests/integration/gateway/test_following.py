@@ -179,7 +179,11 @@ def test_the_certificates_of_the_mail_server_are_read_again(
 ) -> None:
     settings = replace(settings_in(tmp_path / "site"), mail=Mail())
     told: list[MailSender] = []
-    monkeypatch.setattr(MailSender, "forget_certificates", told.append)
+
+    def forget(sender: MailSender) -> None:
+        told.append(sender)
+
+    monkeypatch.setattr(MailSender, "forget_certificates", forget)
     site = Site.create_or_open(settings)
     MailTransmitter(settings, site).follow(settings)
     MailTransmitter(replace(settings, mail=None), site).follow(settings)
