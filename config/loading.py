@@ -567,8 +567,7 @@ def _check_template_dir(path: Path, table: Mapping[str, Any], key: str, findings
 def _doubt_names(path: Path, table: Mapping[str, Any], doubts: Findings) -> None:
     """Notes files beside those of partners whose names are all that keeps them from being one."""
     for _, name in texts(table.get("partner_dirs")):
-        directory = path.parent / name
-        for file in sorted(directory.iterdir()) if places.is_directory(directory) else ():
+        for file in places.listed(path.parent / name):
             if file.suffix != ".toml" and file.suffix.lower() in {".toml", ".txt", ".tml"}:
                 doubts.add(file, (), "is not read, because of its name", "a name that ends in .toml")
 

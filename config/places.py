@@ -22,6 +22,14 @@ def is_socket(path: Path) -> bool:
     return _told(path.is_socket)
 
 
+def listed(directory: Path) -> tuple[Path, ...]:
+    """Returns what is in a directory, by name; nothing where that may not be read."""
+    try:
+        return tuple(sorted(directory.iterdir()))
+    except (OSError, ValueError):
+        return ()
+
+
 def _told(question: Callable[[], bool]) -> bool:
     try:
         return question()

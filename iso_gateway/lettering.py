@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
+from config import places
 from config.settings import Language
 from iso_gateway.errors import TemplateUnusableError
 
@@ -116,7 +117,7 @@ class Templates:
             for language in Language
             for name in (self.subject, self.text, self.html)
         ]
-        own = [name for name in names if (template_dir / name).exists()]
+        own = [name for name in names if places.exists(template_dir / name)]
         if not own:
             problem = f"none of {', '.join(names)} is in it, so it changes no mail"
             return (Mistake(file=template_dir, line=None, problem=problem),)

@@ -33,7 +33,15 @@ def test_what_may_not_be_looked_at_is_not_there(error: Exception, monkeypatch: p
     def refuse(_path: Path) -> bool:
         raise error
 
-    for name in ("exists", "is_dir", "is_socket"):
+    for name in ("exists", "is_dir", "is_socket", "iterdir"):
         monkeypatch.setattr(Path, name, refuse)
     path = Path("anywhere")
     assert not any((places.exists(path), places.is_directory(path), places.is_socket(path)))
+    assert places.listed(path) == ()
+
+
+def test_a_directory_is_listed_by_name(tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        (tmp_path / name).touch()
+    assert [path.name for path in places.listed(tmp_path)] == ["a", "b", "c"]
+    assert places.listed(tmp_path / "a") == places.listed(tmp_path / "d") == ()
