@@ -274,7 +274,9 @@ def _files_in(path: Path, table: Mapping[str, Any], key: str, findings: Findings
             found = sorted(file for file in directory.iterdir() if file.suffix == ".toml")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no path at all"
-            findings.add(path, (key, place), f"{shown(name)} cannot be read: {reason}", "a directory")
+            findings.add(
+                path, (key, place), f"{shown(name)} cannot be read: {reason}", "a directory to be read"
+            )
             continue
         yield from (file for file in found if not file.name.startswith("."))
 
