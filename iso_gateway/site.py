@@ -136,8 +136,9 @@ def exclusive(settings: Settings) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
+            holder = "".join(letter for letter in file.read(20) if letter.isdecimal())
             raise GatewayError(
-                f"another gateway (process {file.read(20).strip()!r}) uses the state in"
+                f"another gateway (process {holder or 'unknown'}) uses the state in"
                 f" {str(settings.state_dir)!r}: stop it, or give this one a state_dir of its own"
             ) from None
         file.truncate(0)
@@ -177,10 +178,16 @@ def _has_database(settings: Settings) -> bool:
 def require_owner(settings: Settings) -> None:
     """Raise WrongUserError unless the database is this user's, as far as it is a file."""
     path = sqlite_path(settings)
-    if path is None or not path.exists():
+    try:
+        owner = None if path is None else path.stat().st_uid
+    except FileNotFoundError:
         return
-    owner = path.stat().st_uid
-    if owner != os.geteuid():
+    except PermissionError:
+        raise WrongUserError(
+            f"database {str(path)!r} is kept from user id {os.geteuid()}: run the command as the gateway's"
+            " user, for example with sudo -u"
+        ) from None
+    if owner not in {None, os.geteuid()}:
         raise WrongUserError(
             f"database {str(path)!r} belongs to user id {owner}, and this is user id {os.geteuid()}:"
             " run the command as its owner, for example with sudo -u"

@@ -101,6 +101,16 @@ class TestOpening:
         with pytest.raises(WrongUserError):
             Site.create_or_open(settings)
 
+    def test_another_user_who_cannot_even_see_it_is_told_so(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def kept(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "stat", kept)
+        with pytest.raises(WrongUserError, match="is kept from user id"):
+            Site.open(settings)
+
     def test_its_clock_knows_its_zone(self) -> None:
         assert utc_now().utcoffset() is not None
 

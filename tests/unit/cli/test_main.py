@@ -1,12 +1,14 @@
 """The root of the command: `serve`, `init`, `check`, `partners`, and how it fails."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -238,6 +240,64 @@ class TestServe:
 
 
 class TestRoot:
+    def test_help_cuts_no_sentence(self) -> None:
+        command = Command(None)
+        for group in ((), *((one.name,) for one in main.app.registered_groups)):
+            listed = command.text(*group, "--help").partition("Commands:")[2]
+            assert listed
+            assert "..." not in listed
+
+    def test_help_says_what_options_mean_and_nothing_of_types(self) -> None:
+        shown = Command(None).text("requests", "list", "--help")
+        assert "--limit N" in shown
+        assert "[default: 50]" in shown
+        assert "<=" not in shown
+        shown = Command(None).text("requests", "act", "--help")
+        assert re.search(r"  ID +The request, as requests list numbers it\.\s+\[required\]", shown)
+        assert re.search(r"  WHAT +What to do\. As lender: answer, ship", shown)
+        assert "range" not in shown
+
+    def test_a_file_that_cannot_be_used_is_named(
+        self, place: Installation, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device", "/somewhere")
+
+        monkeypatch.setattr("iso_gateway.upkeep.back_up", full)
+        said = command.error("db", "backup", place.config.parent / "backup.db")
+        assert said == "error: cannot use '/somewhere': No space left on device\n"
+
+    def test_another_fault_is_told_in_full(
+        self, place: Installation, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise OSError("a fault of ours")
+
+        monkeypatch.setattr("iso_gateway.upkeep.back_up", broken)
+        result = command("db", "backup", place.config.parent / "backup.db", code=1)
+        assert str(result.exception) == "a fault of ours"
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("events", "--after", "-1"), "it has to be at least 0"),
+            (("apdu", "listen", "--port", "65536"), "it has to be at most 65535"),
+            (("requests", "show", "one"), "it is no whole number"),
+            (
+                ("requests", "act", "1", "ship", "--due", "tomorrow"),
+                "'tomorrow' is no date",
+            ),
+            (("messages", "list", "--from", "8:30"), "write 2026-11-20 or '2026-11-20 08:30'"),
+        ],
+    )
+    def test_values_are_refused_in_our_words(
+        self, command: Command, arguments: tuple[str, ...], said: str
+    ) -> None:
+        assert said in " ".join(command(*arguments, code=2).stderr.split())
+
+    def test_it_says_which_version_it_is(self) -> None:
+        assert Command(None).text("--version") == f"iso-gateway {version('iso-gateway')}\n"
+
     def test_without_a_database_it_says_how_to_get_one(self, tmp_path: Path) -> None:
         Command(None)("init", tmp_path)
         command = Command(tmp_path / "gateway.toml")
