@@ -10,8 +10,11 @@ import pytest
 
 from config.settings import Settings
 from iso_gateway.store.keyring import create_master_key
+from tests.support.dispatching import lines, wire
 from tests.support.gateway import Desk, settings_in
 from tests.support.postgresql import Cluster
+
+__all__ = ["lines", "wire"]
 
 _numbers = itertools.count(1)
 

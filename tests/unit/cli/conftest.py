@@ -9,7 +9,7 @@ import pytest
 import structlog
 from typer.testing import Result
 
-from iso_gateway.cli.options import CONFIG_VARIABLE
+from iso_gateway.cli.shared.options import CONFIG_VARIABLE
 from tests.support.command import run
 from tests.support.site import Installation, installation
 
