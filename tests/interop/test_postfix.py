@@ -245,6 +245,7 @@ async def test_a_whole_loan_by_mail(tmp_path: Path, system: MailSystem, lines: L
             await processed(lines, "applied")
             assert (lender.desk.half(lent).state, borrower.desk.half(borrowed).state) == states
 
+        await lines.until_times(APDU_DELIVERED, 6)
         for one, theirs in ((lender, BORROWER), (borrower, LENDER)):
             with one.desk.reading() as uow:
                 messages = [listed.message for listed in uow.messages.list()]
@@ -330,8 +331,9 @@ async def test_a_mail_server_that_is_gone_for_an_hour_loses_nothing(
             system.server.start()
         lender.desk.clock.advance(hours=1)
         lender.dispatcher.wake()
-        await lines.until(APDU_DELIVERED)
-        await lines.until(APDU_PROCESSED)
+        # The one may take it before the other hears that it was taken.
+        await lines.until_times(APDU_DELIVERED, 1)
+        await lines.until_times(APDU_PROCESSED, 1)
         with lender.desk.reading() as uow:
             assert borrower.came() == [uow.messages.raw(message_id)]
 
