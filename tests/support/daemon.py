@@ -232,7 +232,7 @@ class Installation:
             environment=unmeasured() if killed else None,
         )
 
-    def command(self, *arguments: str | int | Path) -> subprocess.CompletedProcess[bytes]:
+    def command(self, *arguments: object) -> subprocess.CompletedProcess[bytes]:
         """Run the operator's command on this configuration, beside the daemon, and give what it printed."""
         done = command.run(*arguments, "--config", self.config)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
