@@ -92,7 +92,7 @@ async def submit_all(gateway: Gateway, writer: Writer, requests: Sequence[bytes]
 
 
 async def _submit(gateway: Gateway, writer: Writer, arrival: Arrival, waiting: Iterator[bytes]) -> None:
-    """Take requests from those that are waiting until there are none; each as `daemon.Intake` takes it."""
+    """Take requests from those that are waiting until there are none; each as `Intake` takes it."""
     for octets in waiting:
         message_id = await writer.run(
             lambda uow, octets=octets: gateway.receive(uow, octets, arrival)  # type: ignore[misc]

@@ -13,7 +13,7 @@ import random
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -21,21 +21,18 @@ from typing import Final, Protocol
 
 import structlog
 
-from adapters.envelope import Envelope, written
-from adapters.errors import DeliveryFailed, ListenError
+from adapters.envelope import written
+from adapters.errors import ListenError
 from adapters.tcp_connections import TcpConnections
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
-from asn1.codec import WireError
 from config import certificates
-from config.settings import ListenerMode, Settings, TcpTransport
+from config.settings import Settings
 from iso_gateway import logs
-from iso_gateway.errors import DeliveryError, UnavailableError
-from iso_gateway.failure import Failure
-from iso_gateway.outbox.dispatcher import Dispatcher, Permit, permitted
-from iso_gateway.reception import Processed, Verdict
-from iso_gateway.running.arriving import arrival_of
+from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.running.attendance import Attendance
+from iso_gateway.running.connecting import KnownConnections, TcpTransmitter
+from iso_gateway.running.intake import Intake
 from iso_gateway.running.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.running.membership import Membership, ReplacedError, new_gateway_id, state_id
 from iso_gateway.running.recovery import Recovery
@@ -43,10 +40,8 @@ from iso_gateway.running.reloading import Reloading
 from iso_gateway.running.service_manager import ServiceManager
 from iso_gateway.running.timekeeping import Timekeeper
 from iso_gateway.running.watchdog import watch_over
-from iso_gateway.services import Gateway
 from iso_gateway.site import Site, exclusive
-from iso_gateway.store.records import GatewayId, MessageId
-from iso_gateway.store.unit_of_work import UnitOfWork
+from iso_gateway.store.records import GatewayId
 from iso_gateway.store.watching import watch
 from iso_gateway.store.writer import Writer
 
@@ -58,202 +53,9 @@ STOPPED: Final = "gateway.stopped"
 RECOVERED: Final = "gateway.recovered"
 SENDING_HELD: Final = "gateway.sending-held"
 CERTIFICATE_EXPIRES: Final = "certificate.expires"
-PROCESSING_FAILED: Final = "apdu.processing-failed"
 
 #: How long what is in hand may take when the gateway stops.
 GRACE: Final = timedelta(seconds=10)
-
-
-#: How a message is classified whose sender's connection is taken for the partner's.
-_ACCEPTED: Final = frozenset({Verdict.APPLIED, Verdict.REPEATED, Verdict.EXACT_DUPLICATE})
-
-
-class KnownConnections:
-    """Says whose the open connections are, by what came over them.
-
-    A partner is known by its `allowed_sources`: without them anybody may call himself by its name, so that
-    what comes under it is answered, but nothing else that the partner is owed follows.
-    """
-
-    def __init__(self, settings: Settings, connections: TcpConnections) -> None:
-        self._settings = settings
-        self._connections = connections
-
-    def follow(self, settings: Settings) -> None:
-        """Have other partners be known from now on, and none of those that changed by its connections."""
-        for name in _met_elsewhere(self._settings, settings):
-            self._connections.disown(name)
-        self._settings = settings
-
-    def heard(self, connection_id: str, processed: Processed) -> None:
-        """Take note of a message that was classified."""
-        name = processed.partner
-        partner = None if name is None else self._settings.partner(name)
-        certain = partner is not None and (
-            bool(partner.allowed_sources) or self._connections.is_ours(connection_id)
-        )
-        self._connections.heard_from(
-            connection_id, name if certain else None, accepted=processed.verdict in _ACCEPTED
-        )
-
-
-def _met_elsewhere(held: Settings, settings: Settings) -> Iterator[str]:
-    """Give the partners that are gone, or are reached or known in another way than before."""
-    for old in held.partners:
-        new = settings.partner(old.name)
-        if new is None or (new.transport, new.allowed_sources) != (old.transport, old.allowed_sources):
-            yield old.name
-
-
-class Intake:
-    """Takes what the adapters have read: stored first, then classified.
-
-    Args:
-        gateway: the use cases.
-        writer: the one writer of the store.
-        connections: told whose messages come by which connection.
-    """
-
-    def __init__(self, gateway: Gateway, writer: Writer, connections: KnownConnections | None = None) -> None:
-        self._gateway = gateway
-        self._writer = writer
-        self._connections = connections
-        self._in_hand: set[MessageId] = set()
-        self.dispatcher: Dispatcher | None = None
-        self.timekeeper: Timekeeper | None = None
-
-    async def element(self, octets: bytes, envelope: Envelope) -> None:
-        """Store an element durably, then classify it. Raises StoreError when it could not be stored."""
-        arrival = arrival_of(envelope)
-        message_id = await self._writer.run(lambda uow: self._gateway.receive(uow, octets, arrival))
-        processed = await self.process(message_id)
-        if processed is not None and self._connections is not None:
-            self._connections.heard(envelope.connection_id, processed)
-
-    async def unreadable(self, octets: bytes, error: WireError, envelope: Envelope) -> None:
-        """Keep octets that are no element, with the reason."""
-        arrival = arrival_of(envelope)
-        await self._writer.run(lambda uow: self._gateway.receive_unreadable(uow, octets, error, arrival))
-        self._wake()
-
-    async def settled(self, connection_id: str) -> None:
-        """Return once nothing more is to be written on a connection."""
-        if self.dispatcher is not None:
-            await self.dispatcher.settled(connection_id)
-
-    async def process(self, message_id: MessageId) -> Processed | None:
-        """Classify a stored message; gives None where that is left to another gateway, or to later.
-
-        A failure loses nothing: it is tried again after a lease, and when the gateway starts.
-        """
-        try:
-            return await self.take_up(message_id)
-        except UnavailableError as error:
-            log.error(PROCESSING_FAILED, message_id=message_id, error=type(error).__name__)  # noqa: TRY400
-            return None
-
-    async def take_up(self, message_id: MessageId) -> Processed | None:
-        """Do what `process` does, for those who know what to do about a database that can take nothing.
-
-        Raises:
-            UnavailableError: the database can take nothing now.
-        """
-        if message_id in self._in_hand:
-            return None
-        self._in_hand.add(message_id)
-        processed: Processed | None = None
-        try:
-            processed = await self._writer.run(lambda uow: self._process(uow, message_id))
-        except UnavailableError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the message is safe, and the others must be served
-            # Only the kind of error: its text may repeat what the message says.
-            log.error(PROCESSING_FAILED, message_id=message_id, error=type(error).__name__)  # noqa: TRY400
-        finally:
-            self._in_hand.discard(message_id)
-        self._wake()
-        return processed
-
-    def _process(self, uow: UnitOfWork, message_id: MessageId) -> Processed | None:
-        return self._gateway.process(uow, message_id) if uow.messages.take_up(message_id) else None
-
-    def _wake(self) -> None:
-        if self.dispatcher is not None:
-            self.dispatcher.wake()
-        if self.timekeeper is not None:
-            self.timekeeper.wake()
-
-
-class TcpTransmitter:
-    """Sends octets on an open connection, or else to the partner's configured address; nowhere else."""
-
-    def __init__(self, settings: Settings, listeners: TcpListeners, sender: TcpSender) -> None:
-        self._settings = settings
-        self._listeners = listeners
-        self._sender = sender
-
-    def follow(self, settings: Settings) -> None:
-        """Have other partners, limits and addresses hold from now on."""
-        self._settings = settings
-        self._listeners.follow(settings.limits)
-        self._sender.follow(settings.limits)
-
-    async def transmit(
-        self, octets: bytes, *, partner: str | None, connection_id: str | None, permit: Permit = permitted
-    ) -> None:
-        """See `outbox.dispatcher.Transmitter`."""
-        # Asked for twice: here, so that no connection is made in vain, and again once it stands.
-        await permit()
-        try:
-            if connection_id is not None and self._listeners.is_live(connection_id):
-                await self._listeners.write(connection_id, octets, permit=permit)
-            elif connection_id is not None and self._sender.is_live(connection_id):
-                await self._sender.write(connection_id, octets, permit=permit)
-            else:
-                await self._send(octets, partner, permit)
-        except DeliveryFailed as error:
-            raise DeliveryError(
-                error.reason,
-                temporary=error.temporary,
-                failure=Failure(error.failure.value),
-                ambiguous=error.ambiguous,
-            ) from error
-
-    async def _send(self, octets: bytes, name: str | None, permit: Permit) -> None:
-        if name is None:
-            raise DeliveryError(
-                "the connection to answer on is closed, and its sender is unknown",
-                temporary=False,
-                failure=Failure.UNKNOWN_SENDER,
-            )
-        partner = self._settings.partner(name)
-        if partner is None:
-            raise DeliveryError(
-                f"partner {name} is not configured: put its file back",
-                temporary=True,
-                failure=Failure.NOT_CONFIGURED,
-            )
-        if not isinstance(partner.transport, TcpTransport):
-            raise DeliveryError(
-                f"partner {name} is not reached by TCP", temporary=False, failure=Failure.NOT_SUPPORTED
-            )
-        delivery = await self._sender.send(
-            partner.transport,
-            octets,
-            connect_timeout=partner.retry.connect_timeout,
-            send_timeout=partner.retry.send_timeout,
-            partner=name,
-            permit=permit,
-        )
-        is_receipt_due = partner.transport.mode is ListenerMode.ONE_WAY and not delivery.kept
-        if is_receipt_due and not delivery.closed_by_peer:
-            raise DeliveryError(
-                f"{delivery.peer_address} took the whole APDU and did not end the connection;"
-                " it may have it or not",
-                temporary=True,
-                failure=Failure.NO_CLOSE,
-                ambiguous=True,
-            )
 
 
 class Daemon:

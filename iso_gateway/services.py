@@ -318,7 +318,19 @@ class Gateway:
                 message = uow.messages.get(held.message_id)
                 processed = Reception(self._settings, uow, message, now, held=held).process()
         except KeyDisposedError:
+            # It was bound to its request's key, which is gone: nobody can read it any more.
             uow.held.take(held.message_id)
+            known = uow.messages.processings(held.message_id)[-1]
+            uow.messages.processed(
+                held.message_id,
+                at=now,
+                verdict=Verdict.DISPOSED_OF,
+                reason="its request was disposed of while it was held",
+                apdu_type=known.apdu_type,
+                partner=known.partner,
+                transaction_id=known.transaction_id,
+                half_id=known.half_id,
+            )
             return None
         except (ConflictError, UnavailableError):
             raise  # as said

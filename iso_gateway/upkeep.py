@@ -110,32 +110,39 @@ def copy(site: Site, url: str, *, move: bool) -> Mapping[str, int]:
         target.dispose()
 
 
-def hold(site: Site, *, actor: str, reason: str) -> None:
-    """Have nothing sent from the database any more, by any gateway."""
-    with site.store.unit_of_work() as uow:
-        uow.sending.hold(f"an operator held it: {actor}", site.clock())
-        uow.audit.append(at=site.clock(), actor=actor, action=HELD, reason=reason)
+def hold(site: Site, *, actor: str, reason: str) -> SendingHold | None:
+    """Have nothing sent from the database any more, by any gateway.
 
-
-def waiting_to_resume(uow: UnitOfWork) -> tuple[SendingHold, tuple[OutboxRecord, ...]]:
-    """Why nothing is sent, and what would be: for the operator to decide on.
-
-    Raises:
-        NotFoundError: it is not held.
+    Returns:
+        None; what holds it, if something did already, which is left as it is.
     """
+
+    def held(uow: UnitOfWork) -> SendingHold | None:
+        before = uow.sending.held()
+        if before is None:
+            uow.sending.hold(f"an operator held it: {actor}", site.clock())
+            uow.audit.append(at=site.clock(), actor=actor, action=HELD, reason=reason)
+        return before
+
+    return site.store.perform(held)
+
+
+def waiting_to_resume(uow: UnitOfWork) -> tuple[SendingHold, tuple[OutboxRecord, ...]] | None:
+    """Why nothing is sent, and what would be: for the operator to decide on; None if it is not held."""
     held = uow.sending.held()
-    if held is None:
-        raise NotFoundError("the database is not held: what waits is being sent; see waiting list")
-    return held, uow.outbox.list(limit=1_000_000)
+    return None if held is None else (held, uow.outbox.list(limit=1_000_000))
 
 
 def resume(site: Site, *, actor: str, reason: str, at: datetime) -> bool:
     """Have everything sent again. False if it was not held any more."""
-    with site.store.unit_of_work() as uow:
+
+    def resumed(uow: UnitOfWork) -> bool:
         if not uow.sending.resume():
             return False
         uow.audit.append(at=at, actor=actor, action=RESUMED, reason=reason)
         return True
+
+    return site.store.perform(resumed)
 
 
 @contextmanager

@@ -187,7 +187,7 @@ def _begin(
         summary={**summary, **{name: value for name, value in kept.items() if value is not None}},
         at=at,
     )
-    half_id = uow.halves.create(
+    half = uow.halves.create(
         transaction_id=transaction_id,
         role=before.role,
         local=local.name,
@@ -199,7 +199,7 @@ def _begin(
         protocol_version=apdu.protocol_version_num,
         at=at,
     )
-    ends = Ends(half=uow.halves.get(half_id), local=local, partner=partner)
+    ends = Ends(half=half, local=local, partner=partner)
     message_id = enqueue(uow, apdu, Destination(partner=partner), ends.context, retry=partner.retry, at=at)
     record_move(
         uow,
@@ -217,12 +217,12 @@ def _begin(
     )
     uow.events.append(
         kind="ill-request.request",
-        half_id=half_id,
+        half_id=half.id,
         message_id=message_id,
         detail={"service": Service.ILL.phrase, "state": after.state.value, "actor": actor},
         at=at,
     )
     uow.audit.append(
-        at=at, actor=actor, action=Service.ILL.phrase, reason="", half_id=half_id, message_id=message_id
+        at=at, actor=actor, action=Service.ILL.phrase, reason="", half_id=half.id, message_id=message_id
     )
-    return Acted(half_id=half_id, message_id=message_id, apdu=apdu, state=after.state, partner=partner.name)
+    return Acted(half_id=half.id, message_id=message_id, apdu=apdu, state=after.state, partner=partner.name)

@@ -1,4 +1,4 @@
-"""The operator's command, `iso-gateway`: its root, and the commands that concern the gateway as a whole.
+"""The operator's command, `iso-gateway`: its root; each group of commands has a folder.
 
 Exit codes: 0 done, 1 failed, 2 the configuration or the arguments are wrong.
 """
@@ -6,33 +6,32 @@ Exit codes: 0 done, 1 failed, 2 the configuration or the arguments are wrong.
 import io
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from config.errors import ConfigErrors
-from iso_gateway.cli import (
-    apdu,
-    attention,
-    database,
-    demo,
-    documents,
-    events,
-    messages,
-    partners,
-    replaying,
-    requests,
-    simulate,
-    status,
-    verifying,
-    waiting,
-)
-from iso_gateway.cli.options import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, Json, settings_from
+from iso_gateway.cli.apdu import commands as apdu
+from iso_gateway.cli.apdu.connection import FAILURES
+from iso_gateway.cli.attention import commands as attention
+from iso_gateway.cli.db import commands as db
+from iso_gateway.cli.documents import commands as documents
+from iso_gateway.cli.gateway.check import check
+from iso_gateway.cli.gateway.events import events
+from iso_gateway.cli.gateway.init import init
+from iso_gateway.cli.gateway.serve import serve
+from iso_gateway.cli.gateway.status import status
+from iso_gateway.cli.messages import commands as messages
+from iso_gateway.cli.messages.replay import replay
+from iso_gateway.cli.partners import commands as partners
+from iso_gateway.cli.requests import commands as requests
+from iso_gateway.cli.shared.exit_codes import FAILED, WRONG
+from iso_gateway.cli.shared.options import CONFIG_VARIABLE, DEFAULT_CONFIG
+from iso_gateway.cli.simulation.demo import demo
+from iso_gateway.cli.simulation.simulate import simulate
+from iso_gateway.cli.waiting import commands as waiting
 from iso_gateway.errors import GatewayError
-
-FAILED: Final = 1
-WRONG: Final = 2
 
 
 class Root(TyperGroup):
@@ -45,7 +44,7 @@ class Root(TyperGroup):
         except ConfigErrors as errors:
             _complain(*(str(error) for error in errors.errors))
             raise typer.Exit(WRONG) from None
-        except (GatewayError, *apdu.FAILURES) as error:
+        except (GatewayError, *FAILURES) as error:
             _complain(f"error: {error}")
             raise typer.Exit(FAILED) from None
         except typer.BadParameter as error:
@@ -61,7 +60,7 @@ def _in_our_words(message: str) -> str:
 
 
 def _complain(*messages: str) -> None:
-    from iso_gateway.cli.output import complain
+    from iso_gateway.cli.shared.output import complain
 
     for message in messages:
         complain(message)
@@ -82,7 +81,7 @@ app.add_typer(waiting.app, name="waiting")
 app.add_typer(attention.app, name="attention")
 app.add_typer(partners.app, name="partners")
 app.add_typer(apdu.app, name="apdu")
-app.add_typer(database.app, name="db")
+app.add_typer(db.app, name="db")
 
 
 @app.callback()
@@ -106,101 +105,8 @@ def root(
     context.obj = config
 
 
-@app.command()
-def serve(context: typer.Context, *, config: Config = None) -> None:
-    """Run the gateway until SIGTERM or SIGINT; what is in hand is finished then.
-
-    SIGHUP has it read its configuration anew; one with a mistake is refused, and the old one holds.
-    """
-    import asyncio
-
-    from iso_gateway import daemon, logs
-
-    settings = settings_from(context, config)
-    logs.configure(settings.logging, sys.stderr)
-    asyncio.run(daemon.serve(settings))
-
-
-@app.command()
-def init(
-    directory: Annotated[
-        Path,
-        typer.Argument(metavar="DIR", help="The directory; it is made if need be.", show_default=False),
-    ],
-    *,
-    service: Annotated[
-        bool,
-        typer.Option(
-            "--service",
-            help="For a service that systemd runs: state in /var/lib/iso-gateway, ports 1611 and 499, and the"
-            " example partners apart from those that count.",
-        ),
-    ] = False,
-) -> None:
-    """Write a configuration that runs as it is, with example partners, into a directory."""
-    import shlex
-
-    from config import starter
-    from iso_gateway.cli.output import shown, write_lines
-
-    files = starter.write(directory, service=service)
-    path = shown(shlex.quote(str(files[0])))
-    write_lines(
-        f"wrote {path} and {len(files) - 1} {'examples of ' if service else ''}partners beside it",
-        f"start the gateway:        iso-gateway serve --config {path}",
-        f"after each change, check: iso-gateway check --config {path}",
-    )
-
-
-@app.command()
-def check(context: typer.Context, *, config: Config = None, json: Json = False) -> None:
-    """Read the whole configuration and say everything that is wrong with it, one mistake a line."""
-    from iso_gateway.cli.output import shown, write_json, write_lines
-    from iso_gateway.message import judgement
-
-    try:
-        settings = settings_from(context, config)
-        judgement.require_known_rules(settings)
-    except ConfigErrors as errors:
-        if not json:
-            raise
-        write_json({"errors": [_mistake(error) for error in errors.errors]})
-        raise typer.Exit(WRONG) from None
-    counts = {
-        "listeners": len(settings.listeners),
-        "local": len(settings.local),
-        "partners": len(settings.partners),
-        "routes": len(settings.routes),
-    }
-    if json:
-        write_json({"source": str(settings.source), "errors": [], **counts})
-        return
-    read = ", ".join(f"{count} {_NOUNS[name][count != 1]}" for name, count in counts.items())
-    write_lines(f"{shown(settings.source)}: {read}; nothing is wrong")
-
-
-def _mistake(error: Any) -> dict[str, str]:
-    return {
-        "file": str(error.file),
-        "key": error.key,
-        "problem": error.problem,
-        "expected": error.expected,
-    }
-
-
-_NOUNS: Final = {
-    "listeners": ("listener", "listeners"),
-    "local": ("local symbol", "local symbols"),
-    "partners": ("partner", "partners"),
-    "routes": ("route", "routes"),
-}
-
-app.command(name="status")(status.status)
-app.command(name="events")(events.events)
-app.command(name="replay")(replaying.replay)
-database.app.command(name="verify")(verifying.verify)
-app.command(name="simulate")(simulate.simulate)
-app.command(name="demo")(demo.demo)
+for command in (serve, init, check, status, events, replay, simulate, demo):
+    app.command()(command)
 
 
 def run() -> None:

@@ -113,7 +113,7 @@ def record_move(uow: UnitOfWork, ends: Ends, move: Move) -> None:
     service, repeat = Service.EXP, False
     if not isinstance(move.event, ExpiryReached):
         service, repeat = move.event.service, move.event.repeat
-    uow.inputs.append(
+    number = uow.inputs.append(
         half_id=ends.half.id,
         kind=move.kind,
         message_id=move.message_id,
@@ -131,7 +131,9 @@ def record_move(uow: UnitOfWork, ends: Ends, move: Move) -> None:
         provenance=None if move.outcome.row is None else move.outcome.row.provenance,
         facts=facts_record(move.event, move.days, policy, zone),
     )
-    if after != move.before or move.service_at is not None:
+    # What began with this move stands where the move brings it, and waits for nothing yet.
+    begins = number == 1 and (ends.half.state, ends.half.flags) == (after.state, after.flags.to_names())
+    if (after != move.before and not begins) or move.service_at is not None:
         uow.halves.update(
             ends.half.id,
             state=after.state,
@@ -139,7 +141,7 @@ def record_move(uow: UnitOfWork, ends: Ends, move: Move) -> None:
             at=move.at,
             last_service_at=move.service_at,
         )
-    known = deadlines_of(uow, ends.half.id)
+    known = () if begins else deadlines_of(uow, ends.half.id)
     waiting = timers.after(known, move.event, move.outcome, move.at, days=move.days, policy=policy, zone=zone)
     if set(waiting) != set(known):
         keep_deadlines(uow, ends.half.id, waiting)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date, datetime, timedelta, tzinfo
 from enum import Enum
 from functools import lru_cache
@@ -81,11 +81,20 @@ def facts_record(event: Event, days: Days, policy: Policy, zone: tzinfo) -> dict
         policy: what was watched for the partner then.
         zone: the local symbol's then.
     """
-    told: dict[str, object] = {"watch": {**asdict(policy), "zone": str(zone)}}
+    told: dict[str, object] = {"watch": {**_fields_of(policy), "zone": str(zone)}}
     if not isinstance(event, ExpiryReached):
-        told |= {name: value for name, value in asdict(event.facts).items() if value is not None}
-    told |= {name: value for name, value in asdict(days).items() if value is not None}
+        told |= _set_in(event.facts)
+    told |= _set_in(days)
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in told.items()}
+
+
+def _fields_of(values: Facts | Days | Policy) -> dict[str, object]:
+    """Some values by their names. None of them holds others, so nothing has to be copied as asdict does."""
+    return {field.name: getattr(values, field.name) for field in fields(values)}
+
+
+def _set_in(values: Facts | Days) -> dict[str, object]:
+    return {name: value for name, value in _fields_of(values).items() if value is not None}
 
 
 def event_of(record: InputRecord) -> Event:
@@ -139,12 +148,10 @@ def forwarded_to(uow: UnitOfWork, half: HalfRecord) -> Symbol | None:
 def history_of(uow: UnitOfWork, half: HalfRecord, local: LocalSymbol) -> tuple[ServiceRecord, ...]:
     """As much of a half's history as a status report tells, oldest first, timed in the local symbol's zone.
 
-    That is what began it, the last of each service that had its effect, and what changed its state last. The
-    rest is not read: a partner can make a history as long as it likes.
+    That is what began it, the last of each service that had its effect, and what changed its state last. Of a
+    long one the rest is not read: a partner can make a history as long as it likes.
     """
-    ends = (uow.inputs.first(half.id), uow.inputs.last_move(half.id))
-    latest = uow.inputs.newest(half.id, _REPORTED, verdicts=(Verdict.APPLIED,), at_most=1)
-    told = {record.sequence: record for record in (*ends, *latest) if record is not None}
+    few = uow.inputs.all_if_few(half.id, _FEW)
     return tuple(
         ServiceRecord(
             service=Service(record.service),
@@ -153,9 +160,20 @@ def history_of(uow: UnitOfWork, half: HalfRecord, local: LocalSymbol) -> tuple[S
             changed_state=record.state_after != record.state_before,
             loan=Flags.from_names(record.flags_after).loan,
         )
-        for _, record in sorted(told.items())
+        for record in (_milestones(uow, half) if few is None else few)
         if record.verdict == Verdict.APPLIED
     )
+
+
+def _milestones(uow: UnitOfWork, half: HalfRecord) -> tuple[InputRecord, ...]:
+    ends = (uow.inputs.first(half.id), uow.inputs.last_move(half.id))
+    latest = uow.inputs.newest(half.id, _REPORTED, verdicts=(Verdict.APPLIED,), at_most=1)
+    told = {record.sequence: record for record in (*ends, *latest) if record is not None}
+    return tuple(record for _, record in sorted(told.items()))
+
+
+#: Up to how many inputs a history is read whole, by one statement: most are asked for when they have one.
+_FEW: Final = 8
 
 
 _REPORTED: Final = frozenset(service.value for service in Service)

@@ -127,6 +127,24 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """A message that came for a request which was disposed of. `half_id` is None if that cannot be told."""
+
+    message_id: MessageId
+    half_id: HalfId | None
+    partner: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclassified:
+    """A message that came, and that the gateway could not classify."""
+
+    message_id: MessageId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
     """What the protocol machine, or a deadline, put before a person, and nothing has settled since."""
 
@@ -148,5 +166,7 @@ class Facts:
     stuck: tuple[Stuck, ...] = ()
     late: tuple[LateShipped, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+    forgotten: tuple[Forgotten, ...] = ()
+    unclassified: tuple[Unclassified, ...] = ()
     raised: tuple[Raised, ...] = ()
     webhooks: tuple[WebhookRecord, ...] = ()

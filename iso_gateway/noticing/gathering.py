@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from asn1.ill import StatusOrErrorReport
@@ -15,11 +15,13 @@ from iso_gateway.half.record import settles, stored_apdu
 from iso_gateway.noticing.facts import (
     Awaited,
     Facts,
+    Forgotten,
     LateShipped,
     PartnerFacts,
     Raised,
     Stuck,
     Supply,
+    Unclassified,
     Unreadable,
     Whereabouts,
 )
@@ -35,6 +37,8 @@ from iso_gateway.store.observations import StepRecord, StuckRecord
 from iso_gateway.store.records import HalfId, HalfRecord, InputKind, MessageId, PartnerStateRecord
 from iso_gateway.store.unit_of_work import UnitOfWork
 
+#: After how long a message that is not classified is none that is just being taken up.
+UNCLASSIFIED_AFTER: Final = timedelta(minutes=15)
 _SHIPPED_NAME: Final = "Shipped"
 _ON_ITS_WAY: Final = frozenset({State.SHIPPED, State.NOT_RECEIVED_OVERDUE})
 _HAD_EFFECT: Final = frozenset({MachineVerdict.APPLIED.value, MachineVerdict.REPEATED.value})
@@ -58,6 +62,8 @@ def gather(uow: UnitOfWork, settings: Settings, now: datetime) -> Facts:
         stuck=tuple(_stuck(uow, since)),
         late=late,
         unreadable=tuple(_unreadable(uow, since)),
+        forgotten=tuple(_forgotten(uow, since)),
+        unclassified=tuple(_unclassified(uow, since, now)),
         raised=tuple(_raised(uow, since)),
         webhooks=uow.webhooks.all(),
     )
@@ -238,6 +244,16 @@ def _unreadable(uow: UnitOfWork, since: datetime) -> Iterator[Unreadable]:
             partner=one.partner,
             at=one.stored_at,
         )
+
+
+def _forgotten(uow: UnitOfWork, since: datetime) -> Iterator[Forgotten]:
+    for one in uow.observations.classified(Verdict.DISPOSED_OF, since):
+        yield Forgotten(message_id=one.message_id, half_id=one.half_id, partner=one.partner, at=one.stored_at)
+
+
+def _unclassified(uow: UnitOfWork, since: datetime, now: datetime) -> Iterator[Unclassified]:
+    for message_id, at in uow.observations.unclassified(since, now - UNCLASSIFIED_AFTER):
+        yield Unclassified(message_id=message_id, at=at)
 
 
 def _raised(uow: UnitOfWork, since: datetime) -> Iterator[Raised]:

@@ -76,10 +76,8 @@ def keep(uow: UnitOfWork, notices: Iterable[Notice], at: datetime) -> Changes:
     return found
 
 
-def clear(
-    uow: UnitOfWork, attention_id: AttentionId, *, actor: str, reason: str, at: datetime
-) -> AttentionRecord:
-    """Clear a row for an operator, until its cause has gone and come again; gives it as it was.
+def clear(uow: UnitOfWork, attention_id: AttentionId, *, actor: str, reason: str, at: datetime) -> bool:
+    """Clear a row for an operator, until its cause has gone and come again. False if it is cleared already.
 
     Args:
         uow: where it is written.
@@ -89,11 +87,12 @@ def clear(
         at: now, aware.
 
     Raises:
-        NotFoundError: there is no such row, or it is cleared already.
+        NotFoundError: there is no such row.
     """
-    row = uow.attention.get(attention_id)
-    if row is None:
-        raise NotFoundError(f"there is no attention {attention_id}: attention list shows what there is")
+    uow.attention.lock()
+    row = require(uow, attention_id)
+    if row.cleared_at is not None:
+        return False
     audit_id = uow.audit.append(
         at=at,
         actor=actor,
@@ -101,9 +100,16 @@ def clear(
         reason=f"{attention_id}: {reason}",
         message_id=row.message_id,
     )
-    if not uow.attention.clear(attention_id, by=actor, audit_id=audit_id, at=at):
-        raise NotFoundError(f"attention {attention_id} is cleared already: there is nothing to do")
+    uow.attention.clear(attention_id, by=actor, audit_id=audit_id, at=at)
     _tell(uow, CLEARED, attention_id, row, at, actor=actor)
+    return True
+
+
+def require(uow: UnitOfWork, attention_id: AttentionId) -> AttentionRecord:
+    """One row. Raises NotFoundError when there is none such."""
+    row = uow.attention.get(attention_id)
+    if row is None:
+        raise NotFoundError(f"there is no attention {attention_id}; attention list --all shows what there is")
     return row
 
 

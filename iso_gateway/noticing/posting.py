@@ -10,7 +10,6 @@ a time posts to a webhook, by a lease.
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -20,6 +19,7 @@ import structlog
 from config.settings import RetryPolicy
 from iso_gateway.errors import StoreError
 from iso_gateway.outbox.policy import delay_after
+from iso_gateway.rounds import Rounds
 from iso_gateway.store.records import EventRecord, GatewayId, WebhookRecord
 from iso_gateway.store.unit_of_work import Store
 from iso_gateway.store.writer import Writer
@@ -116,32 +116,30 @@ class Poster:
         self._retry = retry
         self._clock = clock
         self._chance = chance
-        self._wake = asyncio.Event()
-        self._stopping = asyncio.Event()
+        self._rounds = Rounds(least=REST)
 
     def wake(self) -> None:
         """There may be an event."""
-        self._wake.set()
+        self._rounds.wake()
 
     def stop(self) -> None:
         """Begin nothing more."""
-        self._stopping.set()
-        self._wake.set()
+        self._rounds.stop()
 
     async def run(self) -> None:
         """Tell of events until `stop` is called."""
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                pause = await self.tell()
-            except StoreError as error:
-                log.error(BROKE, webhook=self._name, error=str(error))  # noqa: TRY400 - it says what to do
-                pause = NAP
-            await self._pause(pause)
+        await self._rounds.run(self._round)
+
+    async def _round(self) -> timedelta:
+        try:
+            return await self.tell()
+        except StoreError as error:
+            log.error(BROKE, webhook=self._name, error=str(error))  # noqa: TRY400 - it says what to do
+            return NAP
 
     async def tell(self) -> timedelta:
         """Post what there is to tell, as long as it is taken; gives for how long there is nothing to do."""
-        while not self._stopping.is_set():
+        while not self._rounds.ending:
             known = await asyncio.to_thread(self._look)
             if known is None:
                 await self._writer.run(lambda uow: uow.webhooks.enter(self._name))
@@ -197,12 +195,6 @@ class Poster:
                 self._name, owner=self._gateway, now=now, again=again, error=error
             )
         )
-
-    async def _pause(self, pause: timedelta) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), min(pause, REST).total_seconds())
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(pause - REST, timedelta()).total_seconds())
 
 
 def body(events: Sequence[EventRecord]) -> bytes:

@@ -53,6 +53,10 @@ class Kind(enum.StrEnum):
     DOUBLE_SUPPLY = "double-supply"
     #: octets came that are no APDU
     UNREADABLE = "unreadable"
+    #: a message came for a request that was disposed of
+    DISPOSED_OF = "disposed-of"
+    #: a message came that the gateway cannot classify
+    UNCLASSIFIED = "unclassified"
     #: the protocol machine, or a deadline, put a request before a person
     REQUEST = "request"
     #: a webhook does not take what it is told
@@ -114,6 +118,7 @@ def _all(facts: Facts, now: datetime, settings: Settings, days: WorkingDays) -> 
         )
     yield from _double_supplies(facts.supplies)
     yield from _unreadable(facts.unreadable, settings)
+    yield from _undecided(facts)
     yield from _raised(facts)
     yield from _webhooks(facts.webhooks, now, settings)
 
@@ -300,6 +305,31 @@ def _unreadable(unreadable: Sequence[Unreadable], settings: Settings) -> Iterato
             since=first.at,
             partner=first.partner,
             message_id=first.message_id,
+        )
+
+
+def _undecided(facts: Facts) -> Iterator[Notice]:
+    """Messages from which nothing can follow, so that a person has to find out what they are about."""
+    for one in facts.forgotten:
+        about = "a request" if one.half_id is None else f"request {one.half_id}"
+        yield Notice(
+            key=f"{Kind.DISPOSED_OF}:{one.message_id}",
+            kind=Kind.DISPOSED_OF,
+            reason=f"message {one.message_id} from {one.partner or 'a partner'} is about {about} that was"
+            " disposed of: ask its staff what it is about",
+            since=one.at,
+            partner=one.partner,
+            half_id=one.half_id,
+            message_id=one.message_id,
+        )
+    for other in facts.unclassified:
+        yield Notice(
+            key=f"{Kind.UNCLASSIFIED}:{other.message_id}",
+            kind=Kind.UNCLASSIFIED,
+            reason=f"message {other.message_id} is stored, and the gateway cannot classify it: its log says"
+            " why; upgrade it, or start it anew, and the message is tried again",
+            since=other.at,
+            message_id=other.message_id,
         )
 
 

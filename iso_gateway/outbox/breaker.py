@@ -10,7 +10,7 @@ from datetime import datetime
 
 from config.settings import RetryPolicy
 from iso_gateway.outbox.policy import delay_after
-from iso_gateway.store.records import BreakerState
+from iso_gateway.store.records import BreakerState, PartnerStateRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,11 @@ class Breaker:
     state: BreakerState = BreakerState.CLOSED
     failures: int = 0
     retry_at: datetime | None = None
+
+    @classmethod
+    def of(cls, state: PartnerStateRecord) -> "Breaker":
+        """The breaker as it is stored."""
+        return cls(state=state.breaker, failures=state.failures, retry_at=state.retry_at)
 
     def may_probe(self, now: datetime) -> bool:
         """Whether it is time for a probe."""

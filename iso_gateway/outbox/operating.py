@@ -10,9 +10,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
-from iso_gateway.outbox.dispatcher import half_of
+from iso_gateway.errors import NotFoundError
+from iso_gateway.outbox.telling import half_of
 from iso_gateway.store.keyring import KeyDisposedError
-from iso_gateway.store.records import AuditId, OutboxId, OutboxRecord, OutboxStatus, PartnerStateRecord
+from iso_gateway.store.records import (
+    AuditId,
+    MessageId,
+    OutboxId,
+    OutboxRecord,
+    OutboxStatus,
+    PartnerStateRecord,
+)
 from iso_gateway.store.unit_of_work import UnitOfWork
 
 SUSPENDED = "partner.suspend"
@@ -67,6 +75,73 @@ def select(uow: UnitOfWork, selection: Selection, operation: Operation) -> tuple
         status=operation.acts_on,
     )
     return tuple(row for row in rows if not selection.numbers or row.id in selection.numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """A row that was named, and to which an operation is not done.
+
+    Args:
+        id: which.
+        already: whether it is as the operation would leave it.
+        why: for people, so that it can follow the number.
+    """
+
+    id: OutboxId
+    already: bool
+    why: str
+
+
+def passed_over(
+    uow: UnitOfWork, selection: Selection, operation: Operation, rows: Iterable[OutboxRecord]
+) -> tuple[PassedOver, ...]:
+    """Why an operation is not done to rows that were named.
+
+    Args:
+        uow: where they are.
+        selection: which were named.
+        operation: what is asked for.
+        rows: to which it is done.
+
+    Raises:
+        NotFoundError: something is named that there is not.
+    """
+    left = selection.numbers - {row.id for row in rows}
+    return tuple(_passed_over(uow, number, operation) for number in sorted(left))
+
+
+def _passed_over(uow: UnitOfWork, number: OutboxId, operation: Operation) -> PassedOver:
+    row = uow.outbox.get(number)
+    if row is None:
+        same = uow.outbox.list(message_id=MessageId(int(number)))
+        meant = f": message {number} has the number {same[-1].id}" if same else ""
+        raise NotFoundError(
+            f"nothing that is to be sent has the number {number}{meant}; waiting list shows the numbers,"
+            " in its first column"
+        )
+    if row.status is operation.acts_on:
+        return PassedOver(id=number, already=False, why="is none of those that the other options choose")
+    already, why = _standing(operation, row.status)
+    return PassedOver(id=number, already=already, why=why)
+
+
+def _standing(operation: Operation, status: OutboxStatus) -> tuple[bool, str]:
+    """Whether a row of a status, to which an operation cannot be done, is as that would leave it; and why."""
+    match status:
+        case OutboxStatus.HELD if operation is Operation.HOLD:
+            return True, "is held back already"
+        case OutboxStatus.HELD:
+            return False, "is held back: waiting release lets it go"
+        case OutboxStatus.WAITING:
+            return operation is Operation.RELEASE, "is not held back"
+        case OutboxStatus.SENDING:
+            return operation in {Operation.RETRY, Operation.RELEASE}, "is being sent now"
+        case OutboxStatus.DELIVERED:
+            return operation is not Operation.HOLD, "is delivered already"
+        case OutboxStatus.NOT_DELIVERED:
+            return False, "was given up: replay sends a message once more"
+        case _:
+            assert_never(status)
 
 
 def carry_out(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from config.settings import RetryPolicy, Unclear
+from config.settings import RetryPolicy, Settings, Unclear
 from iso_gateway.failure import Failure
 
 
@@ -34,6 +34,12 @@ class HoldBack:
 
 
 Decision = RetryAt | GiveUp | CountDelivered | HoldBack
+
+
+def policy_of(settings: Settings, name: str | None) -> RetryPolicy:
+    """The retry policy of a partner; the general one for whoever is not configured."""
+    partner = None if name is None else settings.partner(name)
+    return settings.retry if partner is None else partner.retry
 
 
 def delay_after(attempts: int, policy: RetryPolicy, chance: float) -> timedelta:

@@ -25,7 +25,13 @@ from iso_gateway.half.record import half_state, note_inferred, summary_of
 from iso_gateway.message import judgement
 from iso_gateway.message.identity import canonical_transaction
 from iso_gateway.protocol import effects, machine
-from iso_gateway.protocol.errors import GeneralProblem, GeneralProblemCode, SecurityProblem
+from iso_gateway.protocol.errors import (
+    GeneralProblem,
+    GeneralProblemCode,
+    SecurityProblem,
+    TransactionIdProblem,
+    TransactionIdProblemCode,
+)
 from iso_gateway.protocol.events import ApduReceived, Service
 from iso_gateway.protocol.states import HalfState, Role, TableProfile
 from iso_gateway.reception import forwarding, holding, repetition
@@ -41,6 +47,9 @@ from iso_gateway.reception.outcome import (
 from iso_gateway.store.records import Basis, HalfRecord, InputKind, MessageId
 
 log = structlog.stdlib.get_logger(__name__)
+
+#: What the log calls the check that answers for a request that was disposed of.
+DISPOSED_OF: Final = "disposed-of"
 
 
 def apply(answers: Answers, apdu: ILLApdu, header: Header, parties: Parties) -> Processed:
@@ -62,6 +71,8 @@ def apply(answers: Answers, apdu: ILLApdu, header: Header, parties: Parties) -> 
         half=half,
         standing=forwarding.standing_of(half, parties.partner, apdu),
     )
+    if transaction is not None and incoming.uow.transactions.is_disposed(transaction.id):
+        return _disposed_of(answers, case)
     if case.half is not None and case.standing is Standing.STRANGER:
         return _not_the_partner(answers, case, case.half)
     service = interpretation.service_of(apdu)
@@ -81,6 +92,32 @@ def apply(answers: Answers, apdu: ILLApdu, header: Header, parties: Parties) -> 
         facts = replace(facts, unannounced=True)
     event = ApduReceived(service=service, repeat=repeat, facts=facts)
     return _put_to_the_machine(answers, case, _half_state(half, parties), event)
+
+
+def _disposed_of(answers: Answers, case: Case) -> Processed:
+    """Nothing can be sealed, composed or compared for a request whose key is gone: it is over for good.
+
+    Inferred: its sender is told what it would be told of a request that was never here.
+    """
+    log.info(INFERRED_CHECK, check=DISPOSED_OF, apdu_type=case.apdu.asn1_name)
+    incoming, half = answers.incoming, case.half
+    which = "its request" if half is None else f"request {half.id}"
+    reason = f"{which} was disposed of, so nothing can follow from it: ask its sender what it is about"
+    code = (
+        TransactionIdProblemCode.DUPLICATE_TRANSACTION_ID
+        if isinstance(case.apdu, ILLRequest)
+        else TransactionIdProblemCode.UNKNOWN_TRANSACTION_ID
+    )
+    answer = answers.report(case.header, TransactionIdProblem(code=code), case.parties.partner, None)
+    incoming.tell(MESSAGE_REFUSED, None, {"verdict": Verdict.DISPOSED_OF.value, "reason": reason})
+    return answers.conclude(
+        Verdict.DISPOSED_OF,
+        reason,
+        type(case.apdu),
+        case.parties.partner,
+        context=context_of(half),
+        answer=answer,
+    )
 
 
 def _not_the_partner(answers: Answers, case: Case, half: HalfRecord) -> Processed:
@@ -184,7 +221,7 @@ def _begin(incoming: Incoming, request: ILLRequest, case: Case, state: HalfState
         if case.transaction is None
         else case.transaction.id
     )
-    half_id = incoming.uow.halves.create(
+    return incoming.uow.halves.create(
         transaction_id=transaction_id,
         role=case.parties.role,
         local=case.parties.local.name,
@@ -196,7 +233,6 @@ def _begin(incoming: Incoming, request: ILLRequest, case: Case, state: HalfState
         protocol_version=request.protocol_version_num,
         at=incoming.at,
     )
-    return incoming.uow.halves.get(half_id)
 
 
 def _carry_out(answers: Answers, case: Case, half: HalfRecord, outcome: machine.Outcome) -> MessageId | None:

@@ -51,6 +51,8 @@ class Verdict(enum.StrEnum):
     CRITICAL_EXTENSION = "critical-extension"
     #: it breaks a rule beyond syntax that is an error for its sender
     RULE_BROKEN = "rule-broken"
+    #: its request was disposed of, so nobody can say any more what it is about
+    DISPOSED_OF = "disposed-of"
     #: nothing follows from it and nothing is answered
     IGNORED = "ignored"
     #: a mail that carries no APDU

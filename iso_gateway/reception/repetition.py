@@ -60,12 +60,16 @@ def answer_duplicate(answers: Answers, earlier: MessageId, header: Header, partn
     answer = processing.answer_message_id
     destination = answers.destination(partner)
     context = Context(transaction_id=processing.transaction_id, half_id=processing.half_id)
+    of = processing.transaction_id
+    if of is not None and incoming.uow.transactions.is_disposed(of):
+        # Its answer cannot be read any more, and nothing can be sealed by its key.
+        of = answer = None
     if answer is not None and destination.connection_id is not None:
         send_again(incoming.uow, answer, destination, context, retry=partner.retry, at=incoming.at)
     else:
         answer = None
-    if processing.transaction_id is not None:
-        incoming.uow.messages.bind(incoming.message.id, processing.transaction_id)
+    if of is not None:
+        incoming.uow.messages.bind(incoming.message.id, of)
     return answers.conclude(
         Verdict.EXACT_DUPLICATE,
         f"the same octets as message {earlier}",

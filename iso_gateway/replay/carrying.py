@@ -180,12 +180,9 @@ def _imported_unit(store: Store, gateway: Gateway, unit: list[_Line], *, dry_run
             return [
                 _looked_at(uow, line) or Imported(line=line.number, result=Result.IMPORTED) for line in unit
             ]
-    done = []
-    with store.unit_of_work() as uow:
-        for line in unit:
-            found = _looked_at(uow, line)
-            done.append(found or _received(uow, gateway, line))
-    return done
+    return store.perform(
+        lambda uow: [_looked_at(uow, line) or _received(uow, gateway, line) for line in unit]
+    )
 
 
 def _looked_at(uow: UnitOfWork, line: _Line) -> Imported | None:

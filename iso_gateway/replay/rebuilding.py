@@ -7,6 +7,7 @@ from typing import Final
 from config.settings import Settings
 from iso_gateway.half.sending import Context, Destination, send_again
 from iso_gateway.protocol import timers
+from iso_gateway.replay import particulars
 from iso_gateway.replay.recomputing import Difference, Recomputed, differences_of, due, recompute
 from iso_gateway.store.records import DeadlineKind, Direction, HalfId, HalfRecord, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
@@ -71,7 +72,8 @@ def examine(settings: Settings, uow: UnitOfWork, half_id: HalfId, now: datetime)
         StoreError: there is none such.
     """
     half = uow.halves.get(half_id)
-    return _examined(settings, uow, half, _recomputed(uow, half), now)
+    computed, end = _recomputed(settings, uow, half)
+    return _examined(settings, uow, half, computed, end, now)
 
 
 def rebuild(
@@ -91,8 +93,8 @@ def rebuild(
         StoreError: there is none such.
     """
     half = uow.halves.get(half_id)
-    computed = _recomputed(uow, half)
-    found = _examined(settings, uow, half, computed, now)
+    computed, end = _recomputed(settings, uow, half)
+    found = _examined(settings, uow, half, computed, end, now)
     if not found.is_needed:
         return found
     if found.differences:
@@ -101,6 +103,8 @@ def rebuild(
             stored = {timers.DeadlineKind(one.kind.value): one.at for one in uow.deadlines.of(half_id)}
             meant = due(stored, computed, now)
             uow.deadlines.replace(half_id, {DeadlineKind(kind.value): at for kind, at in meant.items()})
+        if end is not None:
+            uow.halves.pass_on(half_id, end.partner, former=end.former, at=now)
     for one in found.unsent:
         partner = None if one.partner is None else settings.partner(one.partner)
         if one.why_not is None and partner is not None:
@@ -123,17 +127,30 @@ def rebuild(
     return found
 
 
-def _recomputed(uow: UnitOfWork, half: HalfRecord) -> Recomputed:
-    return recompute(half, uow.inputs.of(half.id), settled=settled_at(uow, half.id))
+def _recomputed(
+    settings: Settings, uow: UnitOfWork, half: HalfRecord
+) -> tuple[Recomputed, particulars.OtherEnd | None]:
+    inputs = uow.inputs.of(half.id)
+    steps = [particulars.step_of(uow, record) for record in inputs]
+    computed = recompute(half, inputs, settled=settled_at(uow, half.id))
+    return computed, particulars.other_end(settings, half, steps)
 
 
 def _examined(
-    settings: Settings, uow: UnitOfWork, half: HalfRecord, computed: Recomputed, now: datetime
+    settings: Settings,
+    uow: UnitOfWork,
+    half: HalfRecord,
+    computed: Recomputed,
+    end: particulars.OtherEnd | None,
+    now: datetime,
 ) -> Rebuild:
     return Rebuild(
         half=half,
         state=computed.state.state.value,
-        differences=differences_of(half, uow.deadlines.of(half.id), computed, now),
+        differences=(
+            *differences_of(half, uow.deadlines.of(half.id), computed, now),
+            *particulars.end_differences(half, end),
+        ),
         history=computed.differences,
         unsent=_unsent(settings, uow, half),
     )

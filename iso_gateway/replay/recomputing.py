@@ -3,17 +3,19 @@
 Pure but for reading what it is given: no database, no clock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from iso_gateway.half.record import event_of
-from iso_gateway.protocol import machine, timers
-from iso_gateway.protocol.events import ExpiryReached
+from iso_gateway.protocol import effects, machine, timers
+from iso_gateway.protocol.events import ExpiryReached, Service
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
 from iso_gateway.protocol.timers import Days, Deadline, DeadlineKind, Policy, WhenOverdue
-from iso_gateway.store.records import DeadlineRecord, HalfRecord, InputKind, InputRecord
+from iso_gateway.reception import MESSAGE_REFUSED
+from iso_gateway.store.records import DeadlineRecord, HalfRecord, InputKind, InputRecord, MessageId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,21 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An event that the local side was told because of an input.
+
+    Args:
+        sequence: the input's number.
+        kind: the event's.
+        message_id: the message that it is about.
+    """
+
+    sequence: int
+    kind: str
+    message_id: MessageId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recomputed:
     """What the inputs of a half give.
 
@@ -40,12 +57,14 @@ class Recomputed:
         deadlines: those that would run, in any order; None where an input does not say what was watched.
         ended: kinds of deadline that have passed meanwhile, so that one of them may still be stored.
         differences: between what each input recorded and what it gives now.
+        told: what the local side was told for the inputs that were judged as they would be today.
     """
 
     state: HalfState
     deadlines: tuple[Deadline, ...] | None
     ended: frozenset[DeadlineKind]
     differences: tuple[Difference, ...]
+    told: tuple[Told, ...]
 
 
 def recompute(
@@ -62,6 +81,7 @@ def recompute(
     kept: dict[DeadlineKind, Deadline] | None = {}
     ended: set[DeadlineKind] = set()
     differences: list[Difference] = []
+    told: list[Told] = []
     for number, record in enumerate(inputs, start=1):
         before = HalfState(
             role=state.role,
@@ -72,7 +92,10 @@ def recompute(
         event = event_of(record)
         outcome = machine.advance(before, event, record.at)
         if settled is None or record.at > settled:
-            differences += _compared(number, record, before, outcome)
+            found = _compared(number, record, before, outcome)
+            differences += found
+            if not found:
+                told += _told(record, outcome)
         facts = record.facts or {}
         watch = facts.get("watch")
         if kept is not None and isinstance(watch, Mapping):
@@ -95,6 +118,7 @@ def recompute(
         deadlines=None if kept is None else tuple(kept.values()),
         ended=frozenset(ended),
         differences=tuple(differences),
+        told=tuple(told),
     )
 
 
@@ -163,6 +187,21 @@ def _compared(
         for name, stored, computed in told
         if stored != computed
     ]
+
+
+def _told(record: InputRecord, outcome: machine.Outcome) -> Iterator[Told]:
+    """What the local side is told of an input; what is put before a person it is told beside that."""
+    told = partial(Told, sequence=record.sequence, message_id=record.message_id)
+    if record.kind is InputKind.PRIMITIVE:
+        yield told(kind=f"{Service(record.service).apdu_name.lower()}.request")
+    for effect in outcome.effects:
+        match effect:
+            case effects.Indicate(service=service):
+                yield told(kind=f"{service.apdu_name.lower()}.indication")
+            case effects.SendReport():
+                yield told(kind=MESSAGE_REFUSED)
+            case _:
+                continue
 
 
 def _let_end(kept: dict[DeadlineKind, Deadline], state: HalfState, record: InputRecord) -> set[DeadlineKind]:

@@ -4,13 +4,14 @@ import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final, NoReturn, assert_never
 
 import structlog
 
 from asn1.codec import Dialect, Header, Limits, WireError, decode, decode_header
 from config.settings import Settings
-from iso_gateway.errors import GatewayError, PrimitiveRefusedError
+from iso_gateway.errors import ConflictError, GatewayError, PrimitiveRefusedError, UnavailableError
 from iso_gateway.half.sending import Context, Destination, send_again
 from iso_gateway.message import reading
 from iso_gateway.message.identity import canonical_transaction
@@ -116,7 +117,15 @@ class Order:
 
 
 class _UndoError(Exception):
-    """Leaves a savepoint or a unit of work so that nothing of it remains."""
+    """Leaves a savepoint so that nothing of it remains."""
+
+
+class _RehearsedError(Exception):
+    """Leaves a unit of work so that nothing of it remains but what would have come of it."""
+
+    def __init__(self, done: list[Replayed]) -> None:
+        super().__init__()
+        self.done = done
 
 
 def _undo() -> NoReturn:
@@ -163,17 +172,19 @@ def replay(
         clock: gives the moment, aware.
         pause: waits for so many seconds; between units of work, if there is a rate.
     """
+
+    def replayed(uow: UnitOfWork, unit: Sequence[Sequence[MessageId]]) -> list[Replayed]:
+        replaying = _Replaying(settings, uow, gateway, order, clock)
+        done = [one for group in unit for one in replaying.group(group)]
+        if order.dry_run:
+            raise _RehearsedError(done)
+        return done
+
     for unit in _units(groups):
-        done: list[Replayed] = []
         try:
-            with store.unit_of_work() as uow:
-                replaying = _Replaying(settings, uow, gateway, order, clock)
-                for group in unit:
-                    done += replaying.group(group)
-                if order.dry_run:
-                    _undo()
-        except _UndoError:
-            yield from done
+            done = store.perform(partial(replayed, unit=unit))
+        except _RehearsedError as rehearsed:
+            yield from rehearsed.done
             continue
         for one in done:
             _log(one)
@@ -299,6 +310,9 @@ class _Replaying:
             return replayed
         except KeyDisposedError:
             return replace(known, result=Result.FAILED, reason="it has been disposed of")
+        except (ConflictError, UnavailableError):
+            # Not about this message: all of the unit is done again.
+            raise
         except GatewayError as error:
             return replace(known, result=Result.FAILED, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the others must be replayed

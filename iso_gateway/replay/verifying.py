@@ -1,27 +1,36 @@
 """Verifying a database: everything that happened is replayed, and held against what is stored.
 
 Each request is computed anew from its inputs, by the state tables of today and in memory; nothing of the
-database is changed, and no more of it is in memory than one page of rows, or the inputs of one request.
+database is changed, and no more of it is in memory than one page of rows, or the inputs of one request. Why
+not in a database of its own: docs/adr/0012-verifying-in-memory.md.
 """
 
 import enum
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from asn1.ill import ILLApdu
+from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
+from config.settings import Settings
 from iso_gateway.errors import GatewayError
 from iso_gateway.half import interpretation
 from iso_gateway.half.record import stored_apdu
+from iso_gateway.half.sending import COMPOSED
 from iso_gateway.reception import EFFECTIVE
+from iso_gateway.replay import particulars
+from iso_gateway.replay.particulars import Step
 from iso_gateway.replay.rebuilding import settled_at
-from iso_gateway.replay.recomputing import Difference, differences_of, recompute
+from iso_gateway.replay.recomputing import Difference, Told, differences_of, recompute
 from iso_gateway.store.checking import Checked
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import HalfId, HalfRecord, InputKind, InputRecord, MessageId
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 
+#: Reports are no service; and the request that is handed on belongs to the notification that says so.
+_NO_SERVICE: Final = (StatusOrErrorReport.asn1_name, ILLRequest.asn1_name)
 #: How many rows are in memory at once.
 PAGE: Final = 500
 
@@ -59,11 +68,12 @@ class Progress:
     problems: tuple[Problem, ...] = ()
 
 
-def verify(store: Store, now: datetime) -> Iterator[Progress]:
+def verify(store: Store, settings: Settings, now: datetime) -> Iterator[Progress]:
     """Verify the whole database as it is at one moment; gives what was found as it goes on.
 
     Args:
         store: the database.
+        settings: partners and local symbols, by which it is told whose a request is.
         now: the moment, aware.
     """
     with store.reading() as uow:
@@ -82,9 +92,11 @@ def verify(store: Store, now: datetime) -> Iterator[Progress]:
         yield from _pages(
             Part.INPUTS, lambda after, limit: uow.checks.without_input(after, limit, sorted(EFFECTIVE))
         )
+        sent = partial(uow.checks.sent_without_input, composed=COMPOSED, but_for=_NO_SERVICE)
+        yield from _pages(Part.INPUTS, sent)
         last = 0
         while page := uow.halves.after(last, PAGE):
-            problems = tuple(problem for half in page for problem in _of_half(uow, half, now))
+            problems = tuple(problem for half in page for problem in _of_half(uow, settings, half, now))
             yield Progress(part=Part.REQUESTS, rows=len(page), problems=problems)
             last = page[-1].id
 
@@ -101,60 +113,86 @@ def _pages(part: Part, check: Callable[[int, int], Checked]) -> Iterator[Progres
         last = checked.last
 
 
-def _of_half(uow: UnitOfWork, half: HalfRecord, now: datetime) -> Iterator[Problem]:
+def _of_half(uow: UnitOfWork, settings: Settings, half: HalfRecord, now: datetime) -> Iterator[Problem]:
     """What is wrong with a request."""
+    wrong = partial(Problem, part=Part.REQUESTS, half_id=half.id)
     try:
         inputs = uow.inputs.of(half.id)
-        computed = recompute(half, inputs, settled=settled_at(uow, half.id))
+        settled = settled_at(uow, half.id)
+        computed = recompute(half, inputs, settled=settled)
         found = differences_of(half, uow.deadlines.of(half.id), computed, now)
     except (GatewayError, ValueError, KeyError) as error:
         # A word that no version knows, a value of another kind: somebody wrote it there.
-        yield Problem(
-            part=Part.REQUESTS,
-            half_id=half.id,
-            text=str(error) if isinstance(error, GatewayError) else f"an input cannot be read: {error!r}",
-        )
+        said = str(error) if isinstance(error, GatewayError) else f"an input cannot be read: {error!r}"
+        yield wrong(text=said)
         return
     if not inputs:
-        yield Problem(part=Part.REQUESTS, half_id=half.id, text="it has no inputs")
+        yield wrong(text="it has no inputs")
     for difference in (*computed.differences, *found):
-        yield Problem(part=Part.REQUESTS, half_id=half.id, text=_text(difference))
+        yield wrong(text=_text(difference))
+    steps = []
     for record in inputs:
-        yield from _of_input(uow, record)
+        step, problem = _opened(uow, record)
+        steps.append(step)
+        if problem is not None:
+            yield problem
+    end = particulars.other_end(settings, half, steps)
+    for difference in (
+        *particulars.end_differences(half, end),
+        *particulars.row_differences(settings, half, steps, settled),
+    ):
+        yield wrong(text=_text(difference))
+    for step in steps:
+        yield from _of_input(step)
+    yield from _untold(uow, half.id, computed.told)
 
 
 def _text(difference: Difference) -> str:
     return f"{difference.what} is {difference.stored!r}, and follows as {difference.computed!r}"
 
 
-def _of_input(uow: UnitOfWork, record: InputRecord) -> Iterator[Problem]:
+def _opened(uow: UnitOfWork, record: InputRecord) -> tuple[Step, Problem | None]:
+    """An input with its APDU, and why there is none where there should be one."""
+    apdu, problem = None, None
+    if record.message_id is not None:
+        try:
+            apdu = stored_apdu(uow, record.message_id)
+        except KeyDisposedError:
+            problem = None
+        except GatewayError as error:
+            problem = _about(record, str(error))
+    classified = particulars.classification(uow, record)
+    return Step(record=record, apdu=apdu, classified=classified), problem
+
+
+def _of_input(step: Step) -> Iterator[Problem]:
     """Whether an input is what its message says, and what was recorded of that."""
-    if record.message_id is None:
-        return
-    try:
-        apdu = stored_apdu(uow, record.message_id)
-    except KeyDisposedError:
-        return
-    except GatewayError as error:
-        yield Problem(part=Part.INPUTS, half_id=record.half_id, message_id=record.message_id, text=str(error))
-        return
-    if _service_of(apdu) != record.service:
-        yield Problem(
-            part=Part.INPUTS,
-            half_id=record.half_id,
-            message_id=record.message_id,
-            text=f"input {record.sequence} is {record.service!r}, and its message {_service_of(apdu)!r}",
+    record = step.record
+    if step.apdu is not None and _service_of(step.apdu) != record.service:
+        said = _service_of(step.apdu)
+        yield _about(record, f"input {record.sequence} is {record.service!r}, and its message {said!r}")
+    if record.kind is InputKind.APDU and step.classified is None:
+        yield _about(
+            record, f"input {record.sequence} is {record.verdict!r}, and its message was never classified so"
         )
-    if record.kind is not InputKind.APDU:
-        return
-    processings = uow.messages.processings(record.message_id)
-    if not any((one.verdict, one.half_id) == (record.verdict, record.half_id) for one in processings):
-        yield Problem(
-            part=Part.INPUTS,
-            half_id=record.half_id,
-            message_id=record.message_id,
-            text=f"input {record.sequence} is {record.verdict!r}, and its message was never classified so",
-        )
+
+
+def _untold(uow: UnitOfWork, half_id: HalfId, told: Sequence[Told]) -> Iterator[Problem]:
+    """What the local side should have been told of a request, and was not."""
+    known = Counter(uow.events.kinds_about(half_id))
+    for one in told:
+        if not known[one.kind, one.message_id]:
+            yield Problem(
+                part=Part.EVENTS,
+                half_id=half_id,
+                message_id=one.message_id,
+                text=f"input {one.sequence} was to be told as {one.kind!r}, and there is no such event",
+            )
+        known[one.kind, one.message_id] -= 1
+
+
+def _about(record: InputRecord, text: str) -> Problem:
+    return Problem(part=Part.INPUTS, half_id=record.half_id, message_id=record.message_id, text=text)
 
 
 def _service_of(apdu: ILLApdu) -> str | None:

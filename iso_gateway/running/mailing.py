@@ -33,9 +33,9 @@ from config.settings import LocalSymbol, Mail, MailTransport, Partner, RetryPoli
 from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure
 from iso_gateway.message.identity import symbol_of
-from iso_gateway.outbox.dispatcher import Permit, permitted
+from iso_gateway.outbox.transmitting import Permit, permitted
 from iso_gateway.reception.returns import MailFate, MailNotice
-from iso_gateway.running.arriving import arrival_of
+from iso_gateway.running.intake import arrival_of
 from iso_gateway.services import Gateway
 from iso_gateway.site import Site
 from iso_gateway.store.records import OutboxId
@@ -93,7 +93,7 @@ class ConnectionTransmitter(Protocol):
 
 
 class ByTransport:
-    """Sends octets in the way in which their partner is reached; see `outbox.dispatcher.Transmitter`.
+    """Sends octets in the way in which their partner is reached; see `outbox.transmitting.Transmitter`.
 
     Args:
         settings: the partners.
@@ -142,7 +142,7 @@ class ByTransport:
     async def mail(
         self, said: Mapping[str, object], *, outbox_id: OutboxId, partner: str | None, permit: Permit
     ) -> None:
-        """Send a letter, in whatever way its partner's APDUs go; see `outbox.dispatcher.Mailer`."""
+        """Send a letter, in whatever way its partner's APDUs go; see `outbox.transmitting.Mailer`."""
         await self._mail.mail(said, outbox_id=outbox_id, partner=partner, permit=permit)
 
 
@@ -189,7 +189,7 @@ class MailTransmitter:
     async def mail(
         self, said: Mapping[str, object], *, outbox_id: OutboxId, partner: str | None, permit: Permit
     ) -> None:
-        """Give the mail server a letter; see `outbox.dispatcher.Mailer`.
+        """Give the mail server a letter; see `outbox.transmitting.Mailer`.
 
         It goes out as it was written, whatever the configuration says of its partner by now.
         """

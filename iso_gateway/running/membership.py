@@ -121,7 +121,7 @@ class Membership:
                 alone=self._alone,
             )
             if self._alone:
-                ended = uow.outbox.end_leases(now)
+                ended = uow.leases.end_all(now)
                 uow.partners.end_probes(now)
             else:
                 ended = uow.leases.end_of(dead, now)

@@ -8,13 +8,13 @@ was set, either way, costs a minute at most.
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from iso_gateway.errors import StoreError
+from iso_gateway.rounds import Rounds
 from iso_gateway.services import Gateway
 from iso_gateway.store.unit_of_work import Store
 from iso_gateway.store.writer import Writer
@@ -54,29 +54,25 @@ class Timekeeper:
         self._writer = writer
         self._clock = clock
         self._acted = acted
-        self._wake = asyncio.Event()
-        self._stopping = asyncio.Event()
+        self._rounds = Rounds(least=REST)
 
     def wake(self) -> None:
         """Look again soon when something comes due: it may have changed."""
-        self._wake.set()
+        self._rounds.wake()
 
     def stop(self) -> None:
         """Begin nothing more."""
-        self._stopping.set()
-        self._wake.set()
+        self._rounds.stop()
 
     async def run(self) -> None:
         """Have done what comes due, until `stop` is called."""
-        while not self._stopping.is_set():
-            self._wake.clear()
-            await self._pause(await self._do_what_is_due())
+        await self._rounds.run(self._do_what_is_due)
 
     async def _do_what_is_due(self) -> timedelta:
         """Do what is due now; gives for how long nothing is."""
         try:
             moment = await asyncio.to_thread(self._look)
-            while moment is not None and moment <= self._clock() and not self._stopping.is_set():
+            while moment is not None and moment <= self._clock() and not self._rounds.ending:
                 moment = await self._writer.run(self._gateway.tick)
                 self._acted()
         except StoreError as error:
@@ -88,9 +84,3 @@ class Timekeeper:
         with self._store.reading() as uow:
             # A database that sends nothing may be an old copy: what passed there was dealt with elsewhere.
             return None if uow.sending.held() is not None else self._gateway.next_moment(uow)
-
-    async def _pause(self, pause: timedelta) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), min(pause, REST).total_seconds())
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(pause - REST, timedelta()).total_seconds())

@@ -160,6 +160,29 @@ class Checks:
         ]
         return _checked([row.id for row in rows], wrong)
 
+    def sent_without_input(self, after: int, limit: int, *, composed: str, but_for: Sequence[str]) -> Checked:
+        """Whether each service that was sent for a half is among its inputs.
+
+        `composed`: the verdict of what we make. `but_for`: the types that go out as no service of the half.
+        """
+        query = (
+            select(processings.c.id, processings.c.message_id, processings.c.half_id)
+            .where(
+                processings.c.id > after,
+                processings.c.verdict == composed,
+                processings.c.half_id.is_not(None),
+                processings.c.apdu_type.not_in(but_for),
+            )
+            .order_by(processings.c.id)
+        )
+        rows = self._page(query, limit)
+        wrong = [
+            (MessageId(row.message_id), f"it was made for request {row.half_id}, but is no input of it")
+            for row in rows
+            if not self._has_input(row.message_id, row.half_id)
+        ]
+        return _checked([row.id for row in rows], wrong)
+
     def _has_input(self, message_id: int, half_id: int | None) -> bool:
         query = select(exists().where(inputs.c.message_id == message_id, inputs.c.half_id == half_id))
         return bool(self._connection.execute(query).scalar())

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from sqlalchemy import Row, Select, Update, bindparam, insert, select, update
 
@@ -66,12 +67,13 @@ class Halves:
         protocol_version: int,
         at: datetime,
         last_service_at: datetime | None = None,
-    ) -> HalfId:
-        """Begin a half. A second one of the same transaction, role and local symbol fails with StoreError.
+    ) -> HalfRecord:
+        """Begin a half, and give it.
 
-        `local` and `partner` are configuration names, not symbols; `tables` is the table profile.
+        A second one of the same transaction, role and local symbol fails with StoreError. `local` and
+        `partner` are configuration names, not symbols; `tables` is the table profile.
         """
-        row = {
+        row: dict[str, Any] = {
             "transaction_id": transaction_id,
             "role": role,
             "local": local,
@@ -88,7 +90,7 @@ class Halves:
         }
         half_id = HalfId(inserted_id(self._connection, _INSERT, row))
         self._vault.belongs(half_id, transaction_id)
-        return half_id
+        return HalfRecord(id=half_id, **row)
 
     def get(self, half_id: HalfId) -> HalfRecord:
         """One half. Raises StoreError when there is none such."""

@@ -25,7 +25,17 @@ _INSERT_INPUT = insert(inputs)
 _LAST_INPUT = select(func.coalesce(func.max(inputs.c.sequence), 0)).where(
     inputs.c.half_id == bindparam("half_id")
 )
+_INSERT_NEXT_INPUT = (
+    insert(inputs)
+    .values(
+        sequence=select(func.coalesce(func.max(inputs.c.sequence), 0) + 1)
+        .where(inputs.c.half_id == bindparam("after_those_of"))
+        .scalar_subquery()
+    )
+    .returning(inputs.c.sequence)
+)
 _INPUTS_OF = select(inputs).where(inputs.c.half_id == bindparam("half_id")).order_by(inputs.c.sequence)
+_SHORT_HISTORY = _INPUTS_OF.limit(bindparam("at_most"))
 _FIRST_INPUT = _INPUTS_OF.limit(1)
 _LAST_MOVE = (
     select(inputs)
@@ -44,6 +54,9 @@ _EVENTS_AFTER = (
     .where(events.c.sequence > bindparam("after"))
     .order_by(events.c.sequence)
     .limit(bindparam("at_most"))
+)
+_EVENT_KINDS_ABOUT = select(events.c.kind, events.c.message_id).where(
+    events.c.half_id == bindparam("half_id")
 )
 _EVENTS_OF_KIND = (
     select(events)
@@ -114,17 +127,10 @@ class Inputs:
         `payload` (JSON values, the fields of a primitive) is sealed by the transaction's key. `facts` (JSON
         values, what else the machine was told) stays in plain.
         """
-        sequence = 1 + int(self._connection.execute(_LAST_INPUT, {"half_id": half_id}).scalar_one())
-        sealed = None
-        if payload is not None:
-            key = self._vault.key_of_half(half_id)
-            sealed = self._vault.seal_json(key, payload, context=_input_place(half_id, sequence))
         row = {
             "half_id": half_id,
-            "sequence": sequence,
             "kind": kind,
             "message_id": message_id,
-            "payload": sealed,
             "at": at,
             "service": service,
             "repeat": repeat,
@@ -138,13 +144,25 @@ class Inputs:
             "provenance": provenance,
             "facts": facts,
         }
-        self._connection.execute(_INSERT_INPUT, row)
+        if payload is None:
+            following = {**row, "after_those_of": half_id}
+            return int(self._connection.execute(_INSERT_NEXT_INPUT, following).scalar_one())
+        # What is sealed is tied to its number, which therefore has to be known before.
+        sequence = 1 + int(self._connection.execute(_LAST_INPUT, {"half_id": half_id}).scalar_one())
+        key = self._vault.key_of_half(half_id)
+        sealed = self._vault.seal_json(key, payload, context=_input_place(half_id, sequence))
+        self._connection.execute(_INSERT_INPUT, {**row, "sequence": sequence, "payload": sealed})
         return sequence
 
     def of(self, half_id: HalfId) -> tuple[InputRecord, ...]:
         """Everything that moved a half, in order."""
         rows = self._connection.execute(_INPUTS_OF, {"half_id": half_id}).all()
         return tuple(self._record(row) for row in rows)
+
+    def all_if_few(self, half_id: HalfId, at_most: int) -> tuple[InputRecord, ...] | None:
+        """Everything that moved a half, in order; None where that is more than so many inputs."""
+        rows = self._connection.execute(_SHORT_HISTORY, {"half_id": half_id, "at_most": at_most + 1}).all()
+        return None if len(rows) > at_most else tuple(self._record(row) for row in rows)
 
     def first(self, half_id: HalfId) -> InputRecord | None:
         """What began a half."""
@@ -258,6 +276,11 @@ class Events:
     def after(self, sequence: int, limit: int = 100) -> tuple[EventRecord, ...]:
         """Events with a greater number than `sequence`, in order; 0 begins at the beginning."""
         return self._found(_EVENTS_AFTER, {"after": sequence, "at_most": limit})
+
+    def kinds_about(self, half_id: HalfId) -> tuple[tuple[str, MessageId | None], ...]:
+        """What has been told of a half: of which kind, and about which message. Nothing is opened for it."""
+        rows = self._connection.execute(_EVENT_KINDS_ABOUT, {"half_id": half_id})
+        return tuple((row.kind, row.message_id) for row in rows)
 
     def of_kind(self, kind: str, first: HalfId, last: HalfId) -> tuple[EventRecord, ...]:
         """Events of one kind about the halves numbered from `first` to `last`, in order."""

@@ -92,11 +92,12 @@ _IS_UNPROCESSED = select(_WITHOUT_VERDICT).where(messages.c.id == bindparam("mes
 class Messages:
     """The messages of one unit of work. There is no way to change one: rows are evidence."""
 
-    __slots__ = ("_connection", "_vault")
+    __slots__ = ("_connection", "_opened", "_vault")
 
     def __init__(self, connection: Connection, vault: Vault) -> None:
         self._connection = connection
         self._vault = vault
+        self._opened: dict[MessageId, bytes] = {}
 
     def add(
         self,
@@ -160,6 +161,8 @@ class Messages:
         if row is None:
             raise _missing(message_id)
         secret = self._data_key(message_id, self._vault.key(row.key_id), row.wrapped)
+        # Most messages that are opened are bound next.
+        self._opened[message_id] = secret
         return self._vault.open(secret, row.raw, context=_RAW)
 
     def bind(self, message_id: MessageId, transaction_id: TransactionId) -> None:
@@ -168,13 +171,15 @@ class Messages:
         Binding again moves it. Raises KeyDisposedError, or StoreError when there is no such message or
         transaction.
         """
-        row = self._connection.execute(_KEY, {"message_id": message_id}).one_or_none()
-        if row is None:
-            raise _missing(message_id)
         wrapping = self._vault.key_of_transaction(transaction_id)
-        if row.key_id == wrapping.id:
-            return
-        secret = self._data_key(message_id, self._vault.key(row.key_id), row.wrapped)
+        secret = self._opened.pop(message_id, None)
+        if secret is None:
+            row = self._connection.execute(_KEY, {"message_id": message_id}).one_or_none()
+            if row is None:
+                raise _missing(message_id)
+            if row.key_id == wrapping.id:
+                return
+            secret = self._data_key(message_id, self._vault.key(row.key_id), row.wrapped)
         self._connection.execute(
             _REWRAP,
             {

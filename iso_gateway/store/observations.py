@@ -62,6 +62,17 @@ _LAST_HEARD = (
     .limit(1)
 )
 _later = processings.alias("later")
+_UNCLASSIFIED = (
+    select(messages.c.id, messages.c.stored_at)
+    .where(
+        messages.c.stored_at >= bindparam("since"),
+        messages.c.stored_at <= bindparam("until"),
+        # Not == RECEIVED: SQLite would take the index on direction, and go through every message.
+        messages.c.direction != Direction.SENT,
+        ~select(processings.c.id).where(processings.c.message_id == messages.c.id).exists(),
+    )
+    .order_by(messages.c.id)
+)
 _CLASSIFIED = (
     select(
         processings.c.message_id,
@@ -218,6 +229,12 @@ class Observations:
             )
             for row in rows
         )
+
+    def unclassified(self, since: datetime, until: datetime) -> tuple[tuple[MessageId, datetime], ...]:
+        """The messages that came between two moments and were never classified, and when they came."""
+        parameters = {"since": since, "until": until}
+        rows = self._connection.execute(_UNCLASSIFIED, parameters)
+        return tuple((MessageId(row.id), row.stored_at) for row in rows)
 
     def undelivered(self, since: datetime) -> tuple[StuckRecord, ...]:
         """What was queued for a partner since, given up, and not put into the outbox again."""

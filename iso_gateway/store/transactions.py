@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.connection import Connection
+from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.keys import Vault, inserted_id
 from iso_gateway.store.records import KeyId, KeyPurpose, TransactionId, TransactionRecord
 from iso_gateway.store.tables import keys, transactions
@@ -80,6 +81,14 @@ class Transactions:
         return self._vault.open_json(
             self._vault.key(row.key_id), row.sealed, context=summary_place(row.key_id)
         )
+
+    def is_disposed(self, transaction_id: TransactionId) -> bool:
+        """Whether nothing of a transaction can be read any more, nor anything sealed for it."""
+        try:
+            self._vault.key_of_transaction(transaction_id)
+        except KeyDisposedError:
+            return True
+        return False
 
     def dispose(self, transaction_id: TransactionId, *, at: datetime) -> bool:
         """Dispose of a transaction's key: nobody can read its summary, messages and fields any more.

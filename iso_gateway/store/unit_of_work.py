@@ -19,6 +19,7 @@ from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.contention import HEAD_START, REPETITIONS, give_way, may_be_done_again
 from iso_gateway.store.documents import Documents
+from iso_gateway.store.due import Due
 from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
 from iso_gateway.store.gateways import Gateways, Sending
 from iso_gateway.store.halves import Halves
@@ -53,6 +54,7 @@ class UnitOfWork:
         "checks",
         "deadlines",
         "documents",
+        "due",
         "events",
         "gateways",
         "halves",
@@ -80,6 +82,7 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.due = Due(connection)
         self.documents = Documents(connection, vault)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)

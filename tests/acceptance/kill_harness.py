@@ -90,7 +90,7 @@ BACKLOG: Final = 40
 BREAKS: Final[Mapping[str, str]] = {
     "acknowledge-before-commit": """
 import asyncio
-from iso_gateway.daemon import Intake
+from iso_gateway.running.intake import Intake
 element = Intake.element
 pending = set()
 async def early(self, octets, envelope):
@@ -112,13 +112,12 @@ socket.socket.setsockopt = gentle
 """,
     "no-lease-recovery": """
 from iso_gateway.store.leases import Leases
-from iso_gateway.store.outbox import Outbox
-Outbox.end_leases = lambda *_: 0
+Leases.end_all = lambda *_: 0
 Leases.end_of = lambda *_: 0
 """,
     "no-recovery-of-messages": """
 import asyncio
-from iso_gateway.daemon import Intake
+from iso_gateway.running.intake import Intake
 from iso_gateway.running.recovery import Recovery
 process = Intake.process
 async def later(self, message_id):
@@ -134,7 +133,7 @@ from iso_gateway.store.messages import Messages
 Messages.find_exact = lambda *_, **__: ()
 """,
     "deliver-twice": """
-from iso_gateway.daemon import TcpTransmitter
+from iso_gateway.running.connecting import TcpTransmitter
 transmit = TcpTransmitter.transmit
 async def twice(self, octets, **keywords):
     await transmit(self, octets, **keywords)
@@ -143,7 +142,7 @@ TcpTransmitter.transmit = twice
 """,
     "deliver-before-sending": """
 import asyncio
-from iso_gateway.daemon import TcpTransmitter
+from iso_gateway.running.connecting import TcpTransmitter
 transmit = TcpTransmitter.transmit
 pending = set()
 async def early(self, octets, **keywords):
@@ -154,7 +153,7 @@ TcpTransmitter.transmit = early
 """,
     "no-fence": """
 import asyncio
-from iso_gateway.daemon import TcpTransmitter
+from iso_gateway.running.connecting import TcpTransmitter
 from iso_gateway.store.leases import Leases
 transmit = TcpTransmitter.transmit
 async def later(self, octets, **keywords):

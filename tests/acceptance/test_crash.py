@@ -36,7 +36,7 @@ Gateway.process = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 #: Classified, the answer in the outbox and claimed, and nothing of it sent.
 DIE_BEFORE_SENDING: Final = """
 import os, signal
-from iso_gateway.daemon import TcpTransmitter
+from iso_gateway.running.connecting import TcpTransmitter
 async def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 TcpTransmitter.transmit = die
@@ -45,7 +45,7 @@ TcpTransmitter.transmit = die
 #: Sent, its receipt seen, and the outbox does not know of it.
 DIE_AFTER_SENDING: Final = """
 import os, signal
-from iso_gateway.daemon import TcpTransmitter
+from iso_gateway.running.connecting import TcpTransmitter
 transmit = TcpTransmitter.transmit
 async def die(*arguments, **keywords):
     await transmit(*arguments, **keywords)

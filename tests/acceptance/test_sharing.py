@@ -30,7 +30,7 @@ LEASE: Final = "1500ms"
 HOLD_BEFORE_CONNECTING: Final = """
 import asyncio
 from pathlib import Path
-from iso_gateway.daemon import TcpTransmitter
+from iso_gateway.running.connecting import TcpTransmitter
 transmit = TcpTransmitter.transmit
 async def later(self, octets, **keywords):
     print('{"event": "about-to-send"}', flush=True)

@@ -18,18 +18,14 @@ from asn1.codec import decode
 from asn1.ill import ILLApdu, TransactionResults
 from config.settings import LocalSymbol, Mail, MailTls, MailTransport, Partner, Settings
 from config.symbols import Symbol
-from iso_gateway.daemon import Intake
 from iso_gateway.failure import Failure
 from iso_gateway.half.sending import Context, Destination, enqueue
-from iso_gateway.outbox.dispatcher import (
-    APDU_DEFERRED,
-    APDU_DELIVERED,
-    APDU_NOT_DELIVERED,
-    Dispatcher,
-    Permit,
-)
+from iso_gateway.outbox.dispatcher import Dispatcher
+from iso_gateway.outbox.telling import APDU_DEFERRED, APDU_DELIVERED, APDU_NOT_DELIVERED
+from iso_gateway.outbox.transmitting import Permit
 from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.request.primitives import Answer, CheckIn, Primitive, Receive, Return, Ship
+from iso_gateway.running.intake import Intake
 from iso_gateway.running.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.services import APDU_PROCESSED, Arrival
 from iso_gateway.store.records import (
@@ -43,10 +39,10 @@ from iso_gateway.store.records import (
 )
 from iso_gateway.store.writer import Writer
 from tests.integration.adapters.mails import HOST
-from tests.integration.gateway.dispatching import LogLines
 from tests.support import gateway, postfix
 from tests.support.apdus import ill_request
 from tests.support.authority import Authority
+from tests.support.dispatching import LogLines
 from tests.support.gateway import Desk
 from tests.support.postfix import Postfix
 

@@ -59,7 +59,7 @@ RUN: Final = "import sys; from iso_gateway.cli.main import run; sys.exit(run())"
 HOLD: Final = """
 import asyncio
 from pathlib import Path
-from iso_gateway.daemon import Intake
+from iso_gateway.running.intake import Intake
 process = Intake.process
 async def later(self, message_id):
     print('{"event": "held"}', flush=True)

@@ -259,9 +259,9 @@ class Desk:
         with self.site.store.unit_of_work() as uow:
             for one in waiting:
                 now = max(self.clock.now, one.row.next_attempt_at)
-                fence = uow.outbox.claim(one.row.id, "desk", now, now)
+                fence = uow.leases.claim(one.row.id, "desk", now, now)
                 assert fence is not None, one.row
-                assert uow.outbox.delivered(one.row.id, fence, self.clock.now)
+                assert uow.leases.delivered(one.row.id, fence, self.clock.now)
         return waiting
 
     @contextmanager

@@ -43,10 +43,21 @@ class Installation:
         directory: where it is; made if need be.
         mirrored: whether it is the other library: ILLUME:YAZ, which knows the partner ILLUME:BEX.
         clock: that of another installation, where the two share one.
+        database_url: its database; its own SQLite file if that is not given.
     """
 
-    def __init__(self, directory: Path, *, mirrored: bool = False, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        mirrored: bool = False,
+        clock: Clock | None = None,
+        database_url: str | None = None,
+    ) -> None:
         self.config, *_ = starter.write(directory)
+        if database_url is not None:
+            said = self.config.read_text(encoding="utf-8")
+            self.config.write_text(f'database_url = "{database_url}"\n{said}', encoding="utf-8")
         self.partner_file: Final = directory / "partners" / "yaz.toml"
         if mirrored:
             _rename(self.config, "BEX", "YAZ")
@@ -90,7 +101,7 @@ class Installation:
         """Have a queued message arrive at its partner."""
         row, fence, at = self._claimed(message_id)
         with self.site.store.unit_of_work() as uow:
-            assert uow.outbox.delivered(row.id, fence, at)
+            assert uow.leases.delivered(row.id, fence, at)
 
     def deliver_all(self) -> None:
         """Have everything that is queued arrive."""
@@ -105,9 +116,9 @@ class Installation:
         row, fence, at = self._claimed(message_id)
         with self.site.store.unit_of_work() as uow:
             if last:
-                assert uow.outbox.gave_up(row.id, fence, at, why)
+                assert uow.leases.gave_up(row.id, fence, at, why)
             else:
-                assert uow.outbox.failed(row.id, fence, at, at + timedelta(minutes=5), why)
+                assert uow.leases.failed(row.id, fence, at, at + timedelta(minutes=5), why)
 
     def configure(self, line: str) -> None:
         """Put a line at the top of the partner's file, and go on under that configuration."""
@@ -135,7 +146,7 @@ class Installation:
         at = self.clock()
         with self.site.store.unit_of_work() as uow:
             (row,) = uow.outbox.list(message_id=message_id)
-            fence = uow.outbox.claim(row.id, "test", at, at + timedelta(minutes=1))
+            fence = uow.leases.claim(row.id, "test", at, at + timedelta(minutes=1))
         assert fence is not None
         return row, fence, at
 
@@ -160,10 +171,10 @@ def _arrival(peer: str, *, two_way: bool) -> Arrival:
 
 @contextmanager
 def installation(
-    directory: Path, *, mirrored: bool = False, clock: Clock | None = None
+    directory: Path, *, mirrored: bool = False, clock: Clock | None = None, database_url: str | None = None
 ) -> Iterator[Installation]:
     """An installation, closed at the end."""
-    made = Installation(directory, mirrored=mirrored, clock=clock)
+    made = Installation(directory, mirrored=mirrored, clock=clock, database_url=database_url)
     try:
         yield made
     finally:

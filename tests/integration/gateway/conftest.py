@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
+from tests.support.dispatching import lines, wire
 from tests.support.gateway import Desk, settings_in
 from tests.support.postgresql import Cluster, postgresql_cluster
 
-__all__ = ["postgresql_cluster"]
+__all__ = ["lines", "postgresql_cluster", "wire"]
 
 _numbers = itertools.count(1)
 

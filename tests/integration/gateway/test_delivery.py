@@ -1,72 +1,30 @@
 """Partners that are down, slow, suspended or unclear: what is sent, and what is told. The clock is ours."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy.exc import IntegrityError
 
 from config.settings import RetryPolicy, Settings, Unclear
-from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure
+from iso_gateway.outbox import claiming, operating, telling
 from iso_gateway.outbox import dispatcher as module
-from iso_gateway.outbox import operating
+from iso_gateway.outbox.concluding import Ended, conclude
 from iso_gateway.outbox.dispatcher import Dispatcher
-from iso_gateway.request import primitives
+from iso_gateway.outbox.policy import policy_of
 from iso_gateway.store.records import (
     AttemptOutcome,
     BreakerState,
-    HalfId,
-    OutboxRecord,
     OutboxStatus,
     PartnerStateRecord,
 )
 from iso_gateway.store.unit_of_work import UnitOfWork
-from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
 from tests.support import apdus, gateway
-from tests.support.gateway import AT_SFU, AT_UBC, Desk
-
-REFUSED = DeliveryError("connection refused", temporary=True, failure=Failure.REFUSED)
-BROKE = DeliveryError("it broke", temporary=True, failure=Failure.RESET, ambiguous=True)
-
-
-@pytest.fixture
-def wire() -> Wire:
-    """What takes the octets."""
-    return Wire()
-
-
-@pytest.fixture
-def lines() -> Iterator[LogLines]:
-    """The log, to wait for."""
-    lines = LogLines()
-    structlog.configure(processors=[lines])
-    yield lines
-    structlog.reset_defaults()
-
-
-def begun(desk: Desk, number: int = 1, partner: str = "SFU") -> HalfId:
-    request = apdus.ill_request(requester=f"ILLUME:{partner}", transaction=f"{partner}{number}")
-    processed = desk.receive(request, peer={"SFU": AT_SFU, "UBC": AT_UBC}[partner])
-    assert processed.half_id is not None
-    return HalfId(processed.half_id)
-
-
-def say(desk: Desk, half: HalfId, text: str) -> None:
-    desk.act(half, primitives.SendMessage(note=text))
-
-
-def said(wire: Wire) -> list[str]:
-    return [one.octets[-1:].decode() for one in wire.sent]
-
-
-def rows(desk: Desk) -> list[OutboxRecord]:
-    with desk.reading() as uow:
-        return list(uow.outbox.list(finished=True))
+from tests.support.dispatching import BROKE, REFUSED, LogLines, Wire, begun, dispatching, rows, said, say
+from tests.support.gateway import AT_SFU, Desk
 
 
 def state(desk: Desk, partner: str = "SFU") -> PartnerStateRecord:
@@ -76,11 +34,11 @@ def state(desk: Desk, partner: str = "SFU") -> PartnerStateRecord:
 
 def kinds(desk: Desk) -> list[str]:
     told = {
-        module.NOT_DELIVERED,
-        module.DELIVERY_DELAYED,
-        module.DELIVERY_HELD,
-        module.PARTNER_UNREACHABLE,
-        module.PARTNER_REACHABLE,
+        telling.NOT_DELIVERED,
+        telling.DELIVERY_DELAYED,
+        telling.DELIVERY_HELD,
+        telling.PARTNER_UNREACHABLE,
+        telling.PARTNER_REACHABLE,
     }
     return [event.kind for event in desk.events() if event.kind in told]
 
@@ -95,7 +53,7 @@ async def fail_until_open(desk: Desk, wire: Wire, lines: LogLines, dispatcher: D
     wire.failing["SFU"] = [REFUSED] * 1000
     dispatcher.wake()
     for _ in range(20):
-        await lines.until(module.APDU_DEFERRED)
+        await lines.until(telling.APDU_DEFERRED)
         if state(desk).breaker is BreakerState.OPEN:
             return
         desk.clock.advance(minutes=1)
@@ -114,21 +72,21 @@ class TestBreaker:
                 say(desk, begun(desk, number), text)
             say(desk, begun(desk, 1, "UBC"), "u")
             dispatcher.wake()
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
             assert said(wire) == ["a", "a", "a", "u"]
             assert state(desk).last_error == "connection refused"
             # It is back: one goes first, which was not tried yet, and then all.
             wire.failing["SFU"] = []
             desk.clock.advance(minutes=1)
             dispatcher.wake()
-            await lines.until(module.PARTNER_REACHABLE)
+            await lines.until(telling.PARTNER_REACHABLE)
             assert said(wire)[4] == "b"
             for _ in range(5):
-                await lines.until(module.APDU_DELIVERED)
+                await lines.until(telling.APDU_DELIVERED)
         assert sorted(said(wire)[4:]) == ["a", "b", "c", "d", "e", "f"]
         assert state(desk) == PartnerStateRecord(partner="SFU")
-        assert kinds(desk) == [module.PARTNER_UNREACHABLE, module.PARTNER_REACHABLE]
-        [unreachable] = [event for event in desk.events() if event.kind == module.PARTNER_UNREACHABLE]
+        assert kinds(desk) == [telling.PARTNER_UNREACHABLE, telling.PARTNER_REACHABLE]
+        [unreachable] = [event for event in desk.events() if event.kind == telling.PARTNER_UNREACHABLE]
         assert unreachable.detail is not None
         assert (unreachable.detail["partner"], unreachable.detail["failure"]) == ("SFU", "refused")
 
@@ -142,7 +100,7 @@ class TestBreaker:
             cancel = apdus.cancel(apdus.ill_request(requester="ILLUME:SFU", transaction="unheard of"))
             desk.receive(cancel, peer=AT_SFU, connection="c-1")
             dispatcher.wake()
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert wire.sent[-1].connection_id == "c-1"
         # It tells nothing about the address that we connect to.
         assert state(desk).breaker is BreakerState.OPEN
@@ -159,12 +117,12 @@ class TestBreaker:
                     for half in halves:
                         say(desk, half, "x")
                 with desk.site.store.reading() as uow:
-                    due = uow.outbox.next_due(desk.clock.now)
+                    due = uow.due.next(desk.clock.now)
                     probe = uow.partners.get("SFU").retry_at
                 assert due is not None
                 desk.clock.now = max(due, probe or due, desk.clock.now + timedelta(minutes=5))
                 dispatcher.wake()
-                await lines.until(module.APDU_DEFERRED)
+                await lines.until(telling.APDU_DEFERRED)
             attempts = len(wire.sent)
             assert attempts < 120, "not much more than one an hour, whatever waits"
             assert len(rows(desk)) >= 25
@@ -172,7 +130,7 @@ class TestBreaker:
             while any(row.finished_at is None for row in rows(desk)):
                 desk.clock.advance(hours=1)
                 dispatcher.wake()
-                await lines.until(module.APDU_DELIVERED)
+                await lines.until(telling.APDU_DELIVERED)
         arrived = wire.sent[attempts:]
         assert {row.status for row in rows(desk)} == {OutboxStatus.DELIVERED}
         # In the order of each request, each once.
@@ -186,8 +144,8 @@ class TestBreaker:
                     and uow.messages.processings(row.message_id)[-1].half_id == half
                 ]
                 assert [octets for octets in order if octets in lane] == lane
-        assert module.DELIVERY_DELAYED in kinds(desk)
-        assert module.NOT_DELIVERED not in kinds(desk)
+        assert telling.DELIVERY_DELAYED in kinds(desk)
+        assert telling.NOT_DELIVERED not in kinds(desk)
 
     async def test_one_message_that_the_partner_breaks_off_on_does_not_keep_the_others_back(
         self, desk: Desk, wire: Wire, lines: LogLines
@@ -200,9 +158,9 @@ class TestBreaker:
             say(desk, begun(desk, 2), "b")
             wire.failing["SFU"] = []
             dispatcher.wake()
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
             assert said(wire) == ["a", "a", "a", "b"]
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
 
     async def test_a_gateway_that_starts_again_waits_as_the_one_before(
         self, desk: Desk, wire: Wire, lines: LogLines
@@ -214,7 +172,7 @@ class TestBreaker:
         say(desk, begun(desk, 2), "b")
         async with dispatching(desk, wire, owner="next"):
             say(desk, begun(desk, 1, "UBC"), "u")
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert said(wire) == ["a", "a", "a", "u"]
         assert state(desk) == opened
 
@@ -233,11 +191,11 @@ class TestFairness:
                 wire.held = False
                 say(desk, begun(desk, 1, "UBC"), "u")
                 dispatcher.wake()
-                await lines.until(module.APDU_DELIVERED)
+                await lines.until(telling.APDU_DELIVERED)
                 assert said(wire) == ["a", "b", "u"]
                 wire.release()
                 for _ in range(6):
-                    await lines.until(module.APDU_DELIVERED)
+                    await lines.until(telling.APDU_DELIVERED)
             assert {row.status for row in rows(desk)} == {OutboxStatus.DELIVERED}
 
     async def test_what_ends_at_once_is_stored_in_few_commits(
@@ -260,7 +218,7 @@ class TestFairness:
                     await wire.begun()
                 wire.release()
                 for _ in range(20):
-                    await lines.until(module.APDU_DELIVERED)
+                    await lines.until(telling.APDU_DELIVERED)
         assert sum(jobs) == 20
         assert len(jobs) <= 4
 
@@ -276,40 +234,37 @@ class TestFairness:
         *,
         error: Exception,
     ) -> None:
-        end = Dispatcher._end
-
-        def ending(self: Dispatcher, uow: UnitOfWork, ended: Any) -> object:
+        def ending(settings: Settings, uow: UnitOfWork, ended: Ended) -> object:
             if ended.claimed.row.id == 1:
                 raise error
-            return end(self, uow, ended)
+            return conclude(settings, uow, ended)
 
-        monkeypatch.setattr(module, "PAUSE", 0.01)
-        monkeypatch.setattr(Dispatcher, "_end", ending)
+        monkeypatch.setattr(module, "PAUSE", timedelta(seconds=0.01))
+        monkeypatch.setattr(module, "conclude", ending)
         say(desk, begun(desk, 1), "a")
         say(desk, begun(desk, 2), "b")
         async with dispatching(desk, wire):
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert [row.status for row in rows(desk)] == [OutboxStatus.SENDING, OutboxStatus.DELIVERED]
         assert not [line for line in lines.lines if "Doe" in str(line)]
 
     async def test_what_goes_wrong_in_looking_is_looked_past(
         self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "PAUSE", 0.01)
+        monkeypatch.setattr(module, "PAUSE", timedelta(seconds=0.01))
         say(desk, begun(desk, 1), "a")
         wrong = [ValueError("for J. Doe")]
-        policy = Dispatcher.policy
 
-        def sometimes(self: Dispatcher, name: str | None) -> RetryPolicy:
+        def sometimes(settings: Settings, name: str | None) -> RetryPolicy:
             if wrong:
                 raise wrong.pop()
-            return policy(self, name)
+            return policy_of(settings, name)
 
-        monkeypatch.setattr(Dispatcher, "policy", sometimes)
+        monkeypatch.setattr(claiming, "policy_of", sometimes)
         async with dispatching(desk, wire):
             line = await lines.until(module.OUTBOX_UNAVAILABLE)
             assert line["error"] == "ValueError"
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
 
 
 class TestLate:
@@ -320,24 +275,24 @@ class TestLate:
         say(desk, half, "a")
         wire.failing["SFU"] = [REFUSED] * 1000
         async with dispatching(desk, wire) as dispatcher:
-            await lines.until(module.APDU_DEFERRED)
+            await lines.until(telling.APDU_DEFERRED)
             desk.clock.advance(hours=3, minutes=59)
             dispatcher.wake()
-            await lines.until(module.APDU_DEFERRED)
-            assert module.DELIVERY_DELAYED not in kinds(desk)
+            await lines.until(telling.APDU_DEFERRED)
+            assert telling.DELIVERY_DELAYED not in kinds(desk)
             for days, told in ((0, "delayed"), (13, "ends-soon")):
                 desk.clock.advance(days=days, minutes=1)
                 dispatcher.wake()
-                line = await lines.until(module.APDU_LATE)
+                line = await lines.until(telling.APDU_LATE)
                 assert (line["reason"], line["failure"]) == ("connection refused", "refused")
-                event = [one for one in desk.events() if one.kind == module.DELIVERY_DELAYED][-1]
+                event = [one for one in desk.events() if one.kind == telling.DELIVERY_DELAYED][-1]
                 assert (event.half_id, event.detail and event.detail["notice"]) == (half, told)
                 assert event.detail is not None
                 assert "ask the partner" in str(event.detail["advice"])
             desk.clock.advance(hours=1)
             dispatcher.wake()
-            await lines.until(module.APDU_DEFERRED)
-        assert kinds(desk).count(module.DELIVERY_DELAYED) == 2
+            await lines.until(telling.APDU_DEFERRED)
+        assert kinds(desk).count(telling.DELIVERY_DELAYED) == 2
 
     async def test_behind_an_open_breaker_the_lifetime_ends_without_another_attempt(
         self, desk: Desk, wire: Wire, lines: LogLines
@@ -357,13 +312,13 @@ class TestLate:
             desk.clock.advance(days=15)
             dispatcher.wake()
             for _ in range(3):
-                line = await lines.until(module.APDU_NOT_DELIVERED)
+                line = await lines.until(telling.APDU_NOT_DELIVERED)
                 assert line["failure"] == "lifetime"
                 desk.clock.advance(hours=1)
                 dispatcher.wake()
         assert len(wire.sent) == attempts
         assert {row.status for row in rows(desk)} == {OutboxStatus.NOT_DELIVERED}
-        given_up = [event for event in desk.events() if event.kind == module.NOT_DELIVERED]
+        given_up = [event for event in desk.events() if event.kind == telling.NOT_DELIVERED]
         assert [event.detail and event.detail.get("following") for event in given_up] == [None, 1, None]
 
     async def test_a_clock_set_back_an_hour_delays_nothing(
@@ -373,13 +328,13 @@ class TestLate:
         say(desk, begun(desk, 2), "b")
         wire.failing["SFU"] = [REFUSED, REFUSED]
         async with dispatching(desk, wire) as dispatcher:
-            await lines.until(module.APDU_DEFERRED)
-            await lines.until(module.APDU_DEFERRED)
+            await lines.until(telling.APDU_DEFERRED)
+            await lines.until(telling.APDU_DEFERRED)
             desk.clock.advance(hours=-1)
             dispatcher.wake()
-            await lines.until(module.CLOCK_SET_BACK)
-            await lines.until(module.APDU_DELIVERED)
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(claiming.CLOCK_SET_BACK)
+            await lines.until(telling.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert sorted(said(wire)) == ["a", "a", "b", "b"]
 
 
@@ -400,25 +355,25 @@ class TestOperator:
             async with dispatching(desk, wire) as dispatcher:
                 say(desk, begun(desk, 1, "UBC"), "u")
                 dispatcher.wake()
-                await lines.until(module.APDU_DELIVERED)
+                await lines.until(telling.APDU_DELIVERED)
                 # Longer than they live: an operator who holds them up does not end them.
                 desk.clock.advance(days=3)
                 dispatcher.wake()
                 say(desk, begun(desk, 2, "UBC"), "v")
                 dispatcher.wake()
-                await lines.until(module.APDU_DELIVERED)
+                await lines.until(telling.APDU_DELIVERED)
                 assert said(wire) == ["u", "v"]
                 suspend(desk, resume=True)
                 say(desk, begun(desk, 9), "d")
                 dispatcher.wake()
                 for number, text in enumerate("abc", 1):
-                    await lines.until(module.APDU_DELIVERED)
+                    await lines.until(telling.APDU_DELIVERED)
                     assert said(wire)[2:] == list("abc"[:number]), text
                     with desk.reading() as uow:
                         assert uow.partners.get("SFU").paced_until == desk.clock.now + timedelta(seconds=1)
                     desk.clock.advance(seconds=1)
                     dispatcher.wake()
-                await lines.until(module.APDU_DELIVERED)
+                await lines.until(telling.APDU_DELIVERED)
             assert said(wire) == ["u", "v", "a", "b", "c", "d"]
             assert state(desk) == PartnerStateRecord(partner="SFU")
 
@@ -432,13 +387,13 @@ class TestOperator:
             desk.clock.advance(days=20)
             say(desk, begun(desk, 1, "UBC"), "u")
             dispatcher.wake()
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
             assert [row.status for row in rows(desk)] == [OutboxStatus.WAITING, OutboxStatus.DELIVERED]
             # Let go, it gets its try.
             suspend(desk, resume=True)
             wire.failing["SFU"] = []
             dispatcher.wake()
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert said(wire)[-1] == "a"
 
     async def test_a_held_message_holds_its_lane_and_no_other(
@@ -454,15 +409,15 @@ class TestOperator:
                 uow, operating.Operation.HOLD, held, actor="root", reason="wait", at=desk.clock.now
             )
         async with dispatching(desk, wire) as dispatcher:
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
             assert said(wire) == ["c"]
             with desk.site.store.unit_of_work() as uow:
                 operating.carry_out(
                     uow, operating.Operation.RELEASE, held, actor="root", reason="go", at=desk.clock.now
                 )
             dispatcher.wake()
-            await lines.until(module.APDU_DELIVERED)
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert said(wire) == ["c", "a", "b"]
 
 
@@ -470,9 +425,9 @@ class TestAmbiguous:
     @pytest.mark.parametrize(
         ("unclear", "event", "status"),
         [
-            (Unclear.RETRY, module.APDU_DEFERRED, OutboxStatus.WAITING),
-            (Unclear.DELIVERED, module.APDU_DELIVERED, OutboxStatus.DELIVERED),
-            (Unclear.HOLD, module.APDU_HELD, OutboxStatus.HELD),
+            (Unclear.RETRY, telling.APDU_DEFERRED, OutboxStatus.WAITING),
+            (Unclear.DELIVERED, telling.APDU_DELIVERED, OutboxStatus.DELIVERED),
+            (Unclear.HOLD, telling.APDU_HELD, OutboxStatus.HELD),
         ],
     )
     async def test_the_partners_profile_says_what_follows(
@@ -495,7 +450,7 @@ class TestAmbiguous:
             with desk.reading() as uow:
                 [attempt] = uow.outbox.attempts(row.id)
             assert attempt.ambiguous
-            assert (module.DELIVERY_HELD in kinds(desk)) == (unclear is Unclear.HOLD)
+            assert (telling.DELIVERY_HELD in kinds(desk)) == (unclear is Unclear.HOLD)
 
 
 class TestStop:
@@ -508,13 +463,13 @@ class TestStop:
         async with dispatching(desk, wire) as dispatcher:
             await wire.begun()
             dispatcher.stop()
-            await lines.until(module.APDU_INTERRUPTED)
+            await lines.until(telling.APDU_INTERRUPTED)
         [row] = rows(desk)
         assert (row.status, row.failure) == (OutboxStatus.WAITING, Failure.INTERRUPTED)
         with desk.reading() as uow:
             assert [one.outcome for one in uow.outbox.attempts(row.id)] == [AttemptOutcome.ABANDONED]
         async with dispatching(desk, wire, owner="next"):
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert len({one.octets for one in wire.sent}) == 1
 
     async def test_a_probe_that_is_broken_off_leaves_the_next_gateway_one(
@@ -532,10 +487,10 @@ class TestStop:
             await wire.begun()
             assert state(desk).breaker is BreakerState.HALF_OPEN
             dispatcher.stop()
-            await lines.until(module.APDU_INTERRUPTED)
+            await lines.until(telling.APDU_INTERRUPTED)
         assert (state(desk).breaker, state(desk).retry_at) == (BreakerState.OPEN, desk.clock.now)
         async with dispatching(desk, wire, owner="next"):
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
 
     async def test_a_failure_stored_while_stopping_is_no_reason_to_wait(
         self, desk: Desk, wire: Wire, lines: LogLines
@@ -548,5 +503,5 @@ class TestStop:
             dispatcher.stop()
             await asyncio.sleep(0)
             wire.release()
-            await lines.until(module.APDU_DEFERRED)
+            await lines.until(telling.APDU_DEFERRED)
         assert [row.status for row in rows(desk)] == [OutboxStatus.WAITING]

@@ -8,64 +8,31 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-import structlog
 from sqlalchemy import insert, select
 
 from config.settings import RetryPolicy, Settings
 from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure, advice
+from iso_gateway.outbox import claiming, telling
 from iso_gateway.outbox import dispatcher as module
-from iso_gateway.request import primitives
 from iso_gateway.store import engine
-from iso_gateway.store.records import AttemptOutcome, HalfId, OutboxRecord, OutboxStatus
+from iso_gateway.store.records import AttemptOutcome, HalfId, OutboxStatus
 from iso_gateway.store.tables import keys, outbox
 from iso_gateway.store.watching import watch
-from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
 from tests.support import apdus, gateway
+from tests.support.dispatching import (
+    GONE,
+    REFUSED,
+    LogLines,
+    Wire,
+    begun,
+    dispatching,
+    outcomes,
+    rows,
+    said,
+    say,
+)
 from tests.support.gateway import AT_SFU, ELSEWHERE, Desk
-
-REFUSED = DeliveryError("connection refused", temporary=True, failure=Failure.REFUSED)
-GONE = DeliveryError("no such host", temporary=False, failure=Failure.NO_SUCH_HOST)
-
-
-@pytest.fixture
-def wire() -> Wire:
-    """What takes the octets."""
-    return Wire()
-
-
-@pytest.fixture
-def lines() -> Iterator[LogLines]:
-    """The log, to wait for."""
-    lines = LogLines()
-    structlog.configure(processors=[lines])
-    yield lines
-    structlog.reset_defaults()
-
-
-def begun(desk: Desk, number: int = 1) -> HalfId:
-    """Give a request of SFU's."""
-    return desk.begin(apdus.ill_request(requester="ILLUME:SFU", transaction=str(number)), peer=AT_SFU)
-
-
-def say(desk: Desk, half: HalfId, text: str) -> None:
-    desk.act(half, primitives.SendMessage(note=text))
-
-
-def said(wire: Wire) -> list[str]:
-    """Give what was said, in the order in which it went out."""
-    return [one.octets[-1:].decode() for one in wire.sent]
-
-
-def rows(desk: Desk) -> list[OutboxRecord]:
-    """Give the rows of the outbox that this test wrote, which is all but those of `begin`."""
-    with desk.reading() as uow:
-        return list(uow.outbox.list(finished=True))
-
-
-def outcomes(desk: Desk, row: OutboxRecord) -> list[tuple[AttemptOutcome | None, str | None]]:
-    with desk.reading() as uow:
-        return [(attempt.outcome, attempt.error) for attempt in uow.outbox.attempts(row.id)]
 
 
 class TestOrder:
@@ -92,14 +59,14 @@ class TestOrder:
             assert said(wire)[3:] == ["b"]
             wire.release()
             for _ in range(4):
-                await lines.until(module.APDU_DELIVERED)
+                await lines.until(telling.APDU_DELIVERED)
         assert [row.status for row in rows(desk)] == [OutboxStatus.DELIVERED] * 4
 
     async def test_no_more_are_on_their_way_at_once_than_allowed(
         self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # Half of the places are kept for partners that have nothing on their way.
-        monkeypatch.setattr(module, "CONCURRENCY", 4)
+        monkeypatch.setattr(claiming, "CONCURRENCY", 4)
         halves = [begun(desk, number) for number in range(4)]
         for number, half in enumerate(halves):
             say(desk, half, str(number))
@@ -109,10 +76,10 @@ class TestOrder:
             await wire.begun()
             dispatcher.wake()
             wire.release(0)
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
             await wire.begun()
             assert said(wire) == ["0", "1", "2"]
-            assert len([line for line in lines.lines if line["event"] == module.APDU_DELIVERED]) == 1
+            assert len([line for line in lines.lines if line["event"] == telling.APDU_DELIVERED]) == 1
 
     async def test_what_another_process_has_written_goes_out_when_it_is_told(
         self, desk: Desk, wire: Wire, lines: LogLines
@@ -122,7 +89,7 @@ class TestOrder:
             with desk.under(desk.site.settings) as command:
                 say(command, half, "x")
             dispatcher.wake()
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert said(wire) == ["x"]
 
     async def test_the_daemon_watches_for_what_another_process_commits(
@@ -141,7 +108,7 @@ class TestOrder:
             finally:
                 watching.cancel()
                 await asyncio.wait({watching})
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
 
 
 class TestFailure:
@@ -152,14 +119,14 @@ class TestFailure:
         wire.failing["SFU"] = [REFUSED, REFUSED]
         async with dispatching(desk, wire) as dispatcher:
             for seconds in (5, 10):
-                line = await lines.until(module.APDU_DEFERRED)
+                line = await lines.until(telling.APDU_DEFERRED)
                 assert line["reason"] == "connection refused"
                 [row] = rows(desk)
                 assert row.status is OutboxStatus.WAITING
                 assert row.next_attempt_at == desk.clock.now + timedelta(seconds=seconds)
                 desk.clock.advance(seconds=seconds)
                 dispatcher.wake()
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         [row] = rows(desk)
         assert (row.status, row.attempts, row.finished_at) == (OutboxStatus.DELIVERED, 3, desk.clock.now)
         assert len({one.octets for one in wire.sent}) == 1
@@ -177,7 +144,7 @@ class TestFailure:
             say(desk, begun(desk), "x")
             wire.failing["SFU"] = [REFUSED]
             async with dispatching(desk, wire):
-                await lines.until(module.APDU_DELIVERED)
+                await lines.until(telling.APDU_DELIVERED)
         assert said(wire) == ["x", "x"]
 
     async def test_what_fails_for_good_is_not_delivered_and_its_lane_goes_on(
@@ -188,16 +155,16 @@ class TestFailure:
         say(desk, half, "b")
         wire.failing["SFU"] = [GONE]
         async with dispatching(desk, wire):
-            line = await lines.until(module.APDU_NOT_DELIVERED)
+            line = await lines.until(telling.APDU_NOT_DELIVERED)
             assert (line["reason"], line["partner"]) == ("no such host", "SFU")
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         first, second = rows(desk)
         assert (first.status, first.last_error) == (OutboxStatus.NOT_DELIVERED, "no such host")
         assert second.status is OutboxStatus.DELIVERED
         assert outcomes(desk, first) == [(AttemptOutcome.GAVE_UP, "no such host")]
         event = desk.events()[-1]
         assert (event.kind, event.half_id, event.message_id) == (
-            module.NOT_DELIVERED,
+            telling.NOT_DELIVERED,
             half,
             first.message_id,
         )
@@ -216,10 +183,10 @@ class TestFailure:
         say(desk, begun(desk), "x")
         wire.failing["SFU"] = [REFUSED, REFUSED]
         async with dispatching(desk, wire) as dispatcher:
-            await lines.until(module.APDU_DEFERRED)
+            await lines.until(telling.APDU_DEFERRED)
             desk.clock.advance(days=14)
             dispatcher.wake()
-            line = await lines.until(module.APDU_NOT_DELIVERED)
+            line = await lines.until(telling.APDU_NOT_DELIVERED)
         assert line["reason"] == "not delivered within its lifetime; last: connection refused"
         [row] = rows(desk)
         assert (row.status, row.attempts) == (OutboxStatus.NOT_DELIVERED, 2)
@@ -232,7 +199,7 @@ class TestFailure:
             say(desk, begun(desk), "x")
             wire.failing["SFU"] = [REFUSED]
             async with dispatching(desk, wire):
-                await lines.until(module.APDU_DEFERRED)
+                await lines.until(telling.APDU_DEFERRED)
             assert rows(desk)[0].next_attempt_at == desk.clock.now + timedelta(minutes=7)
 
     async def test_what_was_queued_for_a_partner_since_removed_is_tried_as_for_anyone(
@@ -245,7 +212,7 @@ class TestFailure:
         without = replace(desk.site.settings, partners=(gateway.YAZ,))
         with desk.under(without) as today:
             async with dispatching(today, wire):
-                await lines.until(module.APDU_DEFERRED)
+                await lines.until(telling.APDU_DEFERRED)
         assert rows(desk)[0].next_attempt_at == desk.clock.now + timedelta(seconds=5)
 
     async def test_a_report_to_a_stranger_is_tried_once(
@@ -254,7 +221,7 @@ class TestFailure:
         desk.receive(apdus.ill_request(requester="ILLUME:XYZ"), peer=ELSEWHERE, connection="c-9")
         wire.failing[None] = [REFUSED]
         async with dispatching(desk, wire):
-            await lines.until(module.APDU_NOT_DELIVERED)
+            await lines.until(telling.APDU_NOT_DELIVERED)
         [row] = rows(desk)
         assert (row.status, row.attempts) == (OutboxStatus.NOT_DELIVERED, 1)
         assert (wire.sent[0].partner, wire.sent[0].connection_id) == (None, "c-9")
@@ -266,11 +233,11 @@ class TestFailure:
         say(desk, begun(desk), "x")
         wire.failing["SFU"] = [RuntimeError("for J. Doe")]
         async with dispatching(desk, wire) as dispatcher:
-            line = await lines.until(module.APDU_DEFERRED)
+            line = await lines.until(telling.APDU_DEFERRED)
             assert line["reason"] == "the gateway could not send it: RuntimeError"
             desk.clock.advance(seconds=5)
             dispatcher.wake()
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert not [line for line in lines.lines if "Doe" in str(line)]
         assert [outcome for outcome, _ in outcomes(desk, rows(desk)[0])] == [
             AttemptOutcome.FAILED,
@@ -290,9 +257,9 @@ class TestUnreadable:
         with pytest.raises(Exception, match="disposed"):
             say(desk, one, "c")
         async with dispatching(desk, wire):
-            line = await lines.until(module.APDU_NOT_DELIVERED)
+            line = await lines.until(telling.APDU_NOT_DELIVERED)
             assert "disposed" in line["reason"]
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert said(wire) == ["b"]
         assert [row.status for row in rows(desk)] == [OutboxStatus.NOT_DELIVERED, OutboxStatus.DELIVERED]
 
@@ -333,21 +300,21 @@ class TestLease:
             desk.clock.advance(minutes=6)
             [row] = rows(desk)
             with desk.site.store.unit_of_work() as uow:
-                fence = uow.outbox.claim(
+                fence = uow.leases.claim(
                     row.id, "other", desk.clock.now, desk.clock.now + timedelta(minutes=5)
                 )
             assert fence == 2
             wire.release()
-            await lines.until(module.LEASE_LOST)
+            await lines.until(telling.LEASE_LOST)
             [row] = rows(desk)
             assert (row.status, row.lease_owner, row.fence) == (OutboxStatus.SENDING, "other", 2)
             assert outcomes(desk, row) == [(AttemptOutcome.ABANDONED, None), (None, None)]
-        assert module.NOT_DELIVERED not in [event.kind for event in desk.events()]
+        assert telling.NOT_DELIVERED not in [event.kind for event in desk.events()]
 
     async def test_a_sending_that_outlasts_its_lease_is_not_begun_a_second_time(
         self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "PAUSE", 3600)
+        monkeypatch.setattr(module, "PAUSE", timedelta(seconds=3600))
         say(desk, begun(desk, 1), "x")
         wire.held = True
         async with dispatching(desk, wire) as dispatcher:
@@ -364,8 +331,8 @@ class TestLease:
                 await dispatcher.settled("another connection")
             assert desk.clock.asked <= asked + 1
             wire.release()
-            await lines.until(module.APDU_DELIVERED)
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert said(wire) == ["x", "y"]
         assert {(row.status, row.fence) for row in rows(desk)} == {(OutboxStatus.DELIVERED, 1)}
 
@@ -389,7 +356,7 @@ class TestStop:
             await wire.begun()
             dispatcher.stop()
             wire.release()
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert said(wire) == ["a"]
         assert [row.status for row in rows(desk)] == [OutboxStatus.DELIVERED, OutboxStatus.WAITING]
 
@@ -399,7 +366,7 @@ class TestStop:
         say(desk, begun(desk), "a")
         wire.failing["SFU"] = [REFUSED]
         async with dispatching(desk, wire):
-            await lines.until(module.APDU_DEFERRED)
+            await lines.until(telling.APDU_DEFERRED)
         assert [row.status for row in rows(desk)] == [OutboxStatus.WAITING]
 
 
@@ -428,7 +395,7 @@ class TestSettled:
 def impatient(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A desk that does not wait long for a locked database."""
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_MS", 20)
-    monkeypatch.setattr(module, "PAUSE", 0.01)
+    monkeypatch.setattr(module, "PAUSE", timedelta(seconds=0.01))
     with Desk.open(settings) as desk:
         yield desk
 
@@ -456,15 +423,15 @@ class TestDatabaseLocked:
                 await lines.until(module.OUTBOX_UNAVAILABLE)
                 assert wire.sent == []
         async with dispatching(impatient, wire):
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert said(wire) == ["x"]
 
     @pytest.mark.parametrize(
         ("ending", "event", "status"),
         [
-            (None, module.APDU_DELIVERED, OutboxStatus.DELIVERED),
-            (REFUSED, module.APDU_DEFERRED, OutboxStatus.WAITING),
-            (GONE, module.APDU_NOT_DELIVERED, OutboxStatus.NOT_DELIVERED),
+            (None, telling.APDU_DELIVERED, OutboxStatus.DELIVERED),
+            (REFUSED, telling.APDU_DEFERRED, OutboxStatus.WAITING),
+            (GONE, telling.APDU_NOT_DELIVERED, OutboxStatus.NOT_DELIVERED),
         ],
     )
     async def test_how_a_sending_ended_is_stored_when_it_can_be(
@@ -505,8 +472,8 @@ class TestDatabaseLocked:
         [row] = rows(impatient)
         assert row.status is OutboxStatus.SENDING
         with impatient.site.store.unit_of_work() as uow:
-            assert uow.outbox.end_leases(impatient.clock.now) == 1
+            assert uow.leases.end_all(impatient.clock.now) == 1
         async with dispatching(impatient, wire, owner="next"):
-            await lines.until(module.APDU_DELIVERED)
+            await lines.until(telling.APDU_DELIVERED)
         assert len({one.octets for one in wire.sent}) == 1
         assert said(wire) == ["x", "x"]

@@ -45,9 +45,9 @@ from iso_gateway.store.records import (
 from iso_gateway.store.tables import outbox
 from iso_gateway.store.writer import Writer
 from tests.integration.adapters.mails import HOST, MailServer
-from tests.integration.gateway.dispatching import LEASE, PATIENCE, LogLines, Wire
 from tests.support import gateway
 from tests.support.apdus import ill_request
+from tests.support.dispatching import LEASE, PATIENCE, LogLines, Wire
 from tests.support.gateway import AT_SFU, BEX, SFU, Desk
 
 URL: Final = "https://illume.example/document/7?key=a%20b"
@@ -482,9 +482,9 @@ class TestBounces:
         mail = only(desk, half_id).mail
         assert mail is not None
         with desk.site.store.unit_of_work() as uow:
-            fence = uow.outbox.claim(mail.id, "one", desk.clock.now, desk.clock.now)
+            fence = uow.leases.claim(mail.id, "one", desk.clock.now, desk.clock.now)
             assert fence is not None
-            uow.outbox.delivered(mail.id, fence, desk.clock.now)
+            uow.leases.delivered(mail.id, fence, desk.clock.now)
         arrival = Arrival(
             transport=Transport.MAIL, listener="lmtp", peer_address="(none)", connection_id="m-1"
         )
@@ -553,5 +553,5 @@ class TestVerifying:
 
 
 def _problems(desk: Desk) -> list[Problem]:
-    found = verify(desk.site.store, desk.clock.now)
+    found = verify(desk.site.store, desk.site.settings, desk.clock.now)
     return [problem for progress in found for problem in progress.problems]

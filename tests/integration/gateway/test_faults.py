@@ -3,30 +3,30 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 
 import pytest
-import structlog
 
 from adapters.tcp_listener import TcpListeners
 from adapters.tcp_sender import TcpSender
 from asn1.framing import Framer
 from config.settings import Limits, RetryPolicy, Settings, TcpTransport, Unclear
-from iso_gateway.daemon import Intake, TcpTransmitter
 from iso_gateway.failure import Failure
 from iso_gateway.outbox import dispatcher as module
+from iso_gateway.outbox import telling
 from iso_gateway.outbox.dispatcher import Dispatcher
-from iso_gateway.request import primitives
+from iso_gateway.running.connecting import TcpTransmitter
+from iso_gateway.running.intake import Intake
 from iso_gateway.running.mailing import ByTransport, MailTransmitter
-from iso_gateway.store.records import AttemptRecord, GatewayId, HalfId, OutboxRecord, OutboxStatus
+from iso_gateway.store.records import AttemptRecord, GatewayId, OutboxStatus
 from iso_gateway.store.writer import Writer
-from tests.integration.gateway.dispatching import LEASE, PATIENCE, LogLines
-from tests.support import apdus, gateway
-from tests.support.gateway import AT_SFU, AT_UBC, Desk
+from tests.support import gateway
+from tests.support.dispatching import LEASE, PATIENCE, LogLines, begun, rows, say
+from tests.support.gateway import Desk
 
 #: No longer than the test has to wait for what must time out.
 SHORT = timedelta(milliseconds=300)
@@ -121,15 +121,6 @@ async def hold_open(peer: Peer, reader: asyncio.StreamReader, _: asyncio.StreamW
     await asyncio.Event().wait()
 
 
-@pytest.fixture
-def lines() -> Iterator[LogLines]:
-    """The log, to wait for."""
-    lines = LogLines()
-    structlog.configure(processors=[lines])
-    yield lines
-    structlog.reset_defaults()
-
-
 @asynccontextmanager
 async def delivering(
     settings: Settings, sfu: Peer, ubc: Peer, *, policy: RetryPolicy = PATIENT
@@ -170,22 +161,6 @@ async def delivering(
             await asyncio.to_thread(writer.close)
 
 
-def begun(desk: Desk, number: int = 1, partner: str = "SFU") -> HalfId:
-    request = apdus.ill_request(requester=f"ILLUME:{partner}", transaction=f"{partner}{number}")
-    processed = desk.receive(request, peer={"SFU": AT_SFU, "UBC": AT_UBC}[partner])
-    assert processed.half_id is not None
-    return HalfId(processed.half_id)
-
-
-def say(desk: Desk, half: HalfId, text: str) -> None:
-    desk.act(half, primitives.SendMessage(note=text))
-
-
-def rows(desk: Desk) -> list[OutboxRecord]:
-    with desk.reading() as uow:
-        return list(uow.outbox.list(finished=True))
-
-
 def attempts(desk: Desk) -> list[AttemptRecord]:
     with desk.reading() as uow:
         return [one for row in uow.outbox.list(finished=True) for one in uow.outbox.attempts(row.id)]
@@ -205,8 +180,8 @@ async def delivered(desk: Desk, dispatcher: Dispatcher, lines: LogLines, number:
     left = number
     async with asyncio.timeout(PATIENCE):
         while left:
-            event = (await lines.until_any({module.APDU_DELIVERED, module.APDU_DEFERRED}))["event"]
-            left -= event == module.APDU_DELIVERED
+            event = (await lines.until_any({telling.APDU_DELIVERED, telling.APDU_DEFERRED}))["event"]
+            left -= event == telling.APDU_DELIVERED
             desk.clock.advance(minutes=1)
             dispatcher.wake()
 
@@ -252,7 +227,7 @@ class TestBroken:
             async with delivering(settings, nobody, ubc) as (desk, dispatcher):
                 say(desk, begun(desk), "a")
                 dispatcher.wake()
-                line = await lines.until(module.APDU_DEFERRED)
+                line = await lines.until(telling.APDU_DEFERRED)
                 assert line["failure"] == "refused"
         async with delivering(settings, sfu, ubc) as (desk, dispatcher):
             desk.clock.advance(minutes=1)
@@ -274,11 +249,11 @@ class TestSlow:
                 say(desk, begun(desk, number), "x" * 200_000)
             say(desk, begun(desk, 1, "UBC"), "u")
             dispatcher.wake()
-            line = await lines.until(module.APDU_DELIVERED)
+            line = await lines.until(telling.APDU_DELIVERED)
             assert line["partner"] == "UBC"
-            line = await lines.until(module.APDU_DEFERRED)
+            line = await lines.until(telling.APDU_DEFERRED)
             assert (line["partner"], line["failure"]) == ("SFU", "send-timeout")
-            await lines.until(module.PARTNER_UNREACHABLE)
+            await lines.until(telling.PARTNER_UNREACHABLE)
             sent = [row for row in rows(desk) if row.partner == "SFU" and row.attempts]
             # Its share was on its way, and nothing more was tried in vain.
             assert len(sent) == 4
@@ -299,9 +274,9 @@ class TestSlow:
     @pytest.mark.parametrize(
         ("unclear", "event", "status"),
         [
-            (Unclear.DELIVERED, module.APDU_DELIVERED, OutboxStatus.DELIVERED),
-            (Unclear.HOLD, module.APDU_HELD, OutboxStatus.HELD),
-            (Unclear.RETRY, module.APDU_DEFERRED, OutboxStatus.WAITING),
+            (Unclear.DELIVERED, telling.APDU_DELIVERED, OutboxStatus.DELIVERED),
+            (Unclear.HOLD, telling.APDU_HELD, OutboxStatus.HELD),
+            (Unclear.RETRY, telling.APDU_DEFERRED, OutboxStatus.WAITING),
         ],
     )
     async def test_for_one_that_never_closes_its_profile_decides(
@@ -338,7 +313,7 @@ class TestStop:
                 await sfu.reached.wait()
                 asked = asyncio.get_running_loop().time()
                 dispatcher.stop()
-                await lines.until(module.APDU_INTERRUPTED)
+                await lines.until(telling.APDU_INTERRUPTED)
                 assert asyncio.get_running_loop().time() - asked < 5, "its time to send is 20 seconds"
             async with delivering(settings, sfu, ubc) as (desk, dispatcher):
                 await delivered(desk, dispatcher, lines, 1)

@@ -16,9 +16,10 @@ from adapters.tcp_connections import TcpConnections
 from config import loading, starter
 from config.loading import load
 from config.settings import Limits, Settings, TcpTransport
-from iso_gateway.daemon import Daemon, KnownConnections
+from iso_gateway.daemon import Daemon
 from iso_gateway.errors import UnavailableError
 from iso_gateway.running import reloading
+from iso_gateway.running.connecting import KnownConnections
 from iso_gateway.running.service_manager import ServiceManager
 from iso_gateway.running.watchdog import REFUSED, watch_over
 from iso_gateway.site import Site

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, event
 
 from adapters.envelope import Envelope, Transport
 from asn1.codec import encode
-from iso_gateway.daemon import Intake
 from iso_gateway.errors import UnavailableError
+from iso_gateway.running.intake import Intake
 from iso_gateway.running.recovery import TRIES, Recovery
 from iso_gateway.store.writer import Writer
-from tests.integration.gateway.dispatching import LEASE
 from tests.support import apdus, gateway
+from tests.support.dispatching import LEASE
 from tests.support.gateway import Desk
 
 ENVELOPE = Envelope(

@@ -16,17 +16,19 @@ from adapters.tcp_sender import Delivery, TcpSender
 from asn1.codec import WireError, encode
 from config.settings import ListenerMode, MailTransport, RetryPolicy, Settings, TcpTransport
 from iso_gateway import daemon
-from iso_gateway.daemon import Intake, TcpTransmitter, _begin
+from iso_gateway.daemon import _begin
 from iso_gateway.errors import DeliveryError, StoreError
 from iso_gateway.failure import Failure
-from iso_gateway.outbox.dispatcher import Permit
+from iso_gateway.outbox.transmitting import Permit
 from iso_gateway.reception import Processed, Reception, Verdict
+from iso_gateway.running.connecting import TcpTransmitter
+from iso_gateway.running.intake import PROCESSING_FAILED, Intake
 from iso_gateway.running.membership import Membership, new_gateway_id
 from iso_gateway.running.recovery import Recovery
 from iso_gateway.store.records import MessageId
 from iso_gateway.store.writer import Writer
-from tests.integration.gateway.dispatching import LEASE, LogLines, Wire, dispatching
 from tests.support import apdus, gateway
+from tests.support.dispatching import LEASE, LogLines, Wire, dispatching
 from tests.support.gateway import Desk, with_partner
 
 REQUEST = apdus.ill_request(patron="Jane Doe")
@@ -115,7 +117,7 @@ class TestIntake:
             await intake.element(encode(REQUEST), ENVELOPE)
         [left] = unprocessed(desk)
         assert desk.events() == ()
-        line = await lines.until(daemon.PROCESSING_FAILED)
+        line = await lines.until(PROCESSING_FAILED)
         assert (line["message_id"], line["error"]) == (left, "LookupError")
         assert "Doe" not in str(lines.lines)
 
@@ -139,7 +141,7 @@ class TestIntake:
         desk.receive(REQUEST)
         [waiting] = desk.outgoing()
         with desk.site.store.unit_of_work() as uow:
-            uow.outbox.claim(waiting.row.id, "dead", desk.clock.now, desk.clock.now.replace(hour=23))
+            uow.leases.claim(waiting.row.id, "dead", desk.clock.now, desk.clock.now.replace(hour=23))
         await begin(desk, writer, Intake(desk.site.gateway, writer))
         assert (await lines.until(daemon.RECOVERED))["in_flight"] == 1
         wire = Wire()

@@ -19,13 +19,14 @@ from asn1.codec import encode
 from asn1.errors import WireError
 from asn1.ill import TransactionResults
 from config.settings import LocalSymbol, Mail, MailTransport, Settings
-from iso_gateway.daemon import Daemon, Intake
+from iso_gateway.daemon import Daemon
 from iso_gateway.errors import DeliveryError
-from iso_gateway.outbox import dispatcher
-from iso_gateway.outbox.dispatcher import Permit
+from iso_gateway.outbox import telling
+from iso_gateway.outbox.transmitting import Permit
 from iso_gateway.reception import Processed, Verdict, returns
 from iso_gateway.reception.returns import MailFate, MailNotice
 from iso_gateway.request.primitives import Answer, SendMessage
+from iso_gateway.running.intake import Intake
 from iso_gateway.running.mailing import ByTransport, MailIntake, MailTransmitter, mark_of, row_marked
 from iso_gateway.services import Arrival
 from iso_gateway.store.records import HalfId, MessageId, OutboxId, OutboxRecord, OutboxStatus, Side, Transport
@@ -204,11 +205,11 @@ class TestNotices:
         receive(desk, encode(MISDIRECTED))
         [waiting] = desk.outgoing()
         with desk.site.store.unit_of_work() as uow:
-            fence = uow.outbox.claim(waiting.row.id, "one", desk.clock.now, desk.clock.now)
+            fence = uow.leases.claim(waiting.row.id, "one", desk.clock.now, desk.clock.now)
         assert fence is not None
         notice(desk, waiting.row.id, MailFate.FAILED)
         with desk.site.store.unit_of_work() as uow:
-            assert not uow.outbox.delivered(waiting.row.id, fence, desk.clock.now)
+            assert not uow.leases.delivered(waiting.row.id, fence, desk.clock.now)
             [attempt] = uow.outbox.attempts(waiting.row.id)
         assert (attempt.outcome, attempt.finished_at) == ("delivered", desk.clock.now)
         assert row_of(desk, waiting.row.id).status is OutboxStatus.NOT_DELIVERED
@@ -473,5 +474,5 @@ class TestDaemon:
 
 
 def test_the_kinds_of_events_are_those_of_the_outbox() -> None:
-    assert returns.NOT_DELIVERED == dispatcher.NOT_DELIVERED
+    assert returns.NOT_DELIVERED == telling.NOT_DELIVERED
     assert {fate.value for fate in MailFate} == {fate.value for fate in Fate}

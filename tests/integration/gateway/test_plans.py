@@ -8,17 +8,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-import structlog
 from sqlalchemy import Connection, event
 
 from config.settings import Settings
 from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure
-from iso_gateway.outbox import dispatcher as module
+from iso_gateway.outbox import telling
 from iso_gateway.store.connection import Statements
 from iso_gateway.store.tables import metadata
-from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
 from tests.support import apdus
+from tests.support.dispatching import LogLines, Wire, dispatching
 from tests.support.gateway import AT_SFU, ELSEWHERE, Desk
 
 REQUEST: Final = apdus.ill_request(requester="ILLUME:SFU")
@@ -55,14 +54,6 @@ def desk(portable: Settings) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def lines() -> Iterator[LogLines]:
-    lines = LogLines()
-    structlog.configure(processors=[lines])
-    yield lines
-    structlog.reset_defaults()
-
-
-@pytest.fixture
 def asked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the gateway asks its database: the texts, and the last values of each."""
     seen: dict[str, Any] = {}
@@ -87,7 +78,7 @@ async def test_nothing_is_gone_through_row_by_row(desk: Desk, lines: LogLines, a
     wire.failing["SFU"] = [DeliveryError("away", temporary=True, failure=Failure.REFUSED)]
     async with dispatching(desk, wire):
         for _ in range(2):
-            await lines.until_any({module.APDU_DELIVERED, module.APDU_DEFERRED})
+            await lines.until_any({telling.APDU_DELIVERED, telling.APDU_DEFERRED})
     with desk.site.store.engine.connect() as connection:
         plans = {
             text: plan(connection, text, values)

@@ -5,18 +5,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import structlog
 
 from asn1 import ill
 from config.settings import Settings
 from iso_gateway.errors import PrimitiveRefusedError
-from iso_gateway.outbox import dispatcher as module
+from iso_gateway.outbox import telling
 from iso_gateway.reception import Verdict
 from iso_gateway.request import primitives
 from iso_gateway.site import Site
 from iso_gateway.store.records import HalfId, OutboxStatus
-from tests.integration.gateway.dispatching import LogLines, Wire, dispatching
 from tests.support import apdus
+from tests.support.dispatching import LogLines, Wire, dispatching
 from tests.support.gateway import AT_SFU, ELSEWHERE, Desk
 from tests.support.libraries import assert_replayable
 
@@ -28,15 +27,6 @@ def desk(portable: Settings) -> Iterator[Desk]:
     """A gateway whose first start this is: it makes its keys and tables."""
     with Desk.open(portable) as desk:
         yield desk
-
-
-@pytest.fixture
-def lines() -> Iterator[LogLines]:
-    """The log."""
-    lines = LogLines()
-    structlog.configure(processors=[lines])
-    yield lines
-    structlog.reset_defaults()
 
 
 def test_a_loan_from_the_request_to_its_end(desk: Desk) -> None:
@@ -99,8 +89,8 @@ async def test_what_waits_is_sent(desk: Desk, lines: LogLines) -> None:
     desk.receive(REQUEST, peer=ELSEWHERE, connection="c-9")
     wire = Wire()
     async with dispatching(desk, wire):
-        await lines.until(module.APDU_DELIVERED)
-        await lines.until(module.APDU_DELIVERED)
+        await lines.until(telling.APDU_DELIVERED)
+        await lines.until(telling.APDU_DELIVERED)
     assert {(one.partner, one.connection_id) for one in wire.sent} == {("YAZ", "c-1"), (None, "c-9")}
     with desk.reading() as uow:
         assert {row.status for row in uow.outbox.list(finished=True)} == {OutboxStatus.DELIVERED}

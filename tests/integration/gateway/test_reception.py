@@ -595,9 +595,9 @@ class TestClock:
         [waiting] = desk.outgoing()
         hour = timedelta(hours=1)
         with desk.site.store.unit_of_work() as uow:
-            fence = uow.outbox.claim(waiting.row.id, "desk", desk.clock.now, desk.clock.now + hour)
+            fence = uow.leases.claim(waiting.row.id, "desk", desk.clock.now, desk.clock.now + hour)
             assert fence is not None
-            assert uow.outbox.delivered(waiting.row.id, fence, desk.clock.now - hour)
+            assert uow.leases.delivered(waiting.row.id, fence, desk.clock.now - hour)
         assert desk.outgoing() == []
 
 
@@ -626,7 +626,7 @@ class TestRecord:
                 tables="strict",
                 protocol_version=2,
                 at=desk.clock.now,
-            )
+            ).id
         with pytest.raises(StoreError, match="does not begin with an ILL-Request"):
             desk.act(half, primitives.Ship())
 

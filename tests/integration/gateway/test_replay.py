@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -19,6 +20,7 @@ from iso_gateway.store.records import Direction, HalfId
 from iso_gateway.store.searching import Wanted
 from tests.support import apdus
 from tests.support.gateway import AT_SFU, AT_UBC, AT_YAZ, SFU, UBC, Desk, arrival, with_partner
+from tests.support.libraries import BOOK, Libraries, as_partner
 
 RECEIVED: Final = Wanted(direction=Direction.RECEIVED)
 ORDER: Final = Order(actor="anna", reason="the profile was wrong")
@@ -85,7 +87,7 @@ def problems(desk: Desk) -> list[str]:
     """What `db verify` finds."""
     return [
         problem.text
-        for progress in verifying.verify(desk.site.store, desk.clock.now)
+        for progress in verifying.verify(desk.site.store, desk.site.settings, desk.clock.now)
         for problem in progress.problems
     ]
 
@@ -261,9 +263,9 @@ class TestSent:
         wanted = Wanted(ids=frozenset({answer.message_id}))
         [waiting] = desk.outgoing()
         with desk.site.store.unit_of_work() as uow:
-            fence = uow.outbox.claim(waiting.row.id, "desk", desk.clock.now, desk.clock.now)
+            fence = uow.leases.claim(waiting.row.id, "desk", desk.clock.now, desk.clock.now)
             assert fence is not None
-            assert uow.outbox.gave_up(waiting.row.id, fence, desk.clock.now, "gone")
+            assert uow.leases.gave_up(waiting.row.id, fence, desk.clock.now, "gone")
         desk.act(half, primitives.Ship())
         desk.deliver()
         [done] = replay(desk, wanted)
@@ -459,3 +461,46 @@ def test_a_day_that_a_profile_spoiled(desk: Desk) -> None:
         assert {one.result for one in again} == {Result.PASSED_OVER}
         assert now.counts() == after
         assert problems(now) == []
+
+
+class TestForwarded:
+    """A request of ours that went on to a library which was no partner of ours then."""
+
+    @pytest.fixture
+    def passed_on(self, tmp_path: Path) -> Iterator[tuple[Libraries, Settings]]:
+        with Libraries.open(tmp_path, "BEX", "SFU", "UBC") as libraries:
+            settings = libraries.desks["BEX"].site.settings
+            with libraries.desks["BEX"].under(without(settings, as_partner("UBC"))) as then:
+                libraries.desks["BEX"] = then
+                libraries.request("BEX", "SFU", replace(BOOK, may_forward=True))
+                libraries.act("SFU", primitives.Forward(to="UBC"))
+                yield libraries, settings
+
+    def test_a_rebuild_finds_whom_it_is_with_now(self, passed_on: tuple[Libraries, Settings]) -> None:
+        libraries, settings = passed_on
+        then = libraries.desks["BEX"]
+        assert then.half(1).partner == "SFU"
+        # Nobody can say while that library is no partner.
+        assert problems(then) == []
+        with then.under(settings) as now:
+            assert problems(now) == [
+                "partner is 'SFU', and follows as 'UBC'",
+                "former partners is 'none', and follows as 'SFU'",
+            ]
+            with now.site.store.unit_of_work() as uow:
+                found = rebuilding.rebuild(
+                    settings, uow, HalfId(1), actor="anna", reason="UBC is a partner", now=now.clock.now
+                )
+            assert [one.what for one in found.differences] == ["partner", "former partners"]
+            half = now.half(1)
+            assert (half.partner, half.former_partners) == ("UBC", ("SFU",))
+            assert problems(now) == []
+
+    def test_who_answers_unannounced_has_it(self, passed_on: tuple[Libraries, Settings]) -> None:
+        libraries, settings = passed_on
+        with libraries.desks["BEX"].under(settings) as now:
+            libraries.desks["BEX"] = now
+            libraries.act("UBC", primitives.Ship())
+            half = now.half(1)
+            assert (half.partner, half.former_partners, half.state) == ("UBC", ("SFU",), "SHIPPED")
+            assert problems(now) == []

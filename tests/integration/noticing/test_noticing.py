@@ -21,7 +21,7 @@ from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.outbox import operating
 from iso_gateway.request import primitives
 from iso_gateway.running.attendance import Attendance
-from iso_gateway.store.outbox import Trouble
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import (
     AttentionId,
     BreakerState,
@@ -99,6 +99,27 @@ class TestWhatIsRead:
                 )
         assert kinds(lookout) == []
 
+    def test_what_comes_for_a_request_that_was_disposed_of(self, desk: Desk, lookout: Lookout) -> None:
+        request = apdus.ill_request(requester="ILLUME:SFU")
+        half_id = desk.begin(request, peer=AT_SFU)
+        with desk.site.store.unit_of_work() as uow:
+            uow.transactions.dispose(uow.halves.get(half_id).transaction_id, at=desk.clock.now)
+        cancel = desk.receive(apdus.cancel(request), peer=AT_SFU)
+        assert kinds(lookout) == ["disposed-of"]
+        [row] = lookout.standing()
+        assert (row.half_id, row.message_id, row.partner) == (half_id, cancel.message_id, "SFU")
+        assert f"about request {half_id} that was disposed of" in row.reason
+
+    def test_what_cannot_be_classified_until_it_is(self, desk: Desk, lookout: Lookout) -> None:
+        stored = desk.store(apdus.ill_request(requester="ILLUME:SFU"), peer=AT_SFU)
+        assert kinds(lookout) == []
+        desk.clock.advance(minutes=16)
+        assert kinds(lookout) == ["unclassified"]
+        [row] = lookout.standing()
+        assert row.message_id == stored
+        desk.process(stored)
+        assert kinds(lookout) == []
+
     def test_it_is_forgotten_after_a_while(self, desk: Desk, lookout: Lookout) -> None:
         desk.receive(b"junk", peer=ELSEWHERE)
         assert kinds(lookout) == ["unreadable"]
@@ -110,9 +131,9 @@ class TestWhatIsRead:
         [waiting] = desk.outgoing()
         now = desk.clock.now
         with desk.site.store.unit_of_work() as uow:
-            fence = uow.outbox.claim(waiting.row.id, "test", now, now)
+            fence = uow.leases.claim(waiting.row.id, "test", now, now)
             assert fence is not None
-            assert uow.outbox.gave_up(waiting.row.id, fence, now, "refused", Failure.REFUSED)
+            assert uow.leases.gave_up(waiting.row.id, fence, now, "refused", Failure.REFUSED)
         assert kinds(lookout) == ["not-delivered"]
         [row] = lookout.standing()
         assert (row.half_id, row.message_id, row.partner) == (1, waiting.row.message_id, "SFU")
@@ -137,10 +158,10 @@ class TestWhatIsRead:
         now = desk.clock.now
         with desk.site.store.unit_of_work() as uow:
             assert uow.outbox.hold(second.row.id, "anna")
-            fence = uow.outbox.claim(first.row.id, "test", now, now)
+            fence = uow.leases.claim(first.row.id, "test", now, now)
             assert fence is not None
             trouble = Trouble(error="reset", failure=Failure.RESET, ambiguous=True)
-            assert uow.outbox.hold_back(first.row.id, fence, now, trouble)
+            assert uow.leases.hold_back(first.row.id, fence, now, trouble)
         assert kinds(lookout) == ["held-back"]
         with desk.site.store.unit_of_work() as uow:
             assert uow.outbox.release(first.row.id, now)
@@ -303,14 +324,16 @@ class TestRows:
             ("attention.raised", None),
         ]
 
-    def test_what_is_not_there_or_cleared_cannot_be_cleared(self, desk: Desk, lookout: Lookout) -> None:
+    def test_what_is_cleared_stays_so_what_is_not_there_fails(self, desk: Desk, lookout: Lookout) -> None:
         desk.receive(b"junk", peer=ELSEWHERE)
         lookout.look()
         with desk.site.store.unit_of_work() as uow:
             keeping.clear(uow, AttentionId(1), actor="anna", reason="seen", at=desk.clock.now)
-        for number, said in ((1, "attention 1 is cleared already"), (9, "there is no attention 9")):
-            with pytest.raises(NotFoundError, match=said), desk.site.store.unit_of_work() as uow:
-                keeping.clear(uow, AttentionId(number), actor="anna", reason="again", at=desk.clock.now)
+        with desk.site.store.unit_of_work() as uow:
+            assert not keeping.clear(uow, AttentionId(1), actor="bert", reason="again", at=desk.clock.now)
+            assert [one.actor for one in uow.audit.list()] == ["anna"]
+            with pytest.raises(NotFoundError, match="there is no attention 9"):
+                keeping.clear(uow, AttentionId(9), actor="anna", reason="again", at=desk.clock.now)
 
     def test_what_lasts_is_noted_once_an_hour(self, desk: Desk, lookout: Lookout) -> None:
         desk.receive(b"junk", peer=ELSEWHERE)

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from config.errors import ConfigErrors
-from iso_gateway.cli import demo as command
+from iso_gateway.cli.simulation import demo as command
 from iso_gateway.protocol.states import State
 from iso_gateway.simulation import demo, scenario
 from iso_gateway.simulation.demo import PARTS, Line

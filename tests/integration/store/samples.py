@@ -58,7 +58,7 @@ def add_half(
         tables="strict",
         protocol_version=2,
         at=NOW,
-    )
+    ).id
 
 
 def add_input(

@@ -50,7 +50,7 @@ class TestContention:
             for row in rows:
                 with stores[number].unit_of_work() as uow:
                     until = samples.NOW + timedelta(seconds=30)
-                    fences.append(uow.outbox.claim(row, f"w{number}", samples.NOW, until))
+                    fences.append(uow.leases.claim(row, f"w{number}", samples.NOW, until))
             return fences
 
         by_row = list(zip(*together(claim_all), strict=True))
@@ -160,9 +160,9 @@ class TestPostgresql:
 
         def stop_in_the_middle() -> None:
             with postgresql_store.unit_of_work() as stopped:
-                assert stopped.outbox.claim(row, "stopped", samples.NOW, until) == 1
+                assert stopped.leases.claim(row, "stopped", samples.NOW, until) == 1
                 with postgresql_store.unit_of_work() as other:
-                    assert other.outbox.claim(row, "other", samples.NOW, until) == 1
+                    assert other.leases.claim(row, "other", samples.NOW, until) == 1
 
         with pytest.raises(DisconnectedError):
             stop_in_the_middle()

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from iso_gateway.failure import Failure
-from iso_gateway.store.outbox import Trouble
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import (
     AttemptOutcome,
     Backlog,
@@ -54,7 +54,7 @@ def queue(
 
 
 def claimed(uow: UnitOfWork, row: OutboxId) -> int:
-    fence = uow.outbox.claim(row, "w", NOW, NOW + MINUTE)
+    fence = uow.leases.claim(row, "w", NOW, NOW + MINUTE)
     assert fence is not None
     return fence
 
@@ -68,15 +68,15 @@ def status(uow: UnitOfWork, row: OutboxId) -> OutboxStatus:
 class TestFairness:
     def test_who_is_waited_for_is_told_once_each(self, store: Store, message: MessageId) -> None:
         with store.unit_of_work() as uow:
-            assert uow.outbox.waited_for() == ()
+            assert uow.due.waited_for() == ()
             done = queue(uow, message, "0", "ALU")
-            uow.outbox.delivered(done, claimed(uow, done), NOW)
-            assert uow.outbox.waited_for() == ()
+            uow.leases.delivered(done, claimed(uow, done), NOW)
+            assert uow.due.waited_for() == ()
             for lane, partner in (("1", "UBC"), ("2", "SFU"), ("3", "UBC"), ("4", "KPU")):
                 queue(uow, message, lane, partner)
-            assert uow.outbox.waited_for() == ("KPU", "SFU", "UBC")
+            assert uow.due.waited_for() == ("KPU", "SFU", "UBC")
             queue(uow, message, "5", None, connection="c-1")
-            assert uow.outbox.waited_for() == ("KPU", "SFU", "UBC", None)
+            assert uow.due.waited_for() == ("KPU", "SFU", "UBC", None)
 
     def test_each_partner_is_asked_for_by_itself(self, store: Store, message: MessageId) -> None:
         with store.unit_of_work() as uow:
@@ -85,28 +85,28 @@ class TestFairness:
             later = NOW + 3 * MINUTE
 
             def due(partner: str | None) -> list[OutboxId]:
-                return [row.id for row in uow.outbox.due(later, partner=partner)]
+                return [row.id for row in uow.due.heads(later, partner=partner)]
 
             assert (due("SFU"), due("UBC"), due(None), due("KPU")) == ([sfu], [ubc], [stranger], [])
-            assert uow.outbox.next_due(NOW, partner="UBC") == NOW + 2 * MINUTE
-            assert uow.outbox.next_due(NOW, partner=None) == NOW + MINUTE
-            assert uow.outbox.next_due(NOW, partner="KPU") is None
+            assert uow.due.next(NOW, partner="UBC") == NOW + 2 * MINUTE
+            assert uow.due.next(NOW, partner=None) == NOW + MINUTE
+            assert uow.due.next(NOW, partner="KPU") is None
 
     def test_a_probe_is_what_was_tried_the_fewest_times(self, store: Store, message: MessageId) -> None:
         with store.unit_of_work() as uow:
             tried, fresh = queue(uow, message, "1"), queue(uow, message, "2", minutes=1)
-            uow.outbox.failed(tried, claimed(uow, tried), NOW, NOW, "refused", Failure.REFUSED)
+            uow.leases.failed(tried, claimed(uow, tried), NOW, NOW, "refused", Failure.REFUSED)
             later = NOW + MINUTE
-            assert [row.id for row in uow.outbox.due(later)] == [tried, fresh]
-            assert [row.id for row in uow.outbox.due(later, freshest_first=True)] == [fresh, tried]
+            assert [row.id for row in uow.due.heads(later)] == [tried, fresh]
+            assert [row.id for row in uow.due.heads(later, freshest_first=True)] == [fresh, tried]
 
     def test_an_answer_is_fresh_until_it_was_tried(self, store: Store, message: MessageId) -> None:
         with store.unit_of_work() as uow:
             queue(uow, message, "1")
             answer = queue(uow, message, "2", connection="c-1")
-            assert [row.id for row in uow.outbox.fresh_answers(NOW)] == [answer]
-            uow.outbox.failed(answer, claimed(uow, answer), NOW, NOW, "gone", Failure.CONNECTION_GONE)
-            assert uow.outbox.fresh_answers(NOW) == ()
+            assert [row.id for row in uow.due.fresh_answers(NOW)] == [answer]
+            uow.leases.failed(answer, claimed(uow, answer), NOW, NOW, "gone", Failure.CONNECTION_GONE)
+            assert uow.due.fresh_answers(NOW) == ()
 
     def test_a_connection_waits_for_nothing_that_is_held_up_by_an_operator(
         self, store: Store, message: MessageId
@@ -135,7 +135,7 @@ class TestFairness:
             assert uow.outbox.newest_for("SFU") == third
             assert uow.outbox.newest_for("UBC") is None
             assert uow.outbox.has_backlog("SFU", first)
-            uow.outbox.delivered(first, claimed(uow, first), NOW)
+            uow.leases.delivered(first, claimed(uow, first), NOW)
             assert not uow.outbox.has_backlog("SFU", first)
 
 
@@ -143,7 +143,7 @@ class TestEndings:
     def test_what_went_wrong_is_kept_by_its_word(self, store: Store, message: MessageId) -> None:
         with store.unit_of_work() as uow:
             row = queue(uow, message)
-            uow.outbox.failed(row, claimed(uow, row), NOW, NOW, "broke", Failure.RESET, ambiguous=True)
+            uow.leases.failed(row, claimed(uow, row), NOW, NOW, "broke", Failure.RESET, ambiguous=True)
             record = uow.outbox.get(row)
             assert record is not None
             assert (record.failure, record.last_error) == (Failure.RESET, "broke")
@@ -153,7 +153,7 @@ class TestEndings:
     def test_what_counts_as_delivered_keeps_its_doubt(self, store: Store, message: MessageId) -> None:
         with store.unit_of_work() as uow:
             row = queue(uow, message)
-            assert uow.outbox.delivered(row, claimed(uow, row), NOW, doubt=BROKE)
+            assert uow.leases.delivered(row, claimed(uow, row), NOW, doubt=BROKE)
             assert status(uow, row) is OutboxStatus.DELIVERED
             [attempt] = uow.outbox.attempts(row)
             assert (attempt.outcome, attempt.error, attempt.ambiguous) == (
@@ -166,22 +166,22 @@ class TestEndings:
         with store.unit_of_work() as uow:
             row, _ = queue(uow, message), queue(uow, message)
             fence = claimed(uow, row)
-            assert not uow.outbox.hold_back(row, fence + 1, NOW, BROKE)
-            assert uow.outbox.hold_back(row, fence, NOW, BROKE)
+            assert not uow.leases.hold_back(row, fence + 1, NOW, BROKE)
+            assert uow.leases.hold_back(row, fence, NOW, BROKE)
             record = uow.outbox.get(row)
             assert record is not None
             assert (record.status, record.held_by) == (OutboxStatus.HELD, None)
-            assert uow.outbox.due(NOW) == ()
-            assert uow.outbox.next_due(NOW) is None
+            assert uow.due.heads(NOW) == ()
+            assert uow.due.next(NOW) is None
             assert uow.outbox.take_as_delivered(row, NOW)
             assert not uow.outbox.take_as_delivered(row, NOW)
-            assert len(uow.outbox.due(NOW)) == 1
+            assert len(uow.due.heads(NOW)) == 1
 
     def test_what_was_broken_off_is_due_and_may_have_arrived(self, store: Store, message: MessageId) -> None:
         with store.unit_of_work() as uow:
             row = queue(uow, message)
-            assert uow.outbox.interrupted(row, claimed(uow, row), NOW, "stopped")
-            assert [one.id for one in uow.outbox.due(NOW)] == [row]
+            assert uow.leases.interrupted(row, claimed(uow, row), NOW, "stopped")
+            assert [one.id for one in uow.due.heads(NOW)] == [row]
             [attempt] = uow.outbox.attempts(row)
             assert (attempt.outcome, attempt.failure, attempt.ambiguous) == (
                 AttemptOutcome.ABANDONED,
@@ -211,17 +211,17 @@ class TestEndings:
 class TestLate:
     def test_what_is_late_is_found_once_it_is_time(self, store: Store, message: MessageId) -> None:
         with store.unit_of_work() as uow:
-            assert uow.outbox.next_check() is None
+            assert uow.due.next_check() is None
             row = queue(uow, message)
-            assert uow.outbox.next_check() == NOW + 4 * MINUTE
-            assert uow.outbox.to_check(NOW + 3 * MINUTE) == ()
-            assert [one.id for one in uow.outbox.to_check(NOW + 4 * MINUTE)] == [row]
+            assert uow.due.next_check() == NOW + 4 * MINUTE
+            assert uow.due.to_check(NOW + 3 * MINUTE) == ()
+            assert [one.id for one in uow.due.to_check(NOW + 4 * MINUTE)] == [row]
             uow.outbox.checked(row, None)
-            assert uow.outbox.to_check(NOW + WEEK) == ()
+            assert uow.due.to_check(NOW + WEEK) == ()
             uow.outbox.checked(row, NOW)
             uow.outbox.hold(row, "root")
-            assert uow.outbox.to_check(NOW + WEEK) == ()
-            assert uow.outbox.next_check() is None
+            assert uow.due.to_check(NOW + WEEK) == ()
+            assert uow.due.next_check() is None
 
     def test_after_a_clock_was_set_back_nothing_waits_for_what_is_far(
         self, store: Store, message: MessageId
@@ -237,7 +237,7 @@ class TestLate:
                 at=earlier - MINUTE,
                 expires_at=NOW + WEEK,
             )
-            uow.outbox.failed(tried_later, claimed(uow, tried_later), NOW, NOW + MINUTE, "refused")
+            uow.leases.failed(tried_later, claimed(uow, tried_later), NOW, NOW + MINUTE, "refused")
             honest = uow.outbox.add(
                 lane="3",
                 message_id=message,
@@ -246,11 +246,11 @@ class TestLate:
                 at=earlier - MINUTE,
                 expires_at=NOW + WEEK,
             )
-            fence = uow.outbox.claim(honest, "w", earlier - MINUTE, NOW)
+            fence = uow.leases.claim(honest, "w", earlier - MINUTE, NOW)
             assert fence is not None
-            uow.outbox.failed(honest, fence, earlier - MINUTE, earlier + MINUTE, "refused")
+            uow.leases.failed(honest, fence, earlier - MINUTE, earlier + MINUTE, "refused")
             assert uow.outbox.no_later_than(earlier) == 2
-            assert [row.id for row in uow.outbox.due(earlier)] == [queued_later, tried_later]
+            assert [row.id for row in uow.due.heads(earlier)] == [queued_later, tried_later]
 
 
 class TestPartnerStates:

@@ -32,17 +32,17 @@ def test_mails_are_found_apart_from_messages(store: Store) -> None:
         half = samples.add_half(uow, samples.add_transaction(uow))
         message = samples.queue(uow, samples.add_message(uow))
         first, second, third = add(uow, half), add(uow, half, "UBC"), add(uow, half, None)
-        assert [one.lane for one in uow.outbox.mails(samples.NOW)] == ["document 1", "document 2"]
-        assert uow.outbox.mails(samples.NOW - timedelta(seconds=1)) == ()
-        assert uow.outbox.next_mails(samples.NOW) == {"SFU": samples.NOW, "UBC": samples.NOW}
+        assert [one.lane for one in uow.due.mails(samples.NOW)] == ["document 1", "document 2"]
+        assert uow.due.mails(samples.NOW - timedelta(seconds=1)) == ()
+        assert uow.due.next_mails(samples.NOW) == {"SFU": samples.NOW, "UBC": samples.NOW}
         mail, other, none = (one.mail for one in uow.documents.of(half))
         assert mail is not None
         assert other is not None
         assert none is None
-        fence = uow.outbox.claim(mail.id, "one", samples.NOW, samples.LATER)
+        fence = uow.leases.claim(mail.id, "one", samples.NOW, samples.LATER)
         assert fence == 1
-        assert uow.outbox.delivered(mail.id, fence, samples.NOW)
-        assert uow.outbox.next_mails(samples.NOW) == {"UBC": samples.NOW}
+        assert uow.leases.delivered(mail.id, fence, samples.NOW)
+        assert uow.due.next_mails(samples.NOW) == {"UBC": samples.NOW}
         assert uow.documents.with_mail(other.id) == (second, half)
         assert uow.documents.with_mail(message) is None
         assert uow.documents.mail(other.id) == {"subject": "s"}

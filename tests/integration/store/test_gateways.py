@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, text
 
+from iso_gateway.store.due import Claimant
 from iso_gateway.store.gateways import REMEMBERED, alive_in
 from iso_gateway.store.keyring import KeyRing
-from iso_gateway.store.leases import Claimant
 from iso_gateway.store.records import Direction, GatewayId, MessageId, OutboxId, Side, Transport
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 from tests.integration.store import samples
@@ -47,7 +47,7 @@ def queue(
 
 def due_for(store: Store, gateway: GatewayId, *, after: timedelta = timedelta()) -> list[int]:
     with store.unit_of_work() as uow:
-        return [row.id for row in uow.outbox.of(claimant(gateway, after=after)).due(NOW + after)]
+        return [row.id for row in uow.due.of(claimant(gateway, after=after)).heads(NOW + after)]
 
 
 class TestMembership:
@@ -95,11 +95,11 @@ class TestConnections:
         assert due_for(store, ONE) == [answer, other]
         assert due_for(store, TWO) == [other]
         with store.unit_of_work() as uow:
-            theirs = uow.outbox.of(claimant(TWO))
-            assert theirs.next_due(NOW, partner=None) is None
-            assert theirs.claim(answer, TWO, NOW, NOW + LEASE) is None
+            theirs = uow.due.of(claimant(TWO))
+            assert theirs.next(NOW, partner=None) is None
+            assert uow.leases.claim(answer, TWO, NOW, NOW + LEASE, by=claimant(TWO)) is None
             assert theirs.fresh_answers(NOW) == ()
-            assert uow.outbox.of(claimant(ONE)).claim(answer, ONE, NOW, NOW + LEASE) == 1
+            assert uow.leases.claim(answer, ONE, NOW, NOW + LEASE, by=claimant(ONE)) == 1
 
     def test_when_that_gateway_is_silent_for_a_lease_it_is_for_any(self, store: Store) -> None:
         enter(store, ONE)
@@ -132,13 +132,13 @@ class TestLeases:
     def test_a_lease_is_renewed_until_another_has_the_row(self, store: Store) -> None:
         with store.unit_of_work() as uow:
             row = queue(uow, connection_id=None)
-            fence = uow.outbox.claim(row, ONE, NOW, NOW + LEASE)
+            fence = uow.leases.claim(row, ONE, NOW, NOW + LEASE)
             assert fence == 1
             assert uow.leases.renew(row, fence, NOW + 2 * LEASE)
-            assert uow.outbox.claim(row, TWO, NOW + LEASE, NOW + 3 * LEASE) is None
+            assert uow.leases.claim(row, TWO, NOW + LEASE, NOW + 3 * LEASE) is None
             # It runs out, and nobody has taken the row: it is still the first one's.
             assert uow.leases.renew(row, fence, NOW + 2 * LEASE)
-            assert uow.outbox.claim(row, TWO, NOW + 2 * LEASE, NOW + 3 * LEASE) == 2
+            assert uow.leases.claim(row, TWO, NOW + 2 * LEASE, NOW + 3 * LEASE) == 2
             assert not uow.leases.renew(row, fence, NOW + 9 * LEASE)
             record = uow.outbox.get(row)
             assert record is not None
@@ -147,15 +147,15 @@ class TestLeases:
     def test_a_row_that_is_finished_is_not_sent_again(self, store: Store) -> None:
         with store.unit_of_work() as uow:
             row = queue(uow, connection_id=None)
-            assert uow.outbox.claim(row, ONE, NOW, NOW + LEASE) == 1
-            assert uow.outbox.delivered(row, 1, NOW)
+            assert uow.leases.claim(row, ONE, NOW, NOW + LEASE) == 1
+            assert uow.leases.delivered(row, 1, NOW)
             assert not uow.leases.renew(row, 1, NOW + LEASE)
 
     def test_only_the_leases_of_the_dead_end(self, store: Store) -> None:
         with store.unit_of_work() as uow:
             of_one, of_two = (queue(uow, connection_id=None, lane=lane) for lane in "ab")
-            uow.outbox.claim(of_one, ONE, NOW, NOW + LEASE)
-            uow.outbox.claim(of_two, TWO, NOW, NOW + LEASE)
+            uow.leases.claim(of_one, ONE, NOW, NOW + LEASE)
+            uow.leases.claim(of_two, TWO, NOW, NOW + LEASE)
             assert uow.leases.end_of([], NOW) == 0
             assert uow.leases.end_of([ONE], NOW) == 1
         assert due_for(store, TWO) == [of_one]
@@ -167,8 +167,8 @@ class TestSending:
             row = queue(uow, connection_id=None)
             uow.sending.hold("a test", NOW)
             uow.sending.hold("another", NOW)
-            assert uow.outbox.next_due(NOW) is None
-            assert uow.outbox.claim(row, ONE, NOW, NOW + LEASE) is None
+            assert uow.due.next(NOW) is None
+            assert uow.leases.claim(row, ONE, NOW, NOW + LEASE) is None
         assert due_for(store, ONE) == []
         with store.unit_of_work() as uow:
             held = uow.sending.held()
@@ -229,7 +229,7 @@ class TestPostgresql:
         with store.unit_of_work() as uow:
             first, second = (queue(uow, connection_id=None, lane=lane) for lane in "ab")
         with store.unit_of_work() as uow:
-            assert uow.outbox.of(claimant(ONE)).claim(first, ONE, NOW, NOW + LEASE) == 1
+            assert uow.leases.claim(first, ONE, NOW, NOW + LEASE, by=claimant(ONE)) == 1
             # Not committed: to the other one it is neither claimed nor free.
             assert due_for(store, TWO) == [second]
         assert due_for(store, TWO) == [second]
@@ -281,7 +281,7 @@ class TestPostgresql:
                 row = queue(uow, connection_id=None)
                 queue(uow, connection_id=None)
             with store.unit_of_work() as uow:
-                uow.outbox.claim(row, ONE, NOW, NOW + LEASE)
+                uow.leases.claim(row, ONE, NOW, NOW + LEASE)
             with store.unit_of_work() as uow:
                 uow.sending.hold("a test", NOW)
             told = [one.payload for one in driver.notifies(timeout=30, stop_after=2)]

@@ -21,7 +21,7 @@ def message(store: Store) -> MessageId:
 
 
 def due(uow: UnitOfWork, at: timedelta = timedelta(0)) -> list[OutboxId]:
-    return [record.id for record in uow.outbox.due(NOW + at)]
+    return [record.id for record in uow.due.heads(NOW + at)]
 
 
 class TestOutbox:
@@ -50,11 +50,11 @@ class TestOutbox:
             second = samples.queue(uow, message, "1/SFU")
             other = samples.queue(uow, message, "2/SFU")
             assert due(uow) == [first, other]
-            assert uow.outbox.claim(second, "w", NOW, LEASE) is None
-            fence = uow.outbox.claim(first, "w", NOW, LEASE)
+            assert uow.leases.claim(second, "w", NOW, LEASE) is None
+            fence = uow.leases.claim(first, "w", NOW, LEASE)
             assert fence == 1
             assert due(uow) == [other]
-            assert uow.outbox.delivered(first, fence, NOW)
+            assert uow.leases.delivered(first, fence, NOW)
             assert due(uow) == [second, other]
 
     def test_a_row_waiting_for_its_retry_holds_up_its_lane_only(
@@ -63,19 +63,19 @@ class TestOutbox:
         again = NOW + timedelta(minutes=5)
         with store.unit_of_work() as uow:
             first, second = samples.queue(uow, message), samples.queue(uow, message)
-            fence = uow.outbox.claim(first, "w", NOW, LEASE)
+            fence = uow.leases.claim(first, "w", NOW, LEASE)
             assert fence is not None
-            assert uow.outbox.failed(first, fence, NOW, again, "connection refused")
+            assert uow.leases.failed(first, fence, NOW, again, "connection refused")
             assert due(uow) == []
-            assert uow.outbox.next_due(NOW) == again
+            assert uow.due.next(NOW) == again
             assert due(uow, timedelta(minutes=5)) == [first]
             record = uow.outbox.get(first)
             assert record is not None
             assert (record.status, record.attempts) == (OutboxStatus.WAITING, 1)
             assert record.last_error == "connection refused"
-            fence = uow.outbox.claim(first, "w", again, again + timedelta(seconds=30))
+            fence = uow.leases.claim(first, "w", again, again + timedelta(seconds=30))
             assert fence == 2
-            assert uow.outbox.gave_up(first, fence, again, "expired")
+            assert uow.leases.gave_up(first, fence, again, "expired")
             assert due(uow) == [second]
 
     def test_the_longest_due_is_first_and_the_limit_holds(self, store: Store, message: MessageId) -> None:
@@ -83,33 +83,33 @@ class TestOutbox:
             late = samples.queue(uow, message, "a", at=NOW)
             early = samples.queue(uow, message, "b", at=NOW - timedelta(minutes=1))
             assert due(uow) == [early, late]
-            assert [record.id for record in uow.outbox.due(NOW, 1)] == [early]
+            assert [record.id for record in uow.due.heads(NOW, 1)] == [early]
 
     def test_next_due_looks_at_what_can_be_claimed(self, store: Store, message: MessageId) -> None:
         with store.unit_of_work() as uow:
-            assert uow.outbox.next_due(NOW) is None
+            assert uow.due.next(NOW) is None
             first = samples.queue(uow, message)
-            assert uow.outbox.next_due(NOW + timedelta(minutes=1)) == NOW + timedelta(minutes=1)
-            fence = uow.outbox.claim(first, "w", NOW, LEASE)
+            assert uow.due.next(NOW + timedelta(minutes=1)) == NOW + timedelta(minutes=1)
+            fence = uow.leases.claim(first, "w", NOW, LEASE)
             samples.queue(uow, message)
-            assert uow.outbox.next_due(NOW) == LEASE
+            assert uow.due.next(NOW) == LEASE
             assert fence is not None
-            uow.outbox.delivered(first, fence, NOW)
-            assert uow.outbox.next_due(NOW) == NOW
+            uow.leases.delivered(first, fence, NOW)
+            assert uow.due.next(NOW) == NOW
 
     def test_a_lease_that_ran_out_passes_to_another(self, store: Store, message: MessageId) -> None:
         with store.unit_of_work() as uow:
             row = samples.queue(uow, message)
-            old = uow.outbox.claim(row, "dead", NOW, LEASE)
-            assert uow.outbox.claim(row, "alive", NOW, LEASE) is None
-            new = uow.outbox.claim(row, "alive", LEASE, LEASE + timedelta(seconds=30))
+            old = uow.leases.claim(row, "dead", NOW, LEASE)
+            assert uow.leases.claim(row, "alive", NOW, LEASE) is None
+            new = uow.leases.claim(row, "alive", LEASE, LEASE + timedelta(seconds=30))
             assert (old, new) == (1, 2)
             assert old is not None
             assert new is not None
             # The one thought dead comes back: nothing that it says counts.
-            assert not uow.outbox.delivered(row, old, LEASE)
-            assert not uow.outbox.failed(row, old, LEASE, LEASE, "late")
-            assert not uow.outbox.gave_up(row, old, LEASE, "late")
+            assert not uow.leases.delivered(row, old, LEASE)
+            assert not uow.leases.failed(row, old, LEASE, LEASE, "late")
+            assert not uow.leases.gave_up(row, old, LEASE, "late")
             record = uow.outbox.get(row)
             assert record is not None
             assert (record.status, record.lease_owner, record.last_error) == (
@@ -117,23 +117,23 @@ class TestOutbox:
                 "alive",
                 None,
             )
-            assert uow.outbox.delivered(row, new, LEASE)
-            assert not uow.outbox.delivered(row, new, LEASE)
-            assert uow.outbox.claim(row, "w", LEASE + timedelta(days=1), LEASE + timedelta(days=2)) is None
+            assert uow.leases.delivered(row, new, LEASE)
+            assert not uow.leases.delivered(row, new, LEASE)
+            assert uow.leases.claim(row, "w", LEASE + timedelta(days=1), LEASE + timedelta(days=2)) is None
 
     def test_every_attempt_is_written_down(self, store: Store, message: MessageId) -> None:
         minute = timedelta(minutes=1)
         with store.unit_of_work() as uow:
             row = samples.queue(uow, message)
-            first = uow.outbox.claim(row, "w", NOW, NOW + minute)
+            first = uow.leases.claim(row, "w", NOW, NOW + minute)
             assert first is not None
-            uow.outbox.failed(row, first, NOW, NOW + minute, "refused")
-            uow.outbox.claim(row, "w", NOW + minute, NOW + 2 * minute)
-            third = uow.outbox.claim(row, "w", NOW + 2 * minute, NOW + 3 * minute)
+            uow.leases.failed(row, first, NOW, NOW + minute, "refused")
+            uow.leases.claim(row, "w", NOW + minute, NOW + 2 * minute)
+            third = uow.leases.claim(row, "w", NOW + 2 * minute, NOW + 3 * minute)
             assert third is not None
             (*_, under_way) = uow.outbox.attempts(row)
             assert (under_way.outcome, under_way.finished_at) == (None, None)
-            uow.outbox.delivered(row, third, NOW + 2 * minute)
+            uow.leases.delivered(row, third, NOW + 2 * minute)
             attempts = uow.outbox.attempts(row)
         assert [attempt.outcome for attempt in attempts] == [
             AttemptOutcome.FAILED,
@@ -152,9 +152,9 @@ class TestOutbox:
         with store.unit_of_work() as uow:
             other = samples.add_message(uow, b"other")
             first, second = samples.queue(uow, message), samples.queue(uow, other)
-            fence = uow.outbox.claim(first, "w", NOW, LEASE)
+            fence = uow.leases.claim(first, "w", NOW, LEASE)
             assert fence is not None
-            uow.outbox.gave_up(first, fence, NOW, "no such host")
+            uow.leases.gave_up(first, fence, NOW, "no such host")
             assert [record.id for record in uow.outbox.list()] == [second]
             everything = uow.outbox.list(finished=True)
             assert [record.id for record in everything] == [first, second]

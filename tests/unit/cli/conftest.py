@@ -10,7 +10,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from iso_gateway.cli.main import app
-from iso_gateway.cli.options import CONFIG_VARIABLE
+from iso_gateway.cli.shared.options import CONFIG_VARIABLE
 from tests.support.site import Installation, installation
 
 

@@ -15,8 +15,7 @@ from asn1.codec import decode, encode
 from asn1.ill import ILLRequest
 from asn1.json import from_json, to_json
 from asn1.schema import Arbitrary, BitString, External, ObjectIdentifier, OctetAligned
-from iso_gateway.cli import apdu as commands
-from iso_gateway.cli import trees
+from iso_gateway.cli.apdu import commands, files, tree
 from iso_gateway.errors import GatewayError
 from tests.support import apdus, corpus
 from tests.unit.cli.conftest import Command
@@ -78,7 +77,7 @@ class TestDecode:
         assert "standard input" not in command.error("apdu", "decode", tmp_path)
         big = tmp_path / "big"
         with big.open("wb") as stream:
-            stream.truncate(commands.MOST_OCTETS + 1)
+            stream.truncate(files.MOST_OCTETS + 1)
         assert "that is no APDU" in command.error("apdu", "decode", big)
         assert "odd number" in command.error("apdu", "decode", "-", stdin=b"613")
         assert command.error("apdu", "decode", "-", stdin=b"").startswith("error: ")
@@ -87,7 +86,7 @@ class TestDecode:
     def test_every_type_has_a_tree(self, name: str) -> None:
         for sample in corpus.samples("yaz" if name == "yaz" else "yaz-enums"):
             apdu = decode(sample.octets)
-            lines = [line.plain for line in trees.tree(apdu, full=True)]
+            lines = [line.plain for line in tree.tree(apdu, full=True)]
             assert lines[0] == apdu.asn1_name
             names = {line.strip().partition(":")[0] for line in lines}
             assert names >= set(to_json(apdu)[apdu.asn1_name])
@@ -113,20 +112,20 @@ class TestDecode:
         request = from_json(obj)
         assert isinstance(request, ILLRequest)
         assert request.responder_specific_service == external
-        lines = [line.plain.strip() for line in trees.tree(request)]
+        lines = [line.plain.strip() for line in tree.tree(request)]
         for line in (
             "2: unlisted (99)",
             "direct-reference: 1.2.3",
             "indirect-reference: 7",
             "data-value-descriptor: what\\x07",
-            "arbitrary: f0 (1 octets), 4 bits of them unused",
+            "arbitrary: f0 (1 octet), 4 bits of them unused",
         ):
             assert line in lines
         obj["ILL-Request"]["responder-specific-service"] = {"encoding": {"octet-aligned": {"hex": "00" * 40}}}
         request = from_json(obj)
         assert isinstance(request, ILLRequest)
         assert request.responder_specific_service == External(encoding=OctetAligned(bytes(40)))
-        whole = "\n".join(line.plain for line in trees.tree(request))
+        whole = "\n".join(line.plain for line in tree.tree(request))
         assert f"octet-aligned: {bytes(32).hex(' ')} ... (40 octets)" in whole
 
 

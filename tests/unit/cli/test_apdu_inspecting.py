@@ -30,7 +30,7 @@ from asn1.extensions import (
 )
 from asn1.json import from_json
 from asn1.schema import AnyValue, Arbitrary, BitString, GeneralString, Unlisted
-from iso_gateway.cli import inspecting, trees
+from iso_gateway.cli.apdu import decode, tree
 from tests.support import apdus, corpus
 from tests.unit.cli.conftest import Command
 
@@ -218,7 +218,7 @@ class TestReference:
         def otherwise(_octets: bytes) -> ill.ILLApdu:
             return replace(REQUEST, retry_flag=True)
 
-        monkeypatch.setattr(inspecting, "second_opinion", otherwise)
+        monkeypatch.setattr(decode, "second_opinion", otherwise)
         shown = command.text("apdu", "decode", good, "--reference")
         assert shown.endswith(
             "\npyasn1 reads it otherwise (ours -> pyasn1's):\nILL-Request.retry-flag: FALSE -> TRUE\n"
@@ -287,7 +287,7 @@ class TestDiff:
         first, change = command.text("apdu", "diff", old, new).splitlines()
         assert first.startswith("the same value; only the encoding differs, from offset ")
         assert change.startswith("as the gateway writes it -> indefinite length: ")
-        assert change.endswith(" components more")
+        assert change.endswith(" more components")
         full = command.text("apdu", "diff", old, new, "--full").splitlines()
         assert len(full) == int(change.split()[-3]) + 2
         shape = command.json("apdu", "diff", old, new)
@@ -423,18 +423,18 @@ class TestPatronData:
     def test_it_is_hidden_where_a_message_is_shown(self) -> None:
         request = replace(REQUEST, iLL_request_extensions=(make_extension(PATRON),))
         octets = b"A. Patron".hex(" ")
-        lines = "\n".join(line.plain for line in trees.tree(request, full=True))
+        lines = "\n".join(line.plain for line in tree.tree(request, full=True))
         assert "SupplementalClientInfo: hidden: it names the patron" in lines
         assert "A. Patron" not in lines
         assert octets not in lines
-        lines = "\n".join(line.plain for line in trees.tree(request, with_patron_data=True))
+        lines = "\n".join(line.plain for line in tree.tree(request, with_patron_data=True))
         assert "stringContent: A. Patron" in lines
 
     def test_it_is_hidden_however_it_is_packed(self) -> None:
         # In no place of its own in the octets: not even where it is can be said.
         packed = replace(make_external(PATRON), encoding=Arbitrary(BitString(encode_extension(PATRON))))
         received = replace(apdus.received(REQUEST), supplemental_item_description=(packed,))
-        lines = "\n".join(line.plain for line in trees.tree(received))
+        lines = "\n".join(line.plain for line in tree.tree(received))
         assert "SupplementalClientInfo: hidden: it names the patron" in lines
         assert b"A. Patron".hex(" ") not in lines
 
@@ -452,10 +452,10 @@ class TestPatronData:
             )
         )
         request = replace(REQUEST, iLL_request_extensions=(make_extension(login),))
-        hidden = "\n".join(line.plain for line in trees.tree(request, full=True))
+        hidden = "\n".join(line.plain for line in tree.tree(request, full=True))
         assert "PromptObject1: hidden: it may hold a password" in hidden
         assert "sesame" not in hidden
         assert b"sesame".hex(" ") not in hidden
-        shown = "\n".join(line.plain for line in trees.tree(request, with_patron_data=True))
+        shown = "\n".join(line.plain for line in tree.tree(request, with_patron_data=True))
         assert "string: sesame" in shown
         assert "data: 01 02 (2 octets)" in shown

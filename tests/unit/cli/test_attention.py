@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from iso_gateway.cli import status
+from iso_gateway.cli.gateway import status
 from iso_gateway.outbox import operating
 from iso_gateway.site import Site
 from iso_gateway.store.records import BreakerState, GatewayId, PartnerStateRecord
@@ -53,7 +53,11 @@ class TestAttention:
         assert (newest["id"], cleared["why_cleared"]) == (2, "a scanner")
         assert cleared["cleared_by"] is not None
         assert "cleared it" in command.text("attention", "list", "--all")
-        assert command.json("attention", "clear", 2, "--reason", "the same") == {"cleared": [2], "left": 0}
+        assert command.json("attention", "clear", 2, "--reason", "the same") == {
+            "cleared": [2],
+            "already": [],
+            "left": 0,
+        }
         assert "nothing wants a person" in command.text("attention")
         with place.site.store.reading() as uow:
             assert [one.action for one in uow.audit.list()][:2] == ["attention.clear"] * 2
@@ -63,8 +67,17 @@ class TestAttention:
         noticed.look()
         assert "cleared itself" in command.text("attention", "list", "--all")
 
+    def test_what_is_cleared_already_is_no_failure(self, place: Installation, command: Command) -> None:
+        command("attention", "clear", 1, "--reason", "a scanner")
+        assert command.text("attention", "clear", 1) == "1 is cleared already\ncleared: 0; left: 1\n"
+        said = command.text("attention", "clear", 1, 2, "--reason", "another")
+        assert said == "1 is cleared already\ncleared: 1; left: 0\n"
+        with place.site.store.reading() as uow:
+            assert len(uow.audit.list()) == 2
+
     def test_what_is_not_there(self, command: Command) -> None:
-        assert "there is no attention 9" in command.error("attention", "clear", 9, "--reason", "why")
+        assert "there is no attention 9" in command.error("attention", "clear", 1, 9, "--reason", "why")
+        assert len(command.json("attention", "list")) == 2
 
 
 class TestStatus:

@@ -9,7 +9,6 @@ import pytest
 from asn1.codec import decode
 from asn1.ill import ILLRequest, Shipped
 from config.settings import Settings
-from iso_gateway.cli import opening
 from iso_gateway.site import Site
 from iso_gateway.store.records import Direction, HalfId, MessageId
 from tests.support import apdus
@@ -58,7 +57,7 @@ def _one_clock(place: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
         finally:
             site.close()
 
-    monkeypatch.setattr(opening, "opened", opened)
+    monkeypatch.setattr("iso_gateway.site.opened", opened)
 
 
 @pytest.fixture

@@ -82,10 +82,11 @@ def test_a_backup_is_made_restored_and_resumed(
 
     refused = command("db", "resume", "--reason", "the disk was lost", code=1, stdin="n\n")
     assert "this is a backup of" in refused.stderr
-    assert "1 message waits to be sent, 1 of them from before" in refused.stderr
+    assert "waiting to be sent: 1 message, 1 of them from before" in refused.stderr
     resumed = command("db", "resume", "--reason", "the disk was lost", stdin="y\n")
     assert resumed.stdout.endswith("sending\n")
-    assert "is not held" in command.error("db", "resume", "--reason", "again", "--yes")
+    assert "the database is not held" in command.text("db", "resume", "--reason", "again", "--yes")
+    assert command.json("db", "resume", "--reason", "again")["resumed"] is False
 
 
 def test_partners_are_listed_when_the_database_cannot_be_read(filled: Installation, command: Command) -> None:
@@ -101,6 +102,10 @@ def test_everything_is_held_and_resumed(filled: Installation, command: Command) 
     assert command.text("db", "hold", "--reason", "a snapshot was put back") == (
         "nothing is sent until 'iso-gateway db resume'\n"
     )
+    again = command.text("db", "hold", "--reason", "once more")
+    assert again.startswith("held already since ")
+    assert "an operator held it" in again
+    assert command.json("db", "hold", "--reason", "once more")["held"] is False
     with filled.site.store.reading() as uow:
         assert uow.audit.list()[0].reason == "a snapshot was put back"
     resumed = command("db", "resume", "--reason", "looked at it", "--yes", "--json")

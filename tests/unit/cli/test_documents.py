@@ -104,9 +104,9 @@ def test_what_came_back_is_listed(request_: int, place: Installation, command: C
     ship(command, request_)
     with place.site.store.unit_of_work() as uow:
         [row] = [one for one in uow.outbox.list() if one.kind is OutboxKind.MAIL]
-        fence = uow.outbox.claim(row.id, "test", row.next_attempt_at, row.next_attempt_at)
+        fence = uow.leases.claim(row.id, "test", row.next_attempt_at, row.next_attempt_at)
         assert fence is not None
-        uow.outbox.delivered(row.id, fence, place.clock())
+        uow.leases.delivered(row.id, fence, place.clock())
         assert uow.outbox.returned(row.id, place.clock(), "the mail came back: no such mailbox")
     command.columns = 200
     assert f"to {TO}: not delivered: the mail came back: no such mailbox" in command.text("documents", "list")

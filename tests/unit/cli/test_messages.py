@@ -16,7 +16,7 @@ from asn1.extensions import (
     make_extension,
 )
 from asn1.schema import GeneralString
-from iso_gateway.cli import events
+from iso_gateway.cli.gateway import events
 from iso_gateway.request import primitives
 from tests.support import apdus
 from tests.support.site import Installation

@@ -10,11 +10,12 @@ from asn1 import ill
 from asn1.extensions import OCLCSpecificStatus, ReasonInReview
 from asn1.ill import ILLServiceType, StatusOrErrorReport
 from asn1.schema import NULL, GeneralString, Unlisted
-from iso_gateway.cli import offering, standing, telling, words
-from iso_gateway.cli.acting import Fields, WrongFieldError, primitive_for
 from iso_gateway.cli.main import app
-from iso_gateway.cli.offering import Typist
-from iso_gateway.cli.verbs import BORROWERS, EITHERS, LENDERS, Result, Verb
+from iso_gateway.cli.requests import offers, open_points, particulars
+from iso_gateway.cli.requests.act_fields import Fields, WrongFieldError, primitive_for
+from iso_gateway.cli.requests.verbs import BORROWERS, EITHERS, LENDERS, Result, Verb
+from iso_gateway.cli.shared import vocabulary
+from iso_gateway.cli.shared.typist import Typist
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role
 from iso_gateway.protocol.tables import TABLES
@@ -35,7 +36,7 @@ def placeholders_filled(command: str) -> list[str]:
 
 @pytest.mark.parametrize("service", OFFERED)
 def test_every_service_is_offered_as_a_command_that_there_is(service: Service) -> None:
-    (offer,) = offering.offers(7, [service], Typist())
+    (offer,) = offers.offers(7, [service], Typist())
     _, *arguments = placeholders_filled(offer.command)
     assert offer.meaning.endswith(".")
     assert len(offer.command) <= 80
@@ -52,14 +53,14 @@ def test_whose_service_it_is_says_the_tables_too(service: Service) -> None:
         for _, key in table
         if key.kind.value == "primitive" and key.service is service
     }
-    doer = offering.done_by(service)
+    doer = offers.done_by(service)
     assert roles == (set(Role) if doer is None else {doer})
 
 
 def test_verbs_have_no_placeholders() -> None:
-    assert offering.verb_of(Service.ANS_UN) == "answer --result unfilled"
-    assert offering.verb_of(Service.MSG) == "message"
-    assert all(offering.verb_of(service).islower() for service in OFFERED)
+    assert offers.verb_of(Service.ANS_UN) == "answer --result unfilled"
+    assert offers.verb_of(Service.MSG) == "message"
+    assert all(offers.verb_of(service).islower() for service in OFFERED)
 
 
 def test_every_verb_is_of_one_side_or_of_both() -> None:
@@ -68,9 +69,9 @@ def test_every_verb_is_of_one_side_or_of_both() -> None:
 
 
 def test_a_wish_to_cancel_comes_first() -> None:
-    first, *_ = offering.offers(1, [Service.CAN, Service.C_REP_YES, Service.MSG], Typist())
+    first, *_ = offers.offers(1, [Service.CAN, Service.C_REP_YES, Service.MSG], Typist())
     assert first.service is Service.CAN
-    first, *_ = offering.offers(1, [Service.C_REP_YES, Service.CAN, Service.MSG], Typist())
+    first, *_ = offers.offers(1, [Service.C_REP_YES, Service.CAN, Service.MSG], Typist())
     assert first.service is Service.C_REP_YES
 
 
@@ -149,15 +150,15 @@ def test_what_is_no_portion_and_no_specific_result(verb: Verb, given: Fields, wh
 
 class TestTelling:
     def test_a_request(self) -> None:
-        assert telling.particulars(apdus.ill_request()) == "loan"
+        assert particulars.particulars(apdus.ill_request()) == "loan"
 
     def test_what_the_standard_does_not_list_is_told_as_its_number(self) -> None:
         shipped = shipped_as(Unlisted(9))
-        assert telling.particulars(shipped) == "unlisted (9)"
+        assert particulars.particulars(shipped) == "unlisted (9)"
 
     def test_what_is_no_date_is_shown_as_it_stands_there(self) -> None:
         shipped = shipped_as(ILLServiceType.loan, due="next May")
-        assert telling.particulars(shipped) == "loan; due next May, renewable"
+        assert particulars.particulars(shipped) == "loan; due next May, renewable"
 
     def test_what_comes_by_network(self) -> None:
         via = ill.ShippedVia(
@@ -166,7 +167,7 @@ class TestTelling:
             )
         )
         shipped = shipped_as(ILLServiceType.copy_non_returnable, via=via)
-        assert telling.particulars(shipped) == "copy-non-returnable; via network"
+        assert particulars.particulars(shipped) == "copy-non-returnable; via network"
 
     @pytest.mark.parametrize(
         ("portion", "told"),
@@ -177,7 +178,7 @@ class TestTelling:
     )
     def test_what_is_damaged(self, portion: ill.DamagedPortion, told: str) -> None:
         details = ill.DamagedDetails(damaged_portion=portion)
-        assert telling.particulars(ill.Damaged(**beginning(), damaged_details=details)) == told  # type: ignore[arg-type]
+        assert particulars.particulars(ill.Damaged(**beginning(), damaged_details=details)) == told  # type: ignore[arg-type]
 
     def test_a_forwarding_to_a_library_without_a_symbol(self) -> None:
         nobody = ill.SystemId()
@@ -186,7 +187,7 @@ class TestTelling:
             responder_id=nobody,
             intermediary_id=nobody,
         )
-        assert telling.particulars(forwarded) == ""
+        assert particulars.particulars(forwarded) == ""
 
     def test_where_else_to_ask(self) -> None:
         answer = answered(
@@ -200,7 +201,7 @@ class TestTelling:
                 )
             )
         )
-        assert telling.particulars(answer) == "ask ILLUME:SFU, ILLUME:UBC"
+        assert particulars.particulars(answer) == "ask ILLUME:SFU, ILLUME:UBC"
 
     def test_what_it_would_cost(self) -> None:
         answer = answered(
@@ -208,12 +209,12 @@ class TestTelling:
                 estimate_results=ill.EstimateResults(cost_estimate=GeneralString.from_text("12 CAD"))
             )
         )
-        assert telling.particulars(answer) == "cost 12 CAD"
+        assert particulars.particulars(answer) == "cost 12 CAD"
 
     def test_an_answer_without_an_explanation_and_a_report_say_nothing(self) -> None:
-        assert telling.particulars(answered(None)) == ""
+        assert particulars.particulars(answered(None)) == ""
         report: StatusOrErrorReport = apdus.error_report(apdus.ill_request())
-        assert telling.particulars(report) == ""
+        assert particulars.particulars(report) == ""
 
 
 def beginning() -> dict[str, object]:
@@ -249,13 +250,13 @@ def test_no_requests_wait_for_nothing() -> None:
     class NoStore:
         """Anything asked of it fails."""
 
-    assert standing.of_all(NoStore(), ()) == {}  # type: ignore[arg-type]
+    assert open_points.of_all(NoStore(), ()) == {}  # type: ignore[arg-type]
 
 
 def test_both_sides_have_words() -> None:
     def all_words() -> Iterator[tuple[str, str]]:
         for role in Role:
-            yield words.role_in_words(role), words.towards(role)
+            yield vocabulary.role_in_words(role), vocabulary.towards(role)
 
     assert dict(all_words()) == {"borrower": "borrow from", "lender": "lend to"}
-    assert [words.role_of(side) for side in ("borrower", "lender")] == [Role.REQUESTER, Role.RESPONDER]
+    assert [vocabulary.role_of(side) for side in ("borrower", "lender")] == [Role.REQUESTER, Role.RESPONDER]

@@ -12,7 +12,8 @@ import pytest
 
 from asn1.codec import decode, encode
 from asn1.ill import ILLRequest
-from iso_gateway.cli import privacy, replaying
+from iso_gateway.cli.messages import replay
+from iso_gateway.cli.shared import privacy
 from iso_gateway.replay.replaying import Replayed, Result
 from iso_gateway.request import primitives
 from iso_gateway.services import Arrival, Gateway
@@ -81,7 +82,7 @@ class TestReplay:
     def test_it_asks_for_a_reason_and_a_yes(self, place: Installation, command: Command) -> None:
         refuse(place, 1)
         result = command("replay", 1, stdin="because\nn\n", code=1)
-        assert "1 messages will be replayed" in result.stderr
+        assert "1 message will be replayed" in result.stderr
         assert command.json("requests", "list") == []
         assert "reason is needed" in command.error("replay", 1, "--reason", " ", code=2)
         command("replay", 1, stdin="because\ny\n")
@@ -105,7 +106,7 @@ class TestReplay:
         self, place: Installation, command: Command, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         refuse(place, 3)
-        monkeypatch.setattr(replaying, "SHOWN", 1)
+        monkeypatch.setattr(replay, "SHOWN", 1)
         said = command.text("replay", "--from", "2026-11-20", "--dry-run")
         assert "... and 2 more" in said
         assert "message 3" in command.text("replay", "--from", "2026-11-20", "--dry-run", "--full")
@@ -120,7 +121,7 @@ class TestReplay:
         one = Replayed(
             message_id=MessageId(1), direction=Direction.RECEIVED, result=Result.APPLIED, reason=""
         )
-        assert list(replaying._watched([one, one], 2)) == [one, one]
+        assert list(replay._watched([one, one], 2)) == [one, one]
         assert "replaying" in terminal.getvalue()
         assert "100%" in terminal.getvalue()
 
@@ -158,7 +159,7 @@ class TestSearch:
     @pytest.mark.usefixtures("listed")
     def test_how_far_was_looked_is_said(self, place: Installation, command: Command) -> None:
         result = command("messages", "list", "--title", "penelop", "--within", 1)
-        assert "only the newest 1 requests were looked through for 'penelop'" in result.stderr
+        assert "looked through for 'penelop': only the newest 1 request;" in result.stderr
         assert "no messages" in result.stdout
         # A whole number is found however far back it is, in whatever case; disposed of or not.
         place.dispose(1)
@@ -237,7 +238,7 @@ class TestVerify:
         said = command.text("db", "verify", code=1)
         assert "requests  request 2: state is 'LOST', and follows as 'IN-PROCESS'" in said
         assert said.endswith("3 wrong\n")
-        monkeypatch.setattr("iso_gateway.cli.verifying.MOST", 1)
+        monkeypatch.setattr("iso_gateway.cli.db.verify.MOST", 1)
         assert "... and 2 more" in command.text("db", "verify", code=1)
         assert len(command.json("db", "verify", code=1)["problems"]) == 1
 

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from config.settings import ListenerMode
-from iso_gateway.cli import simulate
+from iso_gateway.cli.simulation import simulate
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, State
 from iso_gateway.simulation.scenario import Way

@@ -7,7 +7,7 @@ import pytest
 
 from iso_gateway.failure import Failure, advice
 from iso_gateway.request import primitives
-from iso_gateway.store.outbox import Trouble
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import AuditRecord, BreakerState, OutboxId, OutboxStatus, PartnerStateRecord
 from tests.support import apdus
 from tests.support.site import Installation
@@ -50,7 +50,7 @@ class TestHold:
         assert command.json("waiting", "hold", 3, *WHY, "--yes")["passed_over"] == []
         assert statuses(place) == {3: OutboxStatus.HELD, 4: OutboxStatus.WAITING, 5: OutboxStatus.WAITING}
         with place.site.store.reading() as uow:
-            assert [row.id for row in uow.outbox.due(place.clock())] == [5]
+            assert [row.id for row in uow.due.heads(place.clock())] == [5]
         rows = waiting(command)
         assert rows[3]["why"].endswith("holds it back: waiting release lets it go")
         assert rows[3]["held_by"] == audit(place)[0].actor
@@ -68,10 +68,10 @@ class TestHold:
     ) -> None:
         with place.site.store.unit_of_work() as uow:
             at = place.clock()
-            fence = uow.outbox.claim(OutboxId(3), "test", at, at + timedelta(minutes=1))
+            fence = uow.leases.claim(OutboxId(3), "test", at, at + timedelta(minutes=1))
             assert fence is not None
             trouble = Trouble(error="it broke", failure=Failure.RESET, ambiguous=True)
-            assert uow.outbox.hold_back(OutboxId(3), fence, at, trouble)
+            assert uow.leases.hold_back(OutboxId(3), fence, at, trouble)
         assert waiting(command)[3]["why"] == (
             "it broke: find out, then waiting release, or waiting release --as-delivered"
         )
@@ -81,13 +81,59 @@ class TestHold:
         assert waiting(command)[4]["next_attempt_at"] is not None
         assert audit(place)[0].action == "waiting.take-as-delivered"
 
-    def test_what_cannot_be_held_or_released_is_passed_over(
+    def test_what_is_so_already_is_no_failure_and_nothing_is_asked_about_it(
         self, place: Installation, command: Command
     ) -> None:
-        told = command.json("waiting", "release", 3, 99, *WHY, "--yes")
-        assert told == {"done": [], "passed_over": [3, 99]}
-        said = command.text("waiting", "release", 3, *WHY, "--yes")
-        assert said.startswith("released: 0\npassed over, because not held now: 3\nthe numbers are those of")
+        assert command.json("waiting", "release", 3) == {
+            "done": [],
+            "passed_over": [3],
+            "already": [3],
+            "why": {"3": "is not held back"},
+        }
+        assert command.text("waiting", "release", 3) == "number 3 is not held back\n"
+        assert command.text("waiting", "hold", 3, *WHY, "--yes") == "held back: 1\n"
+        assert command.text("waiting", "hold", 3) == "number 3 is held back already\n"
+        said = command.text("waiting", "hold", 3, 5, *WHY, "--yes")
+        assert said == "held back: 1\nnumber 3 is held back already\n"
+        assert len(audit(place)) == 2
+        command("waiting", "release", 3, 5, *WHY, "--yes")
+        with place.site.store.unit_of_work() as uow:
+            fence = uow.leases.claim(OutboxId(3), "test", FAR, FAR + timedelta(minutes=1))
+            assert fence is not None
+            assert uow.leases.delivered(OutboxId(3), fence, FAR)
+        assert command.text("waiting", "retry", 3) == "number 3 is delivered already\n"
+
+    def test_what_cannot_be_is_a_failure(self, place: Installation, command: Command) -> None:
+        command("waiting", "hold", 3, *WHY, "--yes")
+        assert command.text("waiting", "retry", 3, code=1) == (
+            "number 3 is held back: waiting release lets it go\n"
+        )
+        said = command.text("waiting", "retry", 3, 5, *WHY, "--yes", code=1)
+        assert said.startswith("tried now: 1\nnumber 3 is held back")
+        said = command.text("waiting", "hold", 5, "--partner", "SFU", *WHY, "--yes", code=1)
+        assert said == "number 5 is none of those that the other options choose\n"
+        assert command.json("waiting", "release", 4, "--as-delivered", code=1)["already"] == []
+        with place.site.store.unit_of_work() as uow:
+            # By its clock, this machine is later than the test.
+            fence = uow.leases.claim(OutboxId(5), "test", FAR, FAR + timedelta(minutes=1))
+            assert fence is not None
+        assert command.text("waiting", "retry", 5) == "number 5 is being sent now\n"
+        assert command.text("waiting", "hold", 5, code=1) == "number 5 is being sent now\n"
+        with place.site.store.unit_of_work() as uow:
+            assert uow.leases.gave_up(OutboxId(5), fence, FAR, "refused", Failure.REFUSED)
+        for operation in ("retry", "hold", "release"):
+            assert "was given up: replay sends a message once more" in command.text(
+                "waiting", operation, 5, code=1
+            )
+
+    def test_a_number_that_there_is_not_is_an_error_and_nothing_is_done(
+        self, place: Installation, command: Command
+    ) -> None:
+        said = command.error("waiting", "hold", 3, 99, *WHY, "--yes")
+        assert said.startswith("error: nothing that is to be sent has the number 99; waiting list shows")
+        # People have the number of the message at hand.
+        assert "99" not in command.error("waiting", "hold", 7, *WHY, "--yes")
+        assert "message 7 has the number 5" in command.error("waiting", "hold", 7, *WHY, "--yes")
         assert audit(place) == []
 
     def test_a_whole_partner_or_what_is_old_can_be_meant(self, place: Installation, command: Command) -> None:
@@ -140,7 +186,7 @@ class TestRetry:
                     last_error="connection refused",
                 )
             )
-            assert [one.id for one in uow.outbox.due(place.clock())] == [5]
+            assert [one.id for one in uow.due.heads(place.clock())] == [5]
         rows = waiting(command)
         assert rows[3]["why"] == (
             "YAZ takes nothing now, and one is tried for all: connection refused; " + advice(Failure.REFUSED)
@@ -152,16 +198,16 @@ class TestRetry:
             probe_at = uow.partners.get("YAZ").retry_at
             assert probe_at is not None
             assert probe_at < FAR
-            assert [one.id for one in uow.outbox.due(probe_at)] == [5, 3]
+            assert [one.id for one in uow.due.heads(probe_at)] == [5, 3]
         assert audit(place)[0].action == "waiting.retry"
 
     def test_what_is_being_sent_says_so(self, place: Installation, command: Command) -> None:
         at = place.clock()
         with place.site.store.unit_of_work() as uow:
-            assert uow.outbox.claim(OutboxId(3), "test", at, at + timedelta(minutes=1)) is not None
+            assert uow.leases.claim(OutboxId(3), "test", at, at + timedelta(minutes=1)) is not None
         assert waiting(command)[3]["why"] == "it is being tried"
         told = command.json("waiting", "retry", 3, *WHY, "--yes")
-        assert told == {"done": [], "passed_over": [3]}
+        assert (told["done"], told["already"]) == ([], [3])
 
     def test_the_audit_of_a_disposed_request_is_kept_apart_from_it(
         self, place: Installation, command: Command
@@ -183,7 +229,9 @@ class TestPartners:
         assert shown["suspended_by"] == audit(place)[0].actor
         assert ": the partner asked\n    to send again: " in command.text("partners", "show", "YAZ")
         said = command.text("partners", "suspend", "YAZ", *WHY, "--yes")
-        assert said == "nothing to do: YAZ is suspended\n"
+        assert said == f"nothing to do: YAZ is suspended already, by {audit(place)[0].actor}\n"
+        # Nothing is asked about what is not done.
+        assert "YAZ is suspended already" in command.text("partners", "suspend", "YAZ")
         assert command.text("partners", "resume", "YAZ", *WHY, "--yes") == "YAZ is resumed; waiting: 3\n"
         assert waiting(command)[3]["why"].startswith("what has waited goes out slowly")
         said = command.text("partners", "resume", "YAZ", *WHY, "--yes")
@@ -194,7 +242,7 @@ class TestPartners:
         self, place: Installation, command: Command
     ) -> None:
         result = command("partners", "suspend", "YAZ", *WHY, stdin="n\n", code=1)
-        assert "YAZ will be suspended, for which 0 wait; go on?" in result.stderr
+        assert "YAZ will be suspended; waiting for it: 0; go on?" in result.stderr
         assert "there is no partner 'XYZ'" in command.error("partners", "suspend", "XYZ", *WHY, "--yes")
         with place.site.store.reading() as uow:
             assert uow.partners.all() == {}

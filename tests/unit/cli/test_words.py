@@ -8,10 +8,15 @@ import pytest
 
 from config.settings import MailTransport, Partner
 from config.symbols import Symbol
-from iso_gateway.cli import data, ladder, rendering, words
-from iso_gateway.cli.offering import Typist
-from iso_gateway.cli.output import console, shown
-from iso_gateway.cli.reading import Contents, RequestRecord, Step, kind_in_words
+from iso_gateway.cli.messages.views import Contents, kind_in_words
+from iso_gateway.cli.partners import as_text as partners_as_text
+from iso_gateway.cli.requests import as_json, ladder
+from iso_gateway.cli.requests.views import RequestRecord, Step
+from iso_gateway.cli.shared import vocabulary
+from iso_gateway.cli.shared.output import console, shown
+from iso_gateway.cli.shared.plain import plain
+from iso_gateway.cli.shared.typist import Typist
+from iso_gateway.cli.waiting.as_text import fate_in_words
 from iso_gateway.protocol.states import State
 from iso_gateway.store.records import (
     Basis,
@@ -27,15 +32,15 @@ AT = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
 
 
 def test_states_are_said_with_the_name_that_the_standard_has() -> None:
-    assert words.state_in_words("IN-PROCESS") == "Pending (IN-PROCESS)"
-    assert words.state_in_words("NOT-SUPPLIED") == "Not supplied"
-    assert words.state_in_words("RENEW/OVERDUE") == "Renewal asked for, overdue (RENEW/OVERDUE)"
-    assert words.state_in_words("of-a-newer-version") == "of-a-newer-version"
-    assert len({words.state_in_words(state) for state in State}) == len(State)
+    assert vocabulary.state_in_words("IN-PROCESS") == "Pending (IN-PROCESS)"
+    assert vocabulary.state_in_words("NOT-SUPPLIED") == "Not supplied"
+    assert vocabulary.state_in_words("RENEW/OVERDUE") == "Renewal asked for, overdue (RENEW/OVERDUE)"
+    assert vocabulary.state_in_words("of-a-newer-version") == "of-a-newer-version"
+    assert len({vocabulary.state_in_words(state) for state in State}) == len(State)
 
 
 def test_the_fates_of_a_message_are_never_mixed_up() -> None:
-    assert len({words.fate_in_words(status) for status in OutboxStatus}) == len(OutboxStatus)
+    assert len({fate_in_words(status) for status in OutboxStatus}) == len(OutboxStatus)
 
 
 def test_text_is_cut_before_it_is_escaped() -> None:
@@ -44,20 +49,20 @@ def test_text_is_cut_before_it_is_escaped() -> None:
 
 
 def test_values_without_a_form_in_json_are_no_silent_text() -> None:
-    assert data.plain([date(2026, 1, 2), timedelta(minutes=1), b"\xff"]) == [
+    assert plain([date(2026, 1, 2), timedelta(minutes=1), b"\xff"]) == [
         "2026-01-02",
         60.0,
         {"hex": "ff"},
     ]
     with pytest.raises(TypeError, match="object has no form in JSON"):
-        data.plain(object())
+        plain(object())
 
 
 def test_a_partner_by_mail() -> None:
     partner = Partner(
         name="M", symbols=(Symbol("ILLUME", "M"),), transport=MailTransport(address="ill@m.example")
     )
-    assert rendering.reached_by(partner) == ("mail", "ill@m.example")
+    assert partners_as_text.reached_by(partner) == ("mail", "ill@m.example")
 
 
 def _borrowing() -> RequestRecord:
@@ -139,6 +144,6 @@ def test_how_to_reach_the_patron_is_shown_only_when_it_is_asked_for(*, asked: bo
     borrowing = _borrowing()
     summary = {"title": "T", "patron_contact": "ada@example.org"}
     record = replace(borrowing, listing=replace(borrowing.listing, summary=summary))
-    document = data.request(record, [], with_patron_data=asked)
+    document = as_json.request(record, [], with_patron_data=asked)
     assert ("ada@example.org" in str(document)) is asked
     assert ("ada@example.org" in str(_rendered(record, 80, with_patron_data=asked))) is asked

@@ -1,0 +1,1 @@
+"""`iso-gateway apdu`: single APDUs, past the gateway."""

@@ -1,0 +1,1 @@
+"""`iso-gateway messages`, and `replay`."""

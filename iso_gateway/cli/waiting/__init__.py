@@ -1,0 +1,1 @@
+"""`iso-gateway waiting`."""
