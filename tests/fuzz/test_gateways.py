@@ -324,5 +324,5 @@ def test_gateways(
     run_state_machine_as_test(kind, settings=LOOKING)
     for desk in libraries.desks.values():
         # Each conversation had the clock at its own beginning again; what has passed in one has passed.
-        found = verifying.verify(desk.site.store, MORNING + timedelta(days=1000))
+        found = verifying.verify(desk.site.store, desk.site.settings, MORNING + timedelta(days=1000))
         assert [problem for progress in found for problem in progress.problems] == []
