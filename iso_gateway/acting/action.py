@@ -369,11 +369,18 @@ def _carry_out(
                     ends.context,
                     retry=sending.onward_to.retry,
                     at=at,
+                    until=_end(sending.onward, ends),
                 )
                 payload[ONWARD] = onward_id
             case effects.SendApdu():
                 message_id = enqueue(
-                    uow, sending.apdu, Destination(partner=partner), ends.context, retry=partner.retry, at=at
+                    uow,
+                    sending.apdu,
+                    Destination(partner=partner),
+                    ends.context,
+                    retry=partner.retry,
+                    at=at,
+                    until=_end(sending.apdu, ends),
                 )
             case effects.RaiseAttention(reason=reason):
                 raise_attention(uow, half, reason, at)
@@ -421,6 +428,13 @@ def _carry_out(
         partner=partner.name,
         onward=onward_id,
     )
+
+
+def _end(apdu: ILLApdu, ends: Ends) -> datetime | None:
+    """When an APDU is of no use any more, before its lifetime ends: a request once it has expired."""
+    if not isinstance(apdu, ILLRequest):
+        return None
+    return interpretation.end_of_request(apdu, ends.local.zone)
 
 
 def payload_of(primitive: primitives.Primitive) -> dict[str, object]:

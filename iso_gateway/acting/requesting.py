@@ -200,7 +200,15 @@ def _begin(
         at=at,
     )
     ends = Ends(half=half, local=local, partner=partner)
-    message_id = enqueue(uow, apdu, Destination(partner=partner), ends.context, retry=partner.retry, at=at)
+    message_id = enqueue(
+        uow,
+        apdu,
+        Destination(partner=partner),
+        ends.context,
+        retry=partner.retry,
+        at=at,
+        until=interpretation.end_of_request(apdu, local.zone),
+    )
     record_move(
         uow,
         ends,

@@ -9,7 +9,7 @@ The delivery contract:
   no acknowledgement in the protocol, so nothing is said here about what the partner's software made of it.
   A mail that comes back makes what was delivered not delivered.
 - Whatever fails is tried again after a delay that grows by `factor` up to `max_delay`, with jitter, until the
-  message's lifetime ends: `lifetime`, or the end of its request if that is earlier. Then it is 'not
+  message's lifetime ends: `lifetime`, or for an ILL-REQUEST its expiry if that is earlier. Then it is 'not
   delivered', with the class of the failure and what can be done, and its lane goes on; the event says how
   many follow. Every try sends identical octets. What waits for a partner that was never tried in that time,
   because others failed for it, is given up at its end as well; what an operator holds or has suspended is

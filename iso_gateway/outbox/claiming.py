@@ -138,6 +138,9 @@ class Claiming:
         if self._latest is None or now < self._latest - STEP:
             # At the start nobody knows, and a gateway that starts over and over must not hammer a partner.
             uow.partners.no_later_than(now, furthest=timedelta(0) if known else self._longest_wait())
+            # Else others would take a gateway that died for alive, and what it had for in its hands.
+            uow.leases.no_later_than(now + self._lease)
+            uow.gateways.no_later_than(now)
             if uow.outbox.no_later_than(now):
                 log.warning(CLOCK_SET_BACK)
         self._latest = now

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from iso_gateway.outbox import dispatcher as module
 from iso_gateway.outbox.concluding import Ended, conclude
 from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.outbox.policy import policy_of
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.store.records import (
     AttemptOutcome,
     BreakerState,
@@ -330,6 +331,22 @@ class TestLate:
             dispatcher.wake()
             await lines.until(telling.APDU_DEFERRED)
         assert kinds(desk).count(telling.DELIVERY_DELAYED) == 2
+
+    async def test_a_request_is_of_no_use_after_its_own_end(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        item = Item(title="The Penelopiad")
+        desk.request(NewRequest(item=item, expires=date(2026, 11, 18)))
+        [waiting] = desk.outgoing()
+        # The end of that day where we are.
+        assert waiting.row.expires_at == datetime(2026, 11, 19, 8, 0, tzinfo=UTC)
+        wire.failing["SFU"] = [REFUSED] * 1000
+        async with dispatching(desk, wire) as dispatcher:
+            await lines.until(telling.APDU_DEFERRED)
+            desk.clock.now = waiting.row.expires_at - timedelta(seconds=1)
+            dispatcher.wake()
+            line = await lines.until(telling.APDU_NOT_DELIVERED)
+        assert line["failure"] == "lifetime"
 
     async def test_behind_an_open_breaker_the_lifetime_ends_without_another_attempt(
         self, desk: Desk, wire: Wire, lines: LogLines

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from iso_gateway.failure import Failure
 from iso_gateway.request import primitives
 from iso_gateway.store.records import BreakerState, PartnerStateRecord
 from tests.support import apdus
+from tests.support.authority import Authority
 from tests.support.site import Installation
 from tests.unit.cli.conftest import Command
 
@@ -31,6 +33,10 @@ class TestInit:
         assert f"iso-gateway check --config '{config}'" in said[2]
         assert Command(None).text("check", "--config", config).endswith("nothing is wrong\n")
 
+    def test_a_service_is_started_by_systemd(self, tmp_path: Path) -> None:
+        said = Command(None).text("init", "--service", tmp_path)
+        assert "start the gateway:        systemctl start iso-gateway\n" in said
+
     def test_it_overwrites_nothing(self, tmp_path: Path) -> None:
         Command(None)("init", tmp_path)
         error = Command(None).error("init", tmp_path, code=2)
@@ -40,10 +46,14 @@ class TestInit:
 
 class TestCheck:
     def test_what_was_read(self, command: Command) -> None:
-        assert command.text("check") == (
-            f"{command.config}: 2 listeners, 1 local symbol, 7 partners, 1 route; nothing is wrong\n"
-        )
-        assert command.json("check") == {
+        warning, said = command.text("check").splitlines()
+        assert said == f"{command.config}: 2 listeners, 1 local symbol, 7 partners, 1 route; nothing is wrong"
+        assert warning.startswith(f"warning: {command.config}: mail: is missing, so no link to a document ")
+        assert warning.endswith("; expected a table [mail] (docs/mail.md)")
+        found = command.json("check")
+        [told] = found.pop("warnings")
+        assert (told["key"], told["expected"]) == ("mail", "a table [mail] (docs/mail.md)")
+        assert found == {
             "source": str(command.config),
             "errors": [],
             "listeners": 2,
@@ -62,6 +72,18 @@ class TestCheck:
         errors = command.json("check", code=2)["errors"]
         assert {error["key"] for error in errors} == {"listeners[0].port", "limits.max_dpeth"}
         assert command.error("partners", "list", code=2).splitlines() == lines
+
+    def test_a_certificate_that_ends_soon_is_a_warning(self, place: Installation, command: Command) -> None:
+        directory = place.config.parent
+        Authority(directory).identity("soon", lifetime=timedelta(days=20))
+        text = place.config.read_text(encoding="utf-8")
+        lines = 'tls = true\ncertificate_file = "soon.pem"\nkey_file = "soon.key"'
+        place.config.write_text(text.replace("port = 1611", f"port = 1611\n{lines}"), encoding="utf-8")
+        *_, warning, said = command.text("check").splitlines()
+        day = (datetime.now(UTC) + timedelta(days=20)).date()
+        assert warning == f"warning: {directory}/soon.pem: the certificate ends {day}; expected a renewed one"
+        assert said.endswith("nothing is wrong")
+        assert command.json("check")["warnings"][-1]["file"] == f"{directory}/soon.pem"
 
     def test_a_rule_that_there_is_not_is_a_mistake(self, place: Installation, command: Command) -> None:
         partner = place.config.parent / "partners" / "sfu.toml"
