@@ -25,10 +25,11 @@ from adapters.envelope import written
 from adapters.errors import ListenError
 from adapters.mime import MailRefused
 from adapters.throttle import Throttle
+from config import mailing
 from config.senders import comparable
 from config.settings import Mail
 
-NAME: Final = "lmtp"
+NAME: Final = mailing.LMTP
 
 MAIL_RECEIVED: Final = "mail.received"
 MAIL_REFUSED: Final = "mail.refused"
@@ -82,7 +83,8 @@ class LmtpListener:
     def __init__(self, mail: Mail, ours: Collection[str], inbox: Inbox, *, silence: timedelta) -> None:
         self._mail = mail
         self._inbox = inbox
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
+        self._own_socket: Path | None = None
         self._sessions: dict[asyncio.Task[object], _Session] = {}
         now = asyncio.get_running_loop().time
         self._refused = {event: Throttle(_INTERVAL, now) for event in (MAIL_REFUSED, SESSION_REFUSED)}
@@ -98,22 +100,31 @@ class LmtpListener:
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port on which it listens; None for a Unix socket."""
-        if self._server is None or self._mail.lmtp_socket is not None:
+        """Host and port on which it listens, the first if it has several; None for a Unix socket."""
+        if not self._servers or self._mail.lmtp_socket is not None:
             return None
-        name = self._server.sockets[0].getsockname()
+        name = self._servers[0].sockets[0].getsockname()
         return name[0], name[1]
 
-    async def start(self) -> None:
-        """Listens, if the configuration says where. Raises ListenError."""
+    async def start(self, sockets: Sequence[socket.socket] = ()) -> None:
+        """Listens, if the configuration says where. Raises ListenError.
+
+        Args:
+            sockets: bound already, by who has made them and keeps them (socket activation); the configuration
+                is not asked where, then. They belong to this object from now on.
+        """
         mail = self._mail
+        if sockets:
+            for one in sockets:
+                self._servers.append(await asyncio.start_server(self._accept, sock=one))
+            return
         try:
             if mail.lmtp_socket is not None:
-                self._server = await asyncio.start_unix_server(
-                    self._accept, sock=_unix_socket(Path(mail.lmtp_socket))
-                )
+                path = Path(mail.lmtp_socket)
+                self._servers.append(await asyncio.start_unix_server(self._accept, sock=_unix_socket(path)))
+                self._own_socket = path
             elif mail.lmtp_host is not None:
-                self._server = await asyncio.start_server(self._accept, mail.lmtp_host, mail.lmtp_port)
+                self._servers.append(await asyncio.start_server(self._accept, mail.lmtp_host, mail.lmtp_port))
         except OSError as error:
             where = mail.lmtp_socket or written(mail.lmtp_host or "", mail.lmtp_port)
             reason = f"{(error.strerror or type(error).__name__).lower()}; check the lmtp settings of [mail]"
@@ -126,8 +137,8 @@ class LmtpListener:
             grace: how long that may take.
         """
         self._stopping = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for session in self._sessions.values():
             session.finish()
         if self._sessions:
@@ -135,10 +146,10 @@ class LmtpListener:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
-        if self._server is not None:
-            await self._server.wait_closed()
-        if self._mail.lmtp_socket is not None:
-            _remove(self._mail.lmtp_socket)
+        for server in self._servers:
+            await server.wait_closed()
+        if self._own_socket is not None:
+            _remove(self._own_socket)
         for event, throttle in self._refused.items():
             if count := throttle.rest():
                 _log.warning(event, count=count)
@@ -180,8 +191,8 @@ def _unix_socket(path: Path) -> socket.socket:
     return one
 
 
-def _remove(path: str) -> None:
-    Path(path).unlink(missing_ok=True)
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from adapters.envelope import written
 from adapters.errors import DeliveryFailed, Failure, failure_to_connect
 from adapters.mail_composer import OutgoingMail
 from adapters.permit import Permit, always
+from config import secrets
 from config.errors import escaped
 from config.settings import Mail, MailTls
 
@@ -84,6 +85,10 @@ class MailSender:
         finally:
             client.close()
 
+    def forget_certificates(self) -> None:
+        """Has the certificates by which the server is known be read again: they may have been renewed."""
+        self._context = None
+
     async def _connect(self, domain: str, within: timedelta) -> aiosmtplib.SMTP:
         tls = self._mail.tls
         client = aiosmtplib.SMTP(
@@ -147,7 +152,7 @@ class MailSender:
     def _password(self) -> str:
         file = self._mail.password_file or ""
         try:
-            return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+            return secrets.read_password(Path(file))
         except (OSError, UnicodeDecodeError) as error:
             raise self._unusable("password_file", file, error) from error
 

@@ -7,7 +7,7 @@ with it and what was expected; the value itself is escaped. Imports nothing of o
 
 import re
 from datetime import date, datetime, time, timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -127,8 +127,14 @@ def _text(value: str) -> str:
 
 
 def _host(value: str) -> str:
+    expected = "a host name or an address, without port, as '192.0.2.7' or '2001:db8::7'"
     if not value or not value.isascii() or not value.isprintable() or any(sign in value for sign in " /[]@"):
-        raise refusal(f"{shown(value)} is no host", "a host name or an address, without port, as '192.0.2.7'")
+        raise refusal(f"{shown(value)} is no host", expected)
+    if ":" in value:
+        try:
+            ip_address(value)
+        except ValueError:
+            raise refusal(f"{shown(value)} is no host and no address of IPv6", expected) from None
     return value
 
 
@@ -160,8 +166,11 @@ def _mail_sender(value: str) -> str:
 
 
 def _path(value: str) -> str:
+    expected = "a path, absolute or from the directory of this file"
     if not value.strip() or not value.isprintable():
-        raise refusal(f"{shown(value)} is no path", "a path, absolute or from the directory of this file")
+        raise refusal(f"{shown(value)} is no path", expected)
+    if value.startswith("~"):
+        raise refusal(f"{shown(value)} begins with a '~', which means no home directory here", expected)
     return value
 
 
@@ -176,6 +185,11 @@ def _database_url(value: object) -> str:
             if rest.split("?")[0] in {"/", "/:memory:"}:
                 raise refusal("a database in memory would lose everything", expected)
         case "postgresql" | "postgresql+psycopg" if separator and rest:
+            try:
+                _ = urlsplit(value).port
+            except ValueError:
+                problem = "its host and port cannot be told apart"
+                raise refusal(problem, f"{expected}; in a password, / is %2F, @ is %40, : is %3A") from None
             return value
         case _:
             raise refusal("it names no database that this version can use", expected)

@@ -5,12 +5,15 @@ it does not know is an error. What stands in HTML is escaped by itself. Must not
 """
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
+from config import places
 from config.settings import Language
 from iso_gateway.errors import TemplateUnusableError
 
@@ -52,6 +55,21 @@ class Rendered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """What is wrong with a template of a site's own.
+
+    Args:
+        file: the template, or the directory where it should be.
+        line: the line of it, from 1 on; None where no line is to blame.
+        problem: what is wrong.
+    """
+
+    file: Path
+    line: int | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Templates:
     """The templates of one kind of mail.
 
@@ -85,33 +103,118 @@ class Templates:
         )
         return Rendered(subject=" ".join(subject.split()), text=text, html=html)
 
+    def mistakes_in(
+        self, template_dir: Path, examples: Sequence[Mapping[str, object]]
+    ) -> tuple[Mistake, ...]:
+        """What is wrong with a site's own templates, found by writing mails of nobody with them.
+
+        Args:
+            template_dir: the directory with them.
+            examples: what such mails say; all have the names of all values.
+        """
+        names = [
+            f"{language.value}/{name}"
+            for language in Language
+            for name in (self.subject, self.text, self.html)
+        ]
+        own = [name for name in names if places.exists(template_dir / name)]
+        if not own:
+            problem = f"none of {', '.join(names)} is in it, so it changes no mail"
+            return (Mistake(file=template_dir, line=None, problem=problem),)
+        environment = _new_environment(self.package, str(template_dir))
+        found = [
+            mistake for name in own for mistake in _mistakes_of(environment, template_dir, name, examples)
+        ]
+        return tuple(dict.fromkeys(found))
+
     def _rendered(
         self, environment: "ImmutableSandboxedEnvironment", name: str, values: Mapping[str, object]
     ) -> str:
-        from jinja2 import TemplateError, TemplateSyntaxError
-
         try:
             return environment.get_template(name).render(values)
-        except TemplateError as error:
-            line = f", line {error.lineno}" if isinstance(error, TemplateSyntaxError) else ""
-            # Only the template's own mistake: it names a value, and does not say it.
-            raise TemplateUnusableError(
-                f"the template {name}{line} cannot be used ({type(error).__name__}): {error.message};"
-                f" correct it in {self.setting}"
-            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise TemplateUnusableError(
                 f"the template {name} cannot be read ({type(error).__name__}): see {self.setting}"
             ) from None
-        except Exception as error:  # noqa: BLE001 - said below
-            # Whatever an expression of a template ends in, as a division by zero; its text may say a value.
+        except Exception as error:  # noqa: BLE001 - whatever an expression of a template ends in
+            place = _place_of(error, None)
+            line = "" if place is None else f", line {place[1]}"
             raise TemplateUnusableError(
-                f"the template {name} cannot be used ({type(error).__name__}): correct it in {self.setting}"
+                f"the template {name}{line} cannot be used: {_said_of(error)}; correct it in {self.setting}"
             ) from None
+
+
+def _mistakes_of(
+    environment: "ImmutableSandboxedEnvironment",
+    template_dir: Path,
+    name: str,
+    examples: Sequence[Mapping[str, object]],
+) -> Iterator[Mistake]:
+    from jinja2 import meta, nodes
+
+    file = template_dir / name
+    try:
+        template = environment.get_template(name)
+        tree = environment.parse(file.read_text(encoding="utf-8"))
+        unknown = meta.find_undeclared_variables(tree).difference(*examples)
+        for used in tree.find_all(nodes.Name):
+            if used.name in unknown:
+                problem = f"it uses {used.name!r}, and a mail has no such value"
+                yield Mistake(file=file, line=used.lineno, problem=problem)
+        # One that is unknown fails wherever it is used, and that is said.
+        for values in () if unknown else examples:
+            template.render(values)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        yield Mistake(file=file, line=line, problem="is not UTF-8")
+    except Exception as error:  # noqa: BLE001 - whatever an expression of a template ends in
+        place = _place_of(error, template_dir)
+        at, number = (file, None) if place is None else place
+        yield Mistake(file=at, line=number, problem=_said_of(error))
+
+
+def _said_of(error: Exception) -> str:
+    """What is wrong with a template, without any value of the mail."""
+    from jinja2 import TemplateError, TemplateNotFound
+
+    if isinstance(error, TemplateNotFound):
+        return f"there is no template {error.name!r}"
+    if isinstance(error, TemplateError):
+        # Only the template's own mistake: it names a value, and does not say it.
+        return f"{(error.message or '').rstrip('.')} ({type(error).__name__})"
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror or type(error).__name__}"
+    # As a division by zero: its text may say a value.
+    return f"an expression in it fails ({type(error).__name__})"
+
+
+def _place_of(error: Exception, template_dir: Path | None) -> tuple[Path, int] | None:
+    """Where in a template it went wrong; Jinja has the lines of templates in tracebacks.
+
+    Args:
+        error: what went wrong.
+        template_dir: where templates are that may be to blame; None: any.
+    """
+    from jinja2 import TemplateSyntaxError
+
+    if isinstance(error, TemplateSyntaxError) and error.filename is not None:
+        return Path(error.filename), error.lineno
+    found: tuple[Path, int] | None = None
+    step: TracebackType | None = error.__traceback__
+    while step is not None:
+        file = Path(step.tb_frame.f_code.co_filename)
+        if file.suffix in {".txt", ".html"} and (template_dir is None or file.is_relative_to(template_dir)):
+            found = file, step.tb_lineno
+        step = step.tb_next
+    return found
 
 
 @lru_cache(maxsize=8)
 def _environment(package: str, template_dir: str | None) -> "ImmutableSandboxedEnvironment":
+    return _new_environment(package, template_dir)
+
+
+def _new_environment(package: str, template_dir: str | None) -> "ImmutableSandboxedEnvironment":
     from jinja2 import ChoiceLoader, FileSystemLoader, PackageLoader, StrictUndefined, select_autoescape
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 

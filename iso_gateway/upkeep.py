@@ -185,6 +185,7 @@ def _engine(settings: Settings) -> Iterator[Engine]:
     if path is not None and not path.exists():
         raise NotFoundError(
             f"there is no database at {str(path)!r} yet: start the gateway once with 'iso-gateway serve'"
+            " (as a service: systemctl start iso-gateway)"
         )
     database = engine.open_engine(settings.database_url)
     try:

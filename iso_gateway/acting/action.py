@@ -37,6 +37,7 @@ class Acted:
         half_id: the half that it moved.
         message_id: the APDU that waits to be sent; of a forwarding, the one to the requester.
         apdu: that APDU.
+        before: the half's state before.
         state: the half's state afterwards.
         partner: name of the partner that it goes to.
         onward: of a forwarding, the ILL-REQUEST to the next responder.
@@ -46,6 +47,7 @@ class Acted:
     half_id: HalfId
     message_id: MessageId
     apdu: ILLApdu
+    before: State
     state: State
     partner: str
     onward: MessageId | None = None
@@ -421,6 +423,7 @@ def _carry_out(
         half_id=half.id,
         message_id=message_id,
         apdu=sending.apdu,
+        before=before.state,
         state=outcome.state.state,
         partner=partner.name,
         onward=onward_id,

@@ -233,4 +233,11 @@ def _begin(
     uow.audit.append(
         at=at, actor=actor, action=Service.ILL.phrase, reason="", half_id=half.id, message_id=message_id
     )
-    return Acted(half_id=half.id, message_id=message_id, apdu=apdu, state=after.state, partner=partner.name)
+    return Acted(
+        half_id=half.id,
+        message_id=message_id,
+        apdu=apdu,
+        before=before.state,
+        state=after.state,
+        partner=partner.name,
+    )

@@ -222,6 +222,23 @@ def unmet(apdu: ILLApdu, terms: Terms) -> tuple[ApduName, ...]:
     return tuple(name for wish, able, name in wanted if wish is ill.OptionalMessage.requires and not able)
 
 
+def impossible(apdu: ILLApdu, terms: Terms) -> tuple[ApduName, ...]:
+    """The optional messages that we require as lender, and that a requester says it cannot send (inferred).
+
+    Args:
+        apdu: what was received.
+        terms: what our settings and the partner's profile say.
+    """
+    if not isinstance(apdu, ill.ILLRequest):
+        return ()
+    asked, told = terms.as_responder, apdu.requester_optional_messages
+    demands = (
+        (asked.responder_RECEIVED, told.can_send_RECEIVED, ApduName.RECEIVED),
+        (asked.responder_RETURNED, told.can_send_RETURNED, ApduName.RETURNED),
+    )
+    return tuple(name for wish, able, name in demands if wish is ill.OptionalMessage.requires and not able)
+
+
 def days_of(apdu: ILLApdu) -> Days:
     """The days that an APDU names and that deadlines follow from; one that cannot be read is none."""
     match apdu:

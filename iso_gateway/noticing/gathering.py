@@ -116,7 +116,7 @@ def _follow(
             found[half_id] = replace(before, queried_at=step.at)
         case InputKind.APDU if service is Service.STR and before is not None and step.message_id is not None:
             reports[half_id] = step.message_id
-        case InputKind.APDU if service is Service.FWN and before is not None:
+        case InputKind.APDU if service is Service.FWN and before is not None and not step.original_seen:
             # Another library has to answer now, and gets as long for it.
             found[half_id] = asked
             reports.pop(half_id, None)

@@ -11,16 +11,17 @@ What stands in a mail is what `iso-gateway attention` lists: numbers, names of t
 words. Some of these repeat what a peer said, so all of it is made visible text first.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
+from pathlib import Path
 from typing import Final
 
 import structlog
 
 from config.settings import DailyMail, LocalSymbol, NoticeKind, Settings
 from iso_gateway.errors import NotFoundError, TemplateUnusableError
-from iso_gateway.lettering import Rendered, Templates, visible
+from iso_gateway.lettering import Mistake, Rendered, Templates, visible
 from iso_gateway.lifetime import lifetime_end, next_check
 from iso_gateway.noticing import mornings, wording
 from iso_gateway.noticing.working_days import WorkingDays
@@ -112,6 +113,22 @@ class Report:
     def is_sent(self) -> bool:
         """Whether a mail goes out at all."""
         return self.total > 0 or self.mail.always
+
+
+def mistakes_in(template_dir: Path) -> tuple[Mistake, ...]:
+    """What is wrong with a site's own templates for these mails."""
+    return TEMPLATES.mistakes_in(template_dir, _examples())
+
+
+def _examples() -> tuple[Mapping[str, object], ...]:
+    """What mails of nobody say: of something new and something that stands, and of nothing at all."""
+    words = {one.name: one.name for one in fields(Entry) if one.name != "number"}
+    whole = Entry(number=1, **words)
+    bare = replace(whole, number=2, about="", partner="", request="", look="")
+    said = {"site": "site", "at": "2026-01-02 07:30", "hour": "07:30"}
+    much = {"new": (whole, bare), "standing": (bare,), "new_count": 3, "standing_count": 1, "left": 1}
+    nothing = {"new": (), "standing": (), "new_count": 0, "standing_count": 0, "left": 0}
+    return {**said, **much, "total": 4, "always": False}, {**said, **nothing, "total": 0, "always": True}
 
 
 def due(

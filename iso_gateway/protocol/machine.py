@@ -490,8 +490,10 @@ def _prohibited(state: HalfState, service: Service) -> Outcome:
         )
     prohibited = StateTransitionProhibited(apdu_type=service.apdu_type, current_state=state.state.wire)
     effects: tuple[Effect, ...] = (SendReport(report=prohibited),)
-    if service is Service.SHI and state.role is Role.REQUESTER and state.state in CLOSED:
-        reason = f"SHIPPED received in {state.state}: the request is closed, and an item is on its way"
+    if service is Service.SHI and state.role is Role.REQUESTER:
+        # The issue is the item, whatever the tables say of the message.
+        because = "the request is closed" if state.state in CLOSED else "it is not allowed yet"
+        reason = f"SHIPPED received in {state.state}: {because}, and an item is on its way"
         effects = (*effects, RaiseAttention(reason=reason))
     return Outcome(
         state=state,

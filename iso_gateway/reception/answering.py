@@ -94,7 +94,17 @@ class Answers:
         onward = (
             forwarded_to(self.incoming.uow, half) if half and isinstance(report, AlreadyForwarded) else None
         )
-        apdu = compose.error_report(frame, report, correlation, information, forwarded_to=onward)
+        onward_to = None if onward is None else self.incoming.settings.partner_for(onward)
+        apdu = compose.error_report(
+            frame,
+            report,
+            correlation,
+            information,
+            forwarded_to=onward,
+            forwarded_address=None
+            if onward_to is None
+            else compose.Terms.between(local, onward_to).their_address,
+        )
         return self._send(apdu, partner, half)
 
     def _send(self, apdu: ILLApdu, partner: Partner | None, half: HalfRecord | None) -> MessageId | None:

@@ -170,10 +170,12 @@ def _told(
 
 
 def _last_service(half: HalfRecord, steps: Sequence[Step]) -> Iterator[tuple[str, str, str]]:
-    """When our last service was, as its APDU says it, on the clock of our library."""
+    """When our last service was, as its APDU says it, on the clock of our library.
+
+    A report of the gateway's own may have been since, which is no input; so it may be later, but not earlier.
+    """
     last = next((step for step in reversed(steps) if _is_sent(step.record)), None)
     if last is None:
-        yield "last service at", str(half.last_service_at), str(None)
         return
     watch = (last.record.facts or {}).get("watch")
     if last.apdu is None or not isinstance(watch, Mapping):
@@ -183,7 +185,9 @@ def _last_service(half: HalfRecord, steps: Sequence[Step]) -> Iterator[tuple[str
     if half.last_service_at is not None:
         at = half.last_service_at.astimezone(ZoneInfo(str(watch["zone"])))
         stored = f"{iso_date(at)} {iso_time(at)}"
-    yield "last service at", stored, f"{said.date} {said.time}"
+    computed = f"{said.date} {said.time}"
+    if stored == _NONE or stored < computed:
+        yield "last service at", stored, computed
 
 
 def _is_sent(record: InputRecord) -> bool:

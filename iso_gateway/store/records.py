@@ -76,6 +76,15 @@ class DeadlineKind(enum.StrEnum):
     OVERDUE = "overdue"
 
 
+class Unarrived(enum.Enum):
+    """Why a message of ours is not with the partner of its request."""
+
+    WAITING = "waiting"
+    """It is still to be sent."""
+    NOT_DELIVERED = "not-delivered"
+    """It was given up, and nothing of the request arrived since."""
+
+
 class OutboxKind(enum.StrEnum):
     """What an outbox row sends: the octets of a stored message, or a mail of its own (`store.mails`)."""
 

@@ -35,6 +35,7 @@ from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
+from iso_gateway.store.unarrived import UnarrivedMessages
 from iso_gateway.store.waiting import Deadlines, Held
 from iso_gateway.store.webhooks import Webhooks
 
@@ -73,6 +74,7 @@ class UnitOfWork:
         "search",
         "sending",
         "transactions",
+        "unarrived",
         "webhooks",
     )
 
@@ -88,6 +90,7 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.unarrived = UnarrivedMessages(connection)
         self.due = Due(connection)
         self.documents = Documents(connection, vault)
         self.daily_mails = DailyMails(connection, vault)

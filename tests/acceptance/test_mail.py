@@ -10,7 +10,6 @@ from typing import Final
 import pytest
 
 from asn1.codec import encode
-from config import starter
 from tests.integration.adapters.mails import carrying
 from tests.support.apdus import ill_request
 from tests.support.daemon import HOLD, Installation, RunningDaemon
@@ -25,15 +24,7 @@ REQUEST: Final = ill_request(requester="ILLUME:MEL")
 def installation(tmp_path: Path) -> Installation:
     """An installation that lets mail in, with the partner MEL that is reached by it: nobody is there."""
     made = Installation(tmp_path)
-    made.edit(starter.GATEWAY_FILE, 'symbol = "ILLUME:BEX"', f'symbol = "ILLUME:BEX"\npublic_mail = "{OURS}"')
-    config = made.config.read_text(encoding="utf-8")
-    made.config.write_text(
-        f'{config}\n[mail]\nrelay_port = 1\nlmtp_host = "{HOST}"\nlmtp_port = 0\n', encoding="utf-8"
-    )
-    (tmp_path / "partners" / "MEL.toml").write_text(
-        f'name = "MEL"\nsymbols = ["ILLUME:MEL"]\n[transport]\nkind = "mail"\naddress = "{THEIRS}"\n',
-        encoding="ascii",
-    )
+    made.let_mail_in(f'lmtp_host = "{HOST}"\nlmtp_port = 0')
     return made
 
 

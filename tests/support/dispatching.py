@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pytest
 import structlog
@@ -21,6 +21,8 @@ from iso_gateway.store.records import AttemptOutcome, GatewayId, HalfId, OutboxI
 from iso_gateway.store.writer import Writer
 from tests.support import apdus
 from tests.support.gateway import AT_SFU, AT_UBC, Desk
+
+T = TypeVar("T")
 
 #: Nothing here takes long; what does, hangs.
 PATIENCE = 60
@@ -112,17 +114,30 @@ class LogLines:
 
     async def until_any(self, events: Collection[str]) -> dict[str, Any]:
         """Wait for the next line of some kinds, passing over others."""
+
+        def next_one() -> dict[str, Any] | None:
+            while self._seen < len(self.lines):
+                line = self.lines[self._seen]
+                self._seen += 1
+                if line["event"] in events:
+                    return line
+            return None
+
+        return await self._found(next_one)
+
+    async def until_times(self, event: str, times: int) -> None:
+        """Wait until there are so many lines of a kind in all, those that were passed over among them."""
+        await self._found(lambda: sum(line["event"] == event for line in self.lines) >= times or None)
+
+    async def _found(self, find: Callable[[], T | None]) -> T:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(PATIENCE):
                 while True:
                     come = asyncio.Event()
                     self._come = partial(loop.call_soon_threadsafe, come.set)
-                    while self._seen < len(self.lines):
-                        line = self.lines[self._seen]
-                        self._seen += 1
-                        if line["event"] in events:
-                            return line
+                    if (found := find()) is not None:
+                        return found
                     await come.wait()
         finally:
             self._come = bool

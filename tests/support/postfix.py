@@ -215,9 +215,12 @@ class Postfix:
         path = self.top / "log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
-    def route(self, domains: Mapping[str, int]) -> None:
-        """Say on which LMTP port of this machine each domain is; before it is started."""
-        lines = [f"{domain} lmtp:inet:{HOST}:{port}" for domain, port in domains.items()]
+    def route(self, domains: Mapping[str, int | str]) -> None:
+        """Say where each domain is, before it is started: an LMTP port of this machine, or a Unix socket."""
+        lines = [
+            f"{domain} lmtp:{f'unix:{where}' if isinstance(where, str) else f'inet:{HOST}:{where}'}"
+            for domain, where in domains.items()
+        ]
         (self.top / "config" / "transport").write_text("\n".join([*lines, ""]), encoding="ascii")
 
     def _run(self, action: str) -> None:

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.menu import App, Menu
 from iso_gateway.cli.shared.options import LARGEST, Config, Json, Limit, settings_from
 
-app = typer.Typer(help="What wants a person.")
+app = App(cls=Menu, help="What wants a person.")
 
 All = Annotated[bool, typer.Option("--all", help="Also what is cleared, newest first.")]
 

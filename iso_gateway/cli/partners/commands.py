@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.menu import menu
 from iso_gateway.cli.shared.options import Config, Json, Yes, settings_from
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ PartnerArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The partner's name, in any case of letters.")
 ]
 
-app = typer.Typer(no_args_is_help=True, help="The libraries that the configuration knows.")
+app = menu("The libraries that the configuration knows.")
 
 
 @app.command("list")

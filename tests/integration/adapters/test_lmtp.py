@@ -348,6 +348,30 @@ class TestWhereItListens:
             assert listener.address is None
 
     @pytest.mark.parametrize("where", ["port", "socket"])
+    async def test_where_it_was_given_sockets_and_what_is_not_its_own_stays(
+        self, where: str, receiver: MailRecorder, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "lmtp.sock"
+        on_unix = where == "socket"
+        given = socket.socket(socket.AF_UNIX) if on_unix else socket.socket()
+        given.bind(str(path) if on_unix else (HOST, 0))
+        address = given.getsockname()
+        mail = Mail(lmtp_socket=str(path)) if on_unix else Mail(lmtp_host="127.0.0.9", lmtp_port=1)
+        inbox = MailInbox(mail, Limits(), [SFU], receiver, ids())
+        listener = LmtpListener(mail, [OURS], inbox, silence=LONG)
+        await listener.start([given])
+        assert listener.address == (None if on_unix else address)
+        opened = asyncio.open_unix_connection(str(path)) if on_unix else asyncio.open_connection(*address)
+        client = LmtpClient(*await opened)
+        assert (await client.answer()).startswith("220 ")
+        assert await client.deliver(carrying(APDU)) == "250 2.0.0 stored"
+        client.writer.close()
+        await listener.stop(LONG)
+        assert receiver.elements == [APDU]
+        assert path.exists() == on_unix, "systemd made it, and has it for the next start"
+        assert given.fileno() == -1
+
+    @pytest.mark.parametrize("where", ["port", "socket"])
     async def test_a_place_that_cannot_be_had(
         self, where: str, receiver: MailRecorder, tmp_path: Path
     ) -> None:

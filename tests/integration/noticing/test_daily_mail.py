@@ -527,7 +527,9 @@ class TestTemplates:
             reporting.previews(uow, settings, HOUR, DAYS)
         with capture_logs() as logs:
             assert write(desk, settings) == 1
-        assert "'nothing' is undefined; correct it in noticing.template_dir" in logs[0]["error"]
+        assert (
+            "'nothing' is undefined (UndefinedError); correct it in noticing.template_dir" in logs[0]["error"]
+        )
         assert texts(desk)[0].startswith("What wants a person")
 
 

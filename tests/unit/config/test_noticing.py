@@ -99,7 +99,7 @@ def test_addresses_that_are_refused_and_not_repeated(problems: Problems, url: st
     ("secret", "problem"),
     [
         (None, "'hook.secret' cannot be read: No such file or directory"),
-        ("short\n", "the secret in it has 5 octets"),
+        ("short\n", "holds a secret of 5 octets"),
     ],
 )
 def test_secrets_that_are_refused(problems: Problems, secret: str | None, problem: str) -> None:
@@ -138,7 +138,7 @@ def test_a_daily_mail_by_default_and_with_everything_written(site: Site, tmp_pat
         )
         + daily(to='"late@bex.example"', at="23:59:00")
     )
-    noticing = load(site({"gateway.toml": MAILING + written})).noticing
+    noticing = load(site({"gateway.toml": MAILING + written, "own/README": ""})).noticing
     assert noticing.template_dir == str(tmp_path / "own")
     assert noticing.mail == (
         DailyMail(to="desk@bex.example"),

@@ -430,3 +430,19 @@ class TestUnannounced:
         outcome = after(before, got(Service.FWN, Facts(original_seen=True), repeat=True))
         assert (outcome.verdict, outcome.state) == (Verdict.REPEATED, before)
         assert not any(isinstance(effect, RaiseAttention) for effect in outcome.effects)
+
+
+@pytest.mark.parametrize(
+    ("state", "because"),
+    [
+        (State.CONDITIONAL, "it is not allowed yet"),
+        (State.NOT_SUPPLIED, "the request is closed"),
+        (State.CANCELLED, "the request is closed"),
+        (State.LOST, "the request is closed"),
+    ],
+)
+def test_an_item_that_is_under_way_is_told_wherever_it_is_refused(state: State, because: str) -> None:
+    outcome = after(half(state, role=Role.REQUESTER), got(Service.SHI, LOAN))
+    assert outcome.verdict is Verdict.PROHIBITED
+    [told] = [effect for effect in outcome.effects if isinstance(effect, RaiseAttention)]
+    assert told.reason == f"SHIPPED received in {state}: {because}, and an item is on its way"
