@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -109,7 +110,7 @@ class Gateway:
             side=arrival.side,
             raw=octets,
         )
-        log.debug(APDU_STORED, message_id=message_id, octets=len(octets))
+        uow.once_stored(partial(log.debug, APDU_STORED, message_id=message_id, octets=len(octets)))
         return message_id
 
     def receive_unreadable(
@@ -118,21 +119,21 @@ class Gateway:
         """Keep octets that are no element at all, with the reason that the adapter found."""
         message_id = self.receive(uow, octets, arrival)
         message = uow.messages.get(message_id)
-        return self._logged(Reception(self._settings, uow, message, self._clock()).unreadable(error))
+        return self._logged(uow, Reception(self._settings, uow, message, self._clock()).unreadable(error))
 
     def receive_without_apdu(
         self, uow: UnitOfWork, octets: bytes, reason: str, arrival: Arrival
     ) -> Processed:
         """Keep a mail that carries no APDU."""
         message_id = self.receive(uow, octets, arrival)
-        return self._logged(returns.note_without_apdu(uow, message_id, reason, self._clock()))
+        return self._logged(uow, returns.note_without_apdu(uow, message_id, reason, self._clock()))
 
     def receive_notice(
         self, uow: UnitOfWork, octets: bytes, notice: returns.MailNotice, arrival: Arrival
     ) -> Processed:
         """Keep a mail that says what became of one of ours, and do what follows from it."""
         message_id = self.receive(uow, octets, arrival)
-        return self._logged(returns.note_notice(uow, message_id, notice, self._clock()))
+        return self._logged(uow, returns.note_notice(uow, message_id, notice, self._clock()))
 
     def process(self, uow: UnitOfWork, message_id: MessageId) -> Processed:
         """Classify a stored message: its verdict, the new state, the event, the answers, all at once.
@@ -143,7 +144,7 @@ class Gateway:
             StoreError: there is no such message, or it cannot be opened.
         """
         message = uow.messages.get(message_id)
-        processed = self._logged(Reception(self._settings, uow, message, self._clock()).process())
+        processed = self._logged(uow, Reception(self._settings, uow, message, self._clock()).process())
         self._after(uow, processed)
         return processed
 
@@ -227,7 +228,8 @@ class Gateway:
         posted = documents.add(
             self._settings, uow, half_id, url, note=note, actor=actor, at=self._clock(), again=again
         )
-        log.info(DOCUMENT_ADDED, half_id=half_id, document=posted.document_id, mailed=posted.unmailed is None)
+        said = {"half_id": half_id, "document": posted.document_id, "mailed": posted.unmailed is None}
+        uow.once_stored(partial(log.info, DOCUMENT_ADDED, **said))
         return posted
 
     def preview_document(
@@ -277,13 +279,16 @@ class Gateway:
         self._try_held(uow, uow.halves.get(half_id).transaction_id)
 
     def _requested(self, uow: UnitOfWork, acted: Acted) -> Acted:
-        log.info(
-            SERVICE_REQUESTED,
-            half_id=acted.half_id,
-            message_id=acted.message_id,
-            apdu_type=acted.apdu.asn1_name,
-            state=acted.state.value,
-            partner=acted.partner,
+        uow.once_stored(
+            partial(
+                log.info,
+                SERVICE_REQUESTED,
+                half_id=acted.half_id,
+                message_id=acted.message_id,
+                apdu_type=acted.apdu.asn1_name,
+                state=acted.state.value,
+                partner=acted.partner,
+            )
         )
         self._try_held(uow, uow.halves.get(acted.half_id).transaction_id)
         return acted
@@ -339,16 +344,19 @@ class Gateway:
             log.error(HELD_FAILED, message_id=held.message_id, error=type(error).__name__)  # noqa: TRY400
             uow.held.put_off(held.message_id, until=max(held.until, now + passing.PUT_OFF))
             return None
-        return processed if processed.verdict is Verdict.HELD else self._logged(processed)
+        return processed if processed.verdict is Verdict.HELD else self._logged(uow, processed)
 
     @staticmethod
-    def _logged(processed: Processed) -> Processed:
-        log.info(
-            APDU_PROCESSED,
-            message_id=processed.message_id,
-            apdu_type=processed.apdu_type,
-            verdict=processed.verdict.value,
-            partner=processed.partner,
-            half_id=processed.half_id,
+    def _logged(uow: UnitOfWork, processed: Processed) -> Processed:
+        uow.once_stored(
+            partial(
+                log.info,
+                APDU_PROCESSED,
+                message_id=processed.message_id,
+                apdu_type=processed.apdu_type,
+                verdict=processed.verdict.value,
+                partner=processed.partner,
+                half_id=processed.half_id,
+            )
         )
         return processed

@@ -25,6 +25,8 @@ from iso_gateway.store.unit_of_work import UnitOfWork
 
 #: In the payload of a FORWARD, which message is the ILL-REQUEST that went on.
 ONWARD: Final = "onward_message_id"
+#: In the payload of a repeat, which message it repeats.
+REPEATS: Final = "repeats"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Acted:
         half_id: the half that it moved.
         message_id: the APDU that waits to be sent; of a forwarding, the one to the requester.
         apdu: that APDU.
+        before: the half's state before.
         state: the half's state afterwards.
         partner: name of the partner that it goes to.
         onward: of a forwarding, the ILL-REQUEST to the next responder.
@@ -44,6 +47,7 @@ class Acted:
     half_id: HalfId
     message_id: MessageId
     apdu: ILLApdu
+    before: State
     state: State
     partner: str
     onward: MessageId | None = None
@@ -324,7 +328,7 @@ def _repetition(
         return None
     service_at = service_time(ends.half, at, ends.local.zone)
     sending = _Sending(apdu=compose.repeat_of(sent, service_at))
-    payload: dict[str, object] = {"repeats": record.message_id}
+    payload: dict[str, object] = {REPEATS: record.message_id}
     onward_id = (record.payload or {}).get(ONWARD)
     if isinstance(onward_id, int):
         onward = stored_apdu(uow, MessageId(onward_id))
@@ -365,11 +369,18 @@ def _carry_out(
                     ends.context,
                     retry=sending.onward_to.retry,
                     at=at,
+                    until=_end(sending.onward, ends),
                 )
                 payload[ONWARD] = onward_id
             case effects.SendApdu():
                 message_id = enqueue(
-                    uow, sending.apdu, Destination(partner=partner), ends.context, retry=partner.retry, at=at
+                    uow,
+                    sending.apdu,
+                    Destination(partner=partner),
+                    ends.context,
+                    retry=partner.retry,
+                    at=at,
+                    until=_end(sending.apdu, ends),
                 )
             case effects.RaiseAttention(reason=reason):
                 raise_attention(uow, half, reason, at)
@@ -412,10 +423,18 @@ def _carry_out(
         half_id=half.id,
         message_id=message_id,
         apdu=sending.apdu,
+        before=before.state,
         state=outcome.state.state,
         partner=partner.name,
         onward=onward_id,
     )
+
+
+def _end(apdu: ILLApdu, ends: Ends) -> datetime | None:
+    """When an APDU is of no use any more, before its lifetime ends: a request once it has expired."""
+    if not isinstance(apdu, ILLRequest):
+        return None
+    return interpretation.end_of_request(apdu, ends.local.zone)
 
 
 def payload_of(primitive: primitives.Primitive) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """What becomes of a half whose deadlines have passed: EXPIRED or OVERDUE sent, or a person told."""
 
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Final, assert_never
 
 import structlog
@@ -62,7 +63,8 @@ def let_pass(settings: Settings, uow: UnitOfWork, half_id: HalfId, at: datetime)
         zone=ends.local.zone,
     )
     for passed in expired.passed:
-        log.info(DEADLINE_PASSED, half_id=half_id, deadline=passed.deadline.kind.value)
+        kind = passed.deadline.kind.value
+        uow.once_stored(partial(log.info, DEADLINE_PASSED, half_id=half_id, deadline=kind))
         if passed.attention is not None:
             raise_attention(uow, ends.half, passed.attention.reason, at)
         if passed.event is not None and passed.outcome is not None:

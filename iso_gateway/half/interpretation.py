@@ -151,7 +151,7 @@ def facts_received(apdu: ILLApdu, partner: Partner, local: LocalSymbol, *, origi
                 can_send_shipped=local.optional_messages.sends_shipped and ApduName.SHIPPED in accepts,
                 can_send_received=optional.can_send_RECEIVED and ApduName.RECEIVED in sends,
                 can_send_returned=optional.can_send_RETURNED and ApduName.RETURNED in sends,
-                expires_at=_expiry(apdu, local.zone),
+                expires_at=end_of_request(apdu, local.zone),
                 original_seen=original_seen,
             )
         case ill.ILLAnswer() | ill.Shipped():
@@ -265,7 +265,7 @@ def day_of(iso_date: str | None) -> date | None:
         return None
 
 
-def _expiry(request: ill.ILLRequest, zone: tzinfo) -> datetime | None:
+def end_of_request(request: ill.ILLRequest, zone: tzinfo) -> datetime | None:
     """When a request expires: the end of the day that its search-type names (protocol.md 2.6, inferred)."""
     search = request.search_type
     if search is None:

@@ -133,7 +133,7 @@ def _raise(uow: UnitOfWork, notice: Notice, at: datetime) -> None:
         message_id=notice.message_id,
     )
     if notice.inferred:
-        log.info(INFERRED_SAME_ITEM, attention_id=attention_id)
+        uow.once_stored(partial(log.info, INFERRED_SAME_ITEM, attention_id=attention_id))
     _tell(uow, RAISED, attention_id, notice, at, actor=None)
 
 
@@ -148,14 +148,17 @@ def _tell(
 ) -> None:
     half_id: HalfId | None = about.half_id
     message_id: MessageId | None = about.message_id
-    log.info(
-        kind,
-        attention_id=attention_id,
-        attention=str(about.kind),
-        partner=about.partner,
-        half_id=half_id,
-        message_id=message_id,
-        actor=actor,
+    uow.once_stored(
+        partial(
+            log.info,
+            kind,
+            attention_id=attention_id,
+            attention=str(about.kind),
+            partner=about.partner,
+            half_id=half_id,
+            message_id=message_id,
+            actor=actor,
+        )
     )
     append = partial(uow.events.append, kind=kind, half_id=half_id, message_id=message_id, at=at)
     detail: dict[str, object] = {

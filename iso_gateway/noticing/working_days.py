@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from datetime import date, timedelta
 
-import holidays
-
 from config.settings import Noticing
 
 _DAY = timedelta(days=1)
@@ -20,6 +18,9 @@ class WorkingDays:
     """
 
     def __init__(self, region: str, closed: Iterable[date] = ()) -> None:
+        # Late: it is large, and not whoever imports this counts days.
+        import holidays
+
         country, _, subdivision = region.partition("-")
         self._holidays = holidays.country_holidays(country, subdiv=subdivision or None)
         self._closed = frozenset(closed)

@@ -57,8 +57,8 @@ class OtherEnd:
 
 
 def classification(uow: UnitOfWork, record: InputRecord) -> ProcessingRecord | None:
-    """How the message of an input was classified when it became one."""
-    if record.message_id is None:
+    """How a message that came was classified when it became an input, and how the first of ours was."""
+    if record.message_id is None or (record.kind is not InputKind.APDU and record.sequence > 1):
         return None
     known = [one for one in uow.messages.processings(record.message_id) if one.half_id == record.half_id]
     # One of ours is listed as composed, whatever the machine said.
@@ -210,4 +210,4 @@ def _partner(settings: Settings, half: HalfRecord, symbol: Symbol) -> str | None
 
 
 def _names(names: Iterable[str]) -> str:
-    return ", ".join(names) or _NONE
+    return ", ".join(sorted(names)) or _NONE

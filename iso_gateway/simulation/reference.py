@@ -86,7 +86,8 @@ in the file is told at once, each mistake as `FILE: KEY: problem; expected ...`.
   report. `reports = false` turns that off.
 - A step that the protocol does not allow now is left out, and a line says so, unless it says `force = true`;
   then it is sent, and the partner's own state stays as it is.
-- Dates are written `2026-12-31`, or from the day on which they are sent: `+21d`.
+- Dates are written `2026-12-31`, or from the day on which they are sent: `+21d`. A SHIPPED that is of a copy
+  says no `date_due`, whatever the rule says: nobody gives a copy back.
 - What stands under `request` are the keys of [a request file](request-file.md).
 """
 

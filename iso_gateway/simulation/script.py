@@ -38,7 +38,7 @@ from iso_gateway.protocol.events import (
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
 from iso_gateway.protocol.tables import ALWAYS
 from iso_gateway.request import primitives
-from iso_gateway.simulation import composing
+from iso_gateway.simulation import composing, templates
 from iso_gateway.simulation.scenario import Arrival, Order, Scenario, Step, Way, rule_for
 
 #: Every request that comes in can expire, if the scenario says so; when is the scenario's affair.
@@ -412,7 +412,8 @@ class Script:
         template = step.template
         if template is None:
             return compose.expired(frame)
-        primitive = template.made(at.date())
+        wanted = (kind.value for kind in conversation.request.iLL_service_type)
+        primitive = templates.suiting(template.made(at.date()), wanted)
         if isinstance(primitive, primitives.Forward):
             return self._forwarding(conversation, primitive, frame)
         return compose.apdu_for(primitive, conversation.request, frame, composing.terms_of(self.profile))

@@ -12,17 +12,19 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from iso_gateway.errors import ConflictError, DisconnectedError, StoreError, UnavailableError
+from iso_gateway.logs import escaped
+from iso_gateway.store.migrations import versions
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 #: How long a statement waits for another process before it fails, in milliseconds.
 BUSY_TIMEOUT_MS = 5_000
@@ -54,8 +56,22 @@ _ADVICE = {
     sqlite3.SQLITE_NOMEM: "this machine is out of memory",
 }
 
+#: The most that is told of what a server says, in characters.
+_LONGEST_REASON = 200
+
 _UPGRADE_LOCK = 0x49534F31  # any number that only this program uses: "ISO1"
 _BASE = "base"
+
+
+def parsed_url(url: str) -> URL:
+    """Read the URL of a database. Raises StoreError, which does not show it: it may hold a password."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        raise StoreError(
+            "the database URL is not one; give sqlite:///PATH or postgresql://USER@HOST/NAME,"
+            " in a password %2F for /, %40 for @, %3A for :"
+        ) from None
 
 
 def open_engine(url: str) -> Engine:
@@ -63,12 +79,7 @@ def open_engine(url: str) -> Engine:
 
     Raises StoreError for a URL that is neither, or for a place where no file can be made.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise StoreError(
-            "the database URL is not one; give sqlite:///PATH or postgresql://USER@HOST/NAME"
-        ) from None
+    parsed = parsed_url(url)
     match parsed.get_backend_name():
         case "sqlite":
             return _open_sqlite(parsed)
@@ -198,10 +209,10 @@ def upgrade(engine: Engine) -> None:
             if engine.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
                 may_take_long(connection)
-            _refuse_newer(engine, _revision(connection))
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            found = _revision(connection)
+            _refuse_newer(engine, found)
+            if found != newest():
+                _migrate(connection)
     except DBAPIError as error:
         raise failure(engine, error) from error
 
@@ -217,7 +228,7 @@ def current(engine: Engine) -> str:
 
 def newest() -> str:
     """The revision that this version of the program works with."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or _BASE
+    return max(_revisions())
 
 
 def require_current(engine: Engine) -> None:
@@ -271,6 +282,10 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
     # psycopg's messages quote values ("Key (a)=(b) already exists"): only the kind of error, and its
     # SQLSTATE.
     state = getattr(original, "sqlstate", None)
+    if isinstance(error, OperationalError) and state is None and error.statement is None:
+        return UnavailableError(
+            f"database {where!r} cannot be reached; see whether its server runs, and whether it lets us in"
+        )
     if error.connection_invalidated:
         return DisconnectedError(
             f"the connection to database {where!r} broke: {type(original).__name__} (SQLSTATE {state});"
@@ -280,6 +295,13 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
         return UnavailableError(
             f"database {where!r} can take nothing now: {type(original).__name__} (SQLSTATE {state});"
             " see the server's log, and whether its disk is full"
+        )
+    if state is None and error.statement is None and isinstance(error, OperationalError):
+        # Of a connection that was never made; libpq says who could not be reached, or was not let in, and
+        # never a password.
+        said = escaped(next(iter(str(original).splitlines()), "")[:_LONGEST_REASON])
+        return UnavailableError(
+            f"cannot connect to database {where!r}: {said}; check database_url, and whether the server runs"
         )
     kind = ConflictError if state in _CONFLICTS else StoreError
     return kind(
@@ -305,20 +327,43 @@ def _primary_code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF
 
 
-def _config() -> Config:
+def _migrate(connection: Connection) -> None:
+    # Late, because every start of a program would pay for it, and hardly any has tables to change.
+    from alembic import command
+
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _config() -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", "iso_gateway.store:migrations")
     config.set_main_option("path_separator", "os")
     return config
 
 
+@cache
+def _revisions() -> frozenset[str]:
+    """The revisions that this version knows: the numbers at the ends of the names of their files."""
+    return frozenset(
+        file.stem.rpartition("_")[2]
+        for directory in versions.__path__
+        for file in Path(directory).glob("*_[0-9]*.py")
+    )
+
+
 def _revision(connection: Connection) -> str:
-    return MigrationContext.configure(connection).get_current_revision() or _BASE
+    if not inspect(connection).has_table("alembic_version"):
+        return _BASE
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
+    return _BASE if found is None else str(found)
 
 
 def _refuse_newer(engine: Engine, revision: str) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-    if revision not in known | {_BASE}:
+    if revision not in _revisions() | {_BASE}:
         raise StoreError(
             f"database {describe(engine)!r} is at revision {revision!r}, which this version does not know:"
             " a newer version made it; install that version, or restore a backup"

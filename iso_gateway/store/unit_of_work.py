@@ -18,6 +18,7 @@ from iso_gateway.store.attention import Attention
 from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.contention import HEAD_START, REPETITIONS, give_way, may_be_done_again
+from iso_gateway.store.daily_mails import DailyMails
 from iso_gateway.store.documents import Documents
 from iso_gateway.store.due import Due
 from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
@@ -27,12 +28,14 @@ from iso_gateway.store.history import Audit, Events, Inputs
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
 from iso_gateway.store.leases import Leases
+from iso_gateway.store.mails import Mails
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.observations import Observations
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
+from iso_gateway.store.unarrived import UnarrivedMessages
 from iso_gateway.store.waiting import Deadlines, Held
 from iso_gateway.store.webhooks import Webhooks
 
@@ -48,10 +51,12 @@ class UnitOfWork:
 
     __slots__ = (
         "_connection",
+        "_tellings",
         "_vault",
         "attention",
         "audit",
         "checks",
+        "daily_mails",
         "deadlines",
         "documents",
         "due",
@@ -61,6 +66,7 @@ class UnitOfWork:
         "held",
         "inputs",
         "leases",
+        "mails",
         "messages",
         "observations",
         "outbox",
@@ -68,12 +74,14 @@ class UnitOfWork:
         "search",
         "sending",
         "transactions",
+        "unarrived",
         "webhooks",
     )
 
     def __init__(self, connection: Connection, vault: Vault, *, writing: bool) -> None:
         self._connection = connection
         self._vault = vault
+        self._tellings: list[Callable[[], object]] = []
         self.messages = Messages(connection, vault)
         self.transactions = Transactions(connection, vault)
         self.halves = Halves(connection, vault, writing=writing)
@@ -82,8 +90,11 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.unarrived = UnarrivedMessages(connection)
         self.due = Due(connection)
         self.documents = Documents(connection, vault)
+        self.daily_mails = DailyMails(connection, vault)
+        self.mails = Mails(connection, vault)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
         self.attention = Attention(connection)
@@ -95,6 +106,18 @@ class UnitOfWork:
         self.leases = Leases(connection)
         self.sending = Sending(connection)
 
+    def once_stored(self, tell: Callable[[], object]) -> None:
+        """Have something told, as a line of the log, once what it tells of is on disk; never if it is undone.
+
+        Who reads the line may look for what it tells of, and finds it.
+        """
+        self._tellings.append(tell)
+
+    def tell(self) -> None:
+        """Tell what is to be told. For whoever has committed."""
+        for tell in self._tellings:
+            tell()
+
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part that can fail alone: an exception undoes what was done inside, and is raised on.
@@ -102,11 +125,13 @@ class UnitOfWork:
         Errors of the database are raised as StoreError. Whoever goes on after an error has to let pass
         ConflictError and UnavailableError: they are not about this part, and the whole is done again.
         """
+        told_before = len(self._tellings)
         try:
             with _explained(self._connection.engine), self._connection.savepoint():
                 yield
         except BaseException:
             self._vault.forget()
+            del self._tellings[told_before:]
             raise
 
 
@@ -150,7 +175,9 @@ class Store:
         Errors of the database are raised as StoreError.
         """
         with _explained(self._engine), self._engine.begin() as connection:
-            yield self._work(connection, writing=True)
+            uow = self._work(connection, writing=True)
+            yield uow
+        uow.tell()
 
     def perform(self, work: Callable[[UnitOfWork], T]) -> T:
         """Do work in a unit of work of its own, and again when it failed for another process only.

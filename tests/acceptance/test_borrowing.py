@@ -1,5 +1,6 @@
 """A borrower's and a lender's gateway over TCP, each with its staff at the command."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -8,6 +9,8 @@ import pytest
 
 from tests.support.daemon import ONE_WAY, Installation, PartnerListener, RunningDaemon
 
+#: Days to come, whenever this runs.
+DUE, LATER = (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=days) for days in (70, 98))
 LOAN: Final = Path(__file__).parents[2] / "examples" / "request-loan.toml"
 
 
@@ -17,13 +20,13 @@ class Library:
     def __init__(self, gateway: RunningDaemon) -> None:
         self.gateway = gateway
 
-    def do(self, *arguments: str | int | Path) -> str:
+    def do(self, *arguments: object) -> str:
         """Have the staff do something about requests, and give what the command said."""
         done = self.gateway.installation.command("requests", *arguments)
         assert (done.returncode, done.stderr) == (0, b"")
         return done.stdout.decode()
 
-    def is_refused(self, *arguments: str | int | Path) -> str:
+    def is_refused(self, *arguments: object) -> str:
         """Have the staff try what is not possible, and give what the command said."""
         done = self.gateway.installation.command("requests", *arguments)
         assert (done.returncode, done.stdout) == (1, b"")
@@ -54,13 +57,13 @@ def test_a_loan_on_its_way_and_nothing_of_it_twice(tmp_path: Path, way_back: Par
             lender.await_apdu("ILL-Request")
             assert "asks YAZ for the same" in borrower.is_refused("new", LOAN, "--to", "YAZ")
 
-            lender.do("act", 1, "ship", "--due", "2027-01-31", "--via", "courier")
+            lender.do("act", 1, "ship", "--due", DUE, "--via", "courier")
             borrowed.exchange(ONE_WAY, way_back.octets())
             borrower.await_apdu("Shipped")
-            assert "done already" in lender.is_refused("act", 1, "ship", "--due", "2027-02-28")
+            assert "done already" in lender.is_refused("act", 1, "ship", "--due", LATER)
             borrower.do("act", 1, "receive")
             lender.await_apdu("Received")
 
             assert "Received" in borrower.do("list", "--as", "borrower")
-            assert "due 2027-01-31, renewable; via courier" in " ".join(borrower.do("show", 1).split())
+            assert f"due {DUE}, renewable; via courier" in " ".join(borrower.do("show", 1).split())
         assert way_back.is_quiet(), "nothing was sent twice"

@@ -14,7 +14,7 @@ from asn1.json import to_json
 from tests.support import apdus
 
 COMMAND = Path(sys.executable).parent / "iso-gateway"
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 REQUEST = apdus.ill_request()
 OCTETS = encode(REQUEST)

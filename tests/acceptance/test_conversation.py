@@ -15,7 +15,7 @@ from iso_gateway.store.records import AttemptOutcome, HalfId, OutboxStatus
 from tests.support.apdus import cancel, ill_request, message, received, renew, returned, status_query
 from tests.support.daemon import ONE_WAY, TWO_WAY, Installation, PartnerListener, RunningDaemon
 
-DUE: Final = dt.date(2026, 12, 16)
+DUE: Final = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=24)
 
 
 def state_of(gateway: RunningDaemon, half_id: HalfId) -> str:
@@ -74,7 +74,9 @@ def test_a_loan_from_the_request_to_the_check_in(tmp_path: Path) -> None:
             assert second == shipped.apdu
             assert isinstance(second, ill.Shipped)
             assert second.shipped_service_type is ILLServiceType.loan
-            assert second.supply_details.date_due == ill.DateDue(date_due_field="20261216", renewable=True)
+            assert second.supply_details.date_due == ill.DateDue(
+                date_due_field=f"{DUE:%Y%m%d}", renewable=True
+            )
 
             assert gateway.exchange(ONE_WAY, received(request)) == b""
             assert status_in(gateway.exchange(TWO_WAY, status_query(request))) is CurrentState.sHIPPED

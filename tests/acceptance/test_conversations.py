@@ -30,6 +30,7 @@ from iso_gateway.simulation.script import Conversation
 from iso_gateway.site import Site, opened
 from iso_gateway.store.records import HalfId, HalfRecord
 from tests.support.daemon import HOST, ONE_WAY, Installation, Line, RunningDaemon
+from tests.support.ports import reserved
 from tests.support.yaz import read_with_libyaz
 from tests.support.yaz_reading import reading_of
 
@@ -70,7 +71,7 @@ class Talk:
                 self.site.gateway.act(uow, half, one, actor="anna")
 
     def half(self, half: HalfId) -> HalfRecord:
-        """A request as the gateway has it, after what the daemon is writing: it logs before it commits."""
+        """A request as the gateway has it, after what the daemon is writing."""
         with self.site.store.unit_of_work() as uow:
             return uow.halves.get(half)
 
@@ -99,7 +100,7 @@ class Talk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """A running gateway, and for each partner the port that is kept for it until it comes up."""
+    """A running gateway, and for each partner the port that is kept for it."""
 
     daemon: RunningDaemon
     ports: dict[str, socket.socket]
@@ -115,7 +116,6 @@ class Stage:
                 profile = settings.partner(one)
                 assert profile is not None
                 port = self.ports[one].getsockname()[1]
-                self.ports[one].close()
                 play = scenario.read({"description": "A test", "rules": list(follows)}, Path("test.toml"))
                 partner = SimulatedPartner(profile, play, port=port, pause=no_pause)
                 partners.append(await stack.enter_async_context(partner))
@@ -131,8 +131,7 @@ def staged(directory: Path, *names: str, before: str = "") -> Iterator[Stage]:
     with ExitStack() as stack:
         ports = {}
         for name in (f"{one}-{who}" for one in names for who in ("ANN", "BEN")):
-            ports[name] = stack.enter_context(socket.socket())
-            ports[name].bind((HOST, 0))
+            ports[name] = stack.enter_context(reserved())
             port = ports[name].getsockname()[1]
             installation.add_partner(name, port=port, keys='when_overdue = "send"')
         yield Stage(daemon=stack.enter_context(installation.running(before=before)), ports=ports)

@@ -23,7 +23,7 @@ def test_a_partner_that_takes_nothing_does_not_hold_up_the_end(tmp_path: Path) -
                 asked = time.monotonic()
                 assert gateway.stop() == 0
                 # It would have had 30 seconds to end the connection.
-                assert time.monotonic() - asked < 8
+                assert time.monotonic() - asked < 25
             gateway.await_line("apdu.interrupted")
         with installation.reading() as uow:
             [row] = uow.outbox.list()

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.kill_harness import Plan, Play
-from tests.support.postgresql import Cluster, postgresql_cluster
-
-__all__ = ["postgresql_cluster"]
+from tests.support.postgresql import Cluster
 
 # Some ten seconds each on an idle machine; a busy one is no reason to fail.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -29,6 +29,7 @@ from iso_gateway.site import Site, opened
 from iso_gateway.store.records import Direction, HalfId, InputKind, OutboxStatus
 from tests.support.corpus import Reading
 from tests.support.daemon import HOST, ONE_WAY, PATIENCE, Installation, RunningDaemon
+from tests.support.ports import reserved
 from tests.support.yaz import read_with_libyaz
 from tests.support.yaz_reading import reading_of
 
@@ -321,12 +322,11 @@ class Played:
 def stage(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[RunningDaemon, dict[str, socket.socket]]]:
-    """A running gateway with a partner for each case, on ports that stay taken until the partners come up."""
+    """A running gateway with a partner for each case, on ports that are kept for the partners."""
     installation = Installation(tmp_path_factory.mktemp("scenarios"))
     with contextlib.ExitStack() as stack:
-        taken = {name_of(case): stack.enter_context(socket.socket()) for case in CASES}
+        taken = {name_of(case): stack.enter_context(reserved()) for case in CASES}
         for name, one in taken.items():
-            one.bind((HOST, 0))
             case = CASES[int(name.removeprefix("P"))]
             installation.add_partner(name, port=one.getsockname()[1], keys=keys_of(case))
         with installation.running() as daemon:
@@ -351,7 +351,7 @@ async def play(
     case: Case,
     settings: Settings,
     daemon: RunningDaemon,
-    reserved: socket.socket,
+    keeper: socket.socket,
     turns: asyncio.Lock,
 ) -> Played:
     """Play one case until both sides are where they should be."""
@@ -365,8 +365,7 @@ async def play(
             woken.set()
             staff.wake()
 
-        port = reserved.getsockname()[1]
-        reserved.close()
+        port = keeper.getsockname()[1]
         async with SimulatedPartner(profile, case.play, port=port, pause=no_pause, on_move=moved) as partner:
             partner.meets((HOST, daemon.ports[ONE_WAY]), settings.local[0].symbol)
             working = asyncio.ensure_future(staff.run())

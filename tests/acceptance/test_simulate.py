@@ -103,7 +103,7 @@ def test_programs_get_json(tmp_path: Path) -> None:
 
 def proved(installation: Installation, name: str) -> Any:
     """Give what `partners test` says to programs about a partner that is there."""
-    result = installation.command("partners", "test", name, "--json")
+    result = installation.command_process("partners", "test", name, "--json")
     assert result.returncode == 0, result
     return json.loads(result.stdout)
 

@@ -165,12 +165,12 @@ def test_no_two_requests_have_one_transaction_id_and_nothing_else_differs() -> N
 def test_the_request_is_the_one_that_yaz_illclient_sends_for_the_example(tmp_path: Path) -> None:
     find_yaz_illclient()
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(max_workers=1) as pool:
-        listener.settimeout(30)
+        listener.settimeout(60)
         client = pool.submit(
             yaz_illclient, ["-v", "none", "-f", str(EXAMPLE)], listener.getsockname()[1], tmp_path
         )
         with listener.accept()[0] as connection:
-            connection.settimeout(30)
+            connection.settimeout(60)
             sent = connection.recv(65536)
         client.result()
     assert sent == real_request(), "write the client's octets into benchmarks/yaz-illclient-request.hex"

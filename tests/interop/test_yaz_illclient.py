@@ -25,10 +25,10 @@ def converse(answer: bytes, arguments: list[str], directory: Path) -> tuple[int,
         socket.create_server(("127.0.0.1", 0)) as listener,
         ThreadPoolExecutor(max_workers=1) as pool,
     ):
-        listener.settimeout(30)
+        listener.settimeout(60)
         client = pool.submit(yaz_illclient, arguments, listener.getsockname()[1], directory)
         with listener.accept()[0] as connection:
-            connection.settimeout(30)
+            connection.settimeout(60)
             request = connection.recv(65536)
             connection.sendall(answer)
         run = client.result()

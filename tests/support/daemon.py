@@ -14,7 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +38,7 @@ from iso_gateway.store.records import (
     ProcessingRecord,
 )
 from iso_gateway.store.unit_of_work import UnitOfWork
+from tests.support import command, empty
 
 #: Seconds that anything may take before the test fails: far more than it needs, far less than a hung run.
 PATIENCE: Final = 60.0
@@ -92,6 +93,11 @@ class Stored:
         return self.processing.verdict
 
 
+def unmeasured() -> dict[str, str]:
+    """The environment of a process whose coverage is not measured, which makes it a good deal faster."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_PROCESS")}
+
+
 class Installation:
     """A configuration in a directory, as `iso-gateway init` makes it, on ports that the system chooses.
 
@@ -99,7 +105,16 @@ class Installation:
     it is not acknowledged. Both are sent to on the ports given.
     """
 
-    def __init__(self, directory: Path, *, yaz_port: int = DOWN, zed_port: int = DOWN) -> None:
+    def __init__(
+        self, directory: Path, *, yaz_port: int = DOWN, zed_port: int = DOWN, started: bool = True
+    ) -> None:
+        """Write it.
+
+        Args:
+            directory: where; made if need be.
+            yaz_port, zed_port: where the partners are sent to.
+            started: whether its database and its master key are there, as a first start makes them.
+        """
         self.directory: Final = directory
         self.config: Final = directory / starter.GATEWAY_FILE
         starter.write(directory)
@@ -111,6 +126,8 @@ class Installation:
         self.edit(starter.GATEWAY_FILE, 'max_delay = "1h"', 'max_delay = "200ms"')
         self.edit("partners/yaz.toml", "port = 1612", f"port = {yaz_port}")
         self.add_partner("ZED", port=zed_port)
+        if started:
+            empty.put_in(self.settings)
 
     def become_the_partner(self) -> None:
         """Become the other library: ILLUME:YAZ, which knows the partner ILLUME:BEX where YAZ would be."""
@@ -132,7 +149,7 @@ class Installation:
         Args:
             database_url: the database.
             lease: for how long a gateway counts as alive, as the configuration has it.
-            key_of: whose master key it has; that one has to have run already. None: its own.
+            key_of: whose master key it has. None: its own.
         """
         self.edit(
             starter.GATEWAY_FILE,
@@ -141,10 +158,7 @@ class Installation:
         )
         self.edit(starter.GATEWAY_FILE, 'lease = "60s"', f'lease = "{lease}"')
         if key_of is not None:
-            path = self.settings.master_key_file
-            path.parent.mkdir(mode=0o700)
-            path.touch(mode=0o600)
-            path.write_bytes(key_of.settings.master_key_file.read_bytes())
+            self.settings.master_key_file.write_bytes(key_of.settings.master_key_file.read_bytes())
 
     def add_partner(self, name: str, *, port: int = DOWN, mode: str = ONE_WAY, keys: str = "") -> None:
         """Add a partner whose symbol is `ILLUME:` and its name.
@@ -158,6 +172,22 @@ class Installation:
         (self.directory / "partners" / f"{name}.toml").write_text(
             f'name = "{name}"\nsymbols = ["ILLUME:{name}"]\ntest = true\n{keys}\n'
             f'[transport]\nkind = "tcp"\nhost = "{HOST}"\nport = {port}\nmode = "{mode}"\n',
+            encoding="ascii",
+        )
+
+    def let_mail_in(self, way: str) -> None:
+        """Let mail in for ill@bex.example, and add the partner MEL, which is reached at ill@mel.example.
+
+        Args:
+            way: the lines of `[mail]` that say how.
+        """
+        symbol = 'symbol = "ILLUME:BEX"'
+        self.edit(starter.GATEWAY_FILE, symbol, f'{symbol}\npublic_mail = "ill@bex.example"')
+        with self.config.open("a", encoding="utf-8") as file:
+            file.write(f"\n[mail]\nrelay_port = 1\n{way}\n")
+        (self.directory / "partners" / "MEL.toml").write_text(
+            'name = "MEL"\nsymbols = ["ILLUME:MEL"]\n'
+            '[transport]\nkind = "mail"\naddress = "ill@mel.example"\n',
             encoding="ascii",
         )
 
@@ -183,15 +213,36 @@ class Installation:
         finally:
             daemon.kill()
 
-    def start(self, *, before: str = "", tracer: Sequence[str | Path] = ()) -> "RunningDaemon":
-        """Start a daemon, which may not come up; whoever calls this has to see to its end."""
+    def start(
+        self, *, before: str = "", tracer: Sequence[str | Path] = (), measured: bool = True
+    ) -> "RunningDaemon":
+        """Start a daemon, which may not come up; whoever calls this has to see to its end.
+
+        Args:
+            before, tracer: as for `running`.
+            measured: whether its coverage is: not of one that is going to be killed, which loses it.
+        """
         if 'Path("go")' in before:
             os.mkfifo(self.directory / "go")
         command: list[str | Path] = [sys.executable, "-c", f"{before}\n{RUN}"] if before else [COMMAND]
-        return RunningDaemon(self, [*tracer, *command, "serve", "--config", self.config])
+        killed = not measured or "SIGKILL" in before
+        return RunningDaemon(
+            self,
+            [*tracer, *command, "serve", "--config", self.config],
+            environment=unmeasured() if killed else None,
+        )
 
-    def command(self, *arguments: str | int | Path) -> subprocess.CompletedProcess[bytes]:
-        """Run the operator's command on this configuration and give what it printed."""
+    def command(self, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+        """Run the operator's command on this configuration, beside the daemon, and give what it printed."""
+        done = command.run(*arguments, "--config", self.config)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return subprocess.CompletedProcess(
+            [*map(str, arguments)], done.exit_code, done.stdout_bytes, done.stderr_bytes
+        )
+
+    def command_process(self, *arguments: str | int | Path) -> subprocess.CompletedProcess[bytes]:
+        """Do what `command` does in a process of its own."""
         return subprocess.run(
             [COMMAND, *map(str, arguments), "--config", self.config],
             stdin=subprocess.DEVNULL,
@@ -256,11 +307,18 @@ class Installation:
 class RunningDaemon:
     """A process of ours, and what it prints."""
 
-    def __init__(self, installation: Installation, command: Sequence[str | Path]) -> None:
+    def __init__(
+        self,
+        installation: Installation,
+        command: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.installation: Final = installation
         self._process = subprocess.Popen(
             command,
             cwd=installation.directory,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

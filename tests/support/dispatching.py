@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import pytest
 import structlog
@@ -21,8 +22,10 @@ from iso_gateway.store.writer import Writer
 from tests.support import apdus
 from tests.support.gateway import AT_SFU, AT_UBC, Desk
 
+T = TypeVar("T")
+
 #: Nothing here takes long; what does, hangs.
-PATIENCE = 10
+PATIENCE = 60
 LEASE = timedelta(minutes=5)
 
 REFUSED: Final = DeliveryError("connection refused", temporary=True, failure=Failure.REFUSED)
@@ -93,15 +96,16 @@ class Wire:
 
 
 class LogLines:
-    """The log, to wait for: what is logged has been stored."""
+    """The log, to wait for: what is logged has been stored. Lines may come from any thread."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
-        self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._seen = 0
+        self._come: Callable[[], object] = bool
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
         self.lines.append(dict(event))
-        self._queue.put_nowait(dict(event))
+        self._come()
         raise structlog.DropEvent
 
     async def until(self, event: str) -> dict[str, Any]:
@@ -110,11 +114,33 @@ class LogLines:
 
     async def until_any(self, events: Collection[str]) -> dict[str, Any]:
         """Wait for the next line of some kinds, passing over others."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                line = await self._queue.get()
+
+        def next_one() -> dict[str, Any] | None:
+            while self._seen < len(self.lines):
+                line = self.lines[self._seen]
+                self._seen += 1
                 if line["event"] in events:
                     return line
+            return None
+
+        return await self._found(next_one)
+
+    async def until_times(self, event: str, times: int) -> None:
+        """Wait until there are so many lines of a kind in all, those that were passed over among them."""
+        await self._found(lambda: sum(line["event"] == event for line in self.lines) >= times or None)
+
+    async def _found(self, find: Callable[[], T | None]) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    come = asyncio.Event()
+                    self._come = partial(loop.call_soon_threadsafe, come.set)
+                    if (found := find()) is not None:
+                        return found
+                    await come.wait()
+        finally:
+            self._come = bool
 
 
 @asynccontextmanager

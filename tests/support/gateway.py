@@ -29,12 +29,14 @@ from iso_gateway.store.records import (
     HalfRecord,
     InputRecord,
     MessageId,
+    OutboxKind,
     OutboxRecord,
     ProcessingRecord,
     Transport,
 )
 from iso_gateway.store.tables import metadata
 from iso_gateway.store.unit_of_work import UnitOfWork
+from tests.support import empty
 
 #: Ten in the morning where BEX is.
 MORNING: Final = datetime(2026, 11, 16, 18, 0, tzinfo=UTC)
@@ -155,6 +157,7 @@ class Desk:
     def open(cls, settings: Settings, clock: Clock | None = None) -> Iterator["Desk"]:
         """Give a desk under settings, with the database and the keys made if there are none."""
         clock = clock or Clock()
+        empty.put_in(settings)
         site = Site.create_or_open(settings, clock=clock)
         try:
             yield cls(site=site, clock=clock)
@@ -249,9 +252,13 @@ class Desk:
         return partner
 
     def outgoing(self) -> list[Outgoing]:
-        """What waits to be sent, oldest first."""
+        """The messages that wait to be sent, oldest first."""
         with self.reading() as uow:
-            return [Outgoing(row=row, octets=self._octets(uow, row)) for row in uow.outbox.list(limit=1000)]
+            return [
+                Outgoing(row=row, octets=self._octets(uow, row))
+                for row in uow.outbox.list(limit=1000)
+                if row.kind is OutboxKind.MESSAGE
+            ]
 
     def deliver(self) -> list[Outgoing]:
         """Let all that waits be delivered, and give it."""

@@ -24,7 +24,7 @@ SAID: Final = (
 ENDS: Final = {Role.REQUESTER: State.RETURNED, Role.RESPONDER: State.CHECKED_IN}
 
 #: How long octets may lie in a system's buffers before a partner reads them.
-UNREAD: Final = dt.timedelta(seconds=1)
+UNREAD: Final = dt.timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

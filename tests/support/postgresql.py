@@ -11,13 +11,14 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 import psycopg
 import pytest
 
+from iso_gateway.store.engine import open_engine, upgrade
 from tests.support.peers import require
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
@@ -26,9 +27,10 @@ _SUPERUSER = "iso_gateway_test"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """A running server; `database` makes an empty database in it."""
+    """A running server; `database` makes a database in it."""
 
     socket_directory: Path
+    _templates: list[str] = field(default_factory=list)
 
     def start(self) -> None:
         """Start the server."""
@@ -46,14 +48,35 @@ class Cluster:
         )
 
     @contextmanager
-    def database(self, name: str) -> Iterator[str]:
-        """Give the URL of a new, empty database, dropped at the end."""
-        self._execute(f'CREATE DATABASE "{name}"')
+    def database(self, name: str, *, tables: bool = False) -> Iterator[str]:
+        """Give the URL of a new database, dropped at the end.
+
+        Args:
+            name: what it is called.
+            tables: whether it has its tables, as the gateway's first start makes them.
+        """
+        template = f' TEMPLATE "{self._template()}"' if tables else ""
+        self._execute(f'CREATE DATABASE "{name}"{template}')
         try:
-            host = quote(str(self.socket_directory), safe="")
-            yield f"postgresql://{_SUPERUSER}@/{name}?host={host}"
+            yield self._url(name)
         finally:
             self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def _template(self) -> str:
+        """The database that those with tables are copies of: made once, because that takes a while."""
+        if not self._templates:
+            name = "template"
+            self._execute(f'CREATE DATABASE "{name}"')
+            engine = open_engine(self._url(name))
+            upgrade(engine)
+            # While somebody is connected to it, it cannot be copied.
+            engine.dispose()
+            self._templates.append(name)
+        return self._templates[0]
+
+    def _url(self, name: str) -> str:
+        host = quote(str(self.socket_directory), safe="")
+        return f"postgresql://{_SUPERUSER}@/{quote(name)}?host={host}"
 
     def _execute(self, statement: str) -> None:
         # A connection each time: the server may have been stopped meanwhile.

@@ -18,7 +18,9 @@ from iso_gateway.reception import Processed
 from iso_gateway.request.primitives import ResponderPrimitive
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import HalfId, MessageId, OutboxRecord, Transport
+from tests.support import empty
 
 #: When the first thing happens; each later one is a second later. In Vancouver it is 12:00 noon.
 BEGUN: Final = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
@@ -63,7 +65,9 @@ class Installation:
             _rename(self.config, "BEX", "YAZ")
             _rename(self.partner_file, "YAZ", "BEX")
         self.clock = clock or Clock()
-        self.site = Site.create_or_open(load(self.config), clock=self.clock)
+        settings = load(self.config)
+        empty.put_in(settings)
+        self.site = Site.create_or_open(settings, clock=self.clock)
 
     def receive(
         self, apdu: ILLApdu | bytes, *, peer: str = "127.0.0.1:51234", two_way: bool = True
@@ -116,7 +120,7 @@ class Installation:
         row, fence, at = self._claimed(message_id)
         with self.site.store.unit_of_work() as uow:
             if last:
-                assert uow.leases.gave_up(row.id, fence, at, why)
+                assert uow.leases.gave_up(row.id, fence, at, Trouble(error=why))
             else:
                 assert uow.leases.failed(row.id, fence, at, at + timedelta(minutes=5), why)
 

@@ -13,6 +13,7 @@ from iso_gateway.cli.shared.typist import Typist
 if TYPE_CHECKING:
     from iso_gateway.acting.action import Acted
     from iso_gateway.request.primitives import Primitive
+    from iso_gateway.site import Site
     from iso_gateway.store.unit_of_work import UnitOfWork
 
 
@@ -33,7 +34,8 @@ def act(
     *,
     config: Config = None,
     result: Annotated[
-        Result | None, typer.Option("--result", metavar="|".join(Result), help="answer: which one.")
+        Result | None,
+        typer.Option("--result", metavar="RESULT", help=f"answer: which one, of {', '.join(Result)}."),
     ] = None,
     reason: Annotated[
         str | None,
@@ -287,7 +289,7 @@ def repeat(
     half_id = records.HalfId(request_id)
     with installation.opened(settings) as site:
         acted = site.store.perform(lambda uow: site.gateway.repeat(uow, half_id, actor=actor()))
-    _say(acted, again=True, json=json)
+        _say(site, acted, again=True, json=json)
 
 
 def _offer(context: typer.Context, request_id: int, config: Path | None, *, json: bool) -> None:
@@ -341,7 +343,7 @@ def _perform(
                 _refuse(refusal.not_understood(error))
 
         acted = site.store.perform(perform)
-    _say(acted, json=json)
+        _say(site, acted, json=json)
 
 
 def _refuse(lines: tuple[str, ...]) -> NoReturn:
@@ -353,11 +355,14 @@ def _refuse(lines: tuple[str, ...]) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _say(acted: "Acted", *, again: bool = False, json: bool) -> None:
+def _say(site: "Site", acted: "Acted", *, again: bool = False, json: bool) -> None:
     from iso_gateway.cli.requests import as_json, as_text
     from iso_gateway.cli.shared.output import write_json, write_lines
+    from iso_gateway.cli.waiting import notes
 
     if json:
         write_json(as_json.acted(acted))
     else:
         write_lines(*as_text.acted(acted, again=again))
+    with site.store.reading() as uow:
+        notes.tell(uow, acted.partner)

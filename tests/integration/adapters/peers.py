@@ -23,6 +23,8 @@ TWO_WAY: Final = Listener(name="two-way", mode=ListenerMode.TWO_WAY, host="127.0
 #: Generous where nothing shall happen, so that a slow machine fails no test.
 LIMITS: Final = Limits(idle_timeout=timedelta(seconds=60), answer_timeout=timedelta(seconds=60))
 SHORT: Final = timedelta(milliseconds=50)
+#: Short, where something has to happen within it on a machine that is busy with something else.
+ENOUGH: Final = timedelta(milliseconds=500)
 LONG: Final = timedelta(seconds=60)
 
 APDUS: Final = tuple(part.octets for part in corpus.stream().parts)

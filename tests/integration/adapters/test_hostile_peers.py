@@ -19,6 +19,7 @@ from adapters.tcp_socket import make_room
 from config.settings import ListenerMode, TcpTransport
 from tests.integration.adapters.peers import (
     APDUS,
+    ENOUGH,
     LIMITS,
     LONG,
     ONE_WAY,
@@ -69,7 +70,7 @@ async def test_one_that_trickles_has_the_time_of_one_apdu_and_no_more() -> None:
             await asyncio.sleep(0.01)
             if receiver.unreadable_octets:
                 break
-        assert 0.3 <= loop.time() - begun < 5
+        assert 0.3 <= loop.time() - begun < 30
         with pytest.raises(ConnectionResetError):
             await reader.read()
         writer.close()
@@ -79,7 +80,7 @@ async def test_one_that_trickles_has_the_time_of_one_apdu_and_no_more() -> None:
 
 async def test_one_that_trickles_its_answer_holds_up_nothing_that_is_sent_to_it() -> None:
     receiver = Recorder()
-    limits = replace(LIMITS, apdu_timeout=timedelta(milliseconds=100))
+    limits = replace(LIMITS, apdu_timeout=2 * ENOUGH)
     came: Counter[int] = Counter()
 
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,10 +13,13 @@ from adapters.mail_composer import OutgoingMail, compose
 from adapters.mail_sender import MailSender
 from config.settings import Mail, MailTls
 from tests.integration.adapters.mails import HOST, OURS, THEIRS, MailServer
-from tests.support.postfix import free_port
+from tests.support.authority import Authority
+from tests.support.ports import free_port
 
 LONG: Final = timedelta(seconds=30)
 SHORT: Final = timedelta(milliseconds=50)
+#: In this a server is to come as far as where it falls silent.
+ENOUGH: Final = timedelta(milliseconds=500)
 MARK: Final = "17-abcdefghijklmnop"
 MAIL: Final = compose(
     b"\x61\x03\x80\x01\x01",
@@ -155,7 +158,7 @@ async def test_an_answer_that_is_none_may_mean_either() -> None:
 @pytest.mark.parametrize(("step", "ambiguous"), [("EHLO", False), ("RCPT", False), (".", True)])
 async def test_a_server_that_falls_silent(step: str, *, ambiguous: bool) -> None:
     async with MailServer({step: "..."}).running() as server:
-        failed = await failure(server, within=SHORT)
+        failed = await failure(server, within=ENOUGH)
     assert "did not answer in time" in failed.reason
     assert (failed.temporary, failed.ambiguous, failed.failure) == (True, ambiguous, Failure.SEND_TIMEOUT)
 
@@ -252,3 +255,15 @@ class TestTls:
         assert context.minimum_version is ssl.TLSVersion.TLSv1_2
         assert context.check_hostname
         assert sender._tls_context() is context
+
+    def test_certificates_that_are_forgotten_are_read_again(self, tmp_path: Path) -> None:
+        old, new = (Authority(tmp_path, name).file for name in ("old", "new"))
+        trusted = tmp_path / "ca.pem"
+        trusted.write_bytes(old.read_bytes())
+        sender = MailSender(Mail(tls=MailTls.TLS, ca_file=str(trusted)))
+        [first] = sender._tls_context().get_ca_certs(binary_form=True)
+        trusted.write_bytes(new.read_bytes())
+        assert sender._tls_context().get_ca_certs(binary_form=True) == [first]
+        sender.forget_certificates()
+        [second] = sender._tls_context().get_ca_certs(binary_form=True)
+        assert second != first

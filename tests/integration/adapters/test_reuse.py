@@ -19,6 +19,7 @@ from asn1.framing import Framer
 from config.settings import Limits, ListenerMode, TcpTransport
 from tests.integration.adapters.peers import (
     APDUS,
+    ENOUGH,
     LIMITS,
     LONG,
     ONE_WAY,
@@ -235,7 +236,7 @@ class TestOwnConnections:
 
     async def test_one_on_which_nothing_happens_is_ended(self) -> None:
         with capture_logs() as logs:
-            async with partner(idle_timeout=SHORT) as (far, transport), sending() as sender:
+            async with partner(idle_timeout=ENOUGH) as (far, transport), sending() as sender:
                 await send(sender, transport, APDUS[0])
                 async with far.changed:
                     await far.changed.wait_for(lambda: far.ended == [0])
@@ -289,7 +290,7 @@ class TestOneWay:
 
     async def test_where_it_is_wanted_they_share_one_which_ends_in_good_order(self) -> None:
         async with (
-            partner(mode=ListenerMode.ONE_WAY, reuse=True, idle_timeout=timedelta(milliseconds=200)) as (
+            partner(mode=ListenerMode.ONE_WAY, reuse=True, idle_timeout=2 * ENOUGH) as (
                 far,
                 transport,
             ),

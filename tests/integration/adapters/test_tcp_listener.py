@@ -19,6 +19,7 @@ from asn1.errors import WireErrorKind
 from config.settings import Listener
 from tests.integration.adapters.peers import (
     APDUS,
+    ENOUGH,
     LIMITS,
     LONG,
     ONE_WAY,
@@ -180,7 +181,7 @@ class TestEndings:
 
     async def test_a_silent_two_way_connection_is_ended_so_that_no_answer_is_lost(self) -> None:
         receiver = Recorder()
-        async with listening(receiver, TWO_WAY, limits=replace(LIMITS, idle_timeout=SHORT)) as tcp:
+        async with listening(receiver, TWO_WAY, limits=replace(LIMITS, idle_timeout=ENOUGH)) as tcp:
             answering(receiver, tcp)
             reader, writer = await connect(tcp, TWO_WAY)
             writer.write(APDU)
@@ -191,14 +192,14 @@ class TestEndings:
     async def test_what_we_write_keeps_a_two_way_connection_open(self) -> None:
         receiver = Recorder()
         loop = asyncio.get_running_loop()
-        idle = timedelta(milliseconds=300)
-        async with listening(receiver, TWO_WAY, limits=replace(LIMITS, idle_timeout=idle)) as tcp:
+        async with listening(receiver, TWO_WAY, limits=replace(LIMITS, idle_timeout=ENOUGH)) as tcp:
             reader, writer = await connect(tcp, TWO_WAY)
             await until(lambda: tcp.is_live("c1"))
             begun = loop.time()
-            while loop.time() < begun + 2 * idle.total_seconds():
+            while loop.time() < begun + 2 * ENOUGH.total_seconds():
                 await tcp.write("c1", APDU)
                 assert await reader.readexactly(len(APDU)) == APDU
+                await asyncio.sleep(0.01)
             assert tcp.is_live("c1")
             writer.close()
 
@@ -221,15 +222,15 @@ class TestEndings:
     async def test_a_stream_of_whole_elements_may_take_for_ever(self) -> None:
         receiver = Recorder()
         loop = asyncio.get_running_loop()
-        idle = timedelta(milliseconds=300)
-        async with listening(receiver, limits=replace(LIMITS, idle_timeout=idle)) as tcp:
+        async with listening(receiver, limits=replace(LIMITS, idle_timeout=ENOUGH)) as tcp:
             reader, writer = await connect(tcp)
             begun, count = loop.time(), 0
             writer.write(APDU[:1])
-            while loop.time() < begun + 2 * idle.total_seconds():  # each write ends within the next element
+            while loop.time() < begun + 2 * ENOUGH.total_seconds():  # each write ends within the next element
                 writer.write(APDU[1:] + APDU[:1])
                 count += 1
                 await receiver.until(lambda: len(receiver.elements) == count)  # noqa: B023 - awaited at once
+                await asyncio.sleep(0.01)
             writer.write(APDU[1:])
             writer.write_eof()
             assert await reader.read() == b""
@@ -239,7 +240,7 @@ class TestEndings:
 
     async def test_a_two_way_peer_that_falls_silent_within_an_element_is_reset(self) -> None:
         receiver = Recorder()
-        async with listening(receiver, TWO_WAY, limits=replace(LIMITS, idle_timeout=SHORT)) as tcp:
+        async with listening(receiver, TWO_WAY, limits=replace(LIMITS, idle_timeout=ENOUGH)) as tcp:
             reader, writer = await connect(tcp, TWO_WAY)
             writer.write(APDU[:-1])
             with pytest.raises(ConnectionResetError):

@@ -521,7 +521,7 @@ class TestNoTls:
         async with listening(Recorder(), listener) as tcp:
             reader, writer = await connect(tcp, listener)
             await until(lambda: tcp.connections == 1)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await tcp.stop(LONG)
             with pytest.raises(ConnectionResetError):
                 await reader.read()

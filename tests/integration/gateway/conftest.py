@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
+from iso_gateway.store.keyring import create_master_key
 from tests.support.dispatching import lines, wire
 from tests.support.gateway import Desk, settings_in
-from tests.support.postgresql import Cluster, postgresql_cluster
+from tests.support.postgresql import Cluster
 
-__all__ = ["lines", "postgresql_cluster", "wire"]
+__all__ = ["lines", "wire"]
 
 _numbers = itertools.count(1)
 
@@ -42,10 +43,12 @@ def desk(settings: Settings) -> Iterator[Desk]:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def portable(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    """Settings with a database that does not exist yet, SQLite first and then PostgreSQL."""
+    """Settings with a database in which no gateway has run yet, SQLite first and then PostgreSQL."""
     if request.param == "sqlite":
         yield settings_in(tmp_path)
         return
     cluster: Cluster = request.getfixturevalue("postgresql_cluster")
-    with cluster.database(f"gateway_{next(_numbers)}") as url:
-        yield replace(settings_in(tmp_path), database_url=url)
+    with cluster.database(f"gateway_{next(_numbers)}", tables=True) as url:
+        settings = replace(settings_in(tmp_path), database_url=url)
+        create_master_key(settings.master_key_file)
+        yield settings

@@ -7,13 +7,12 @@ from typing import Final
 
 import pytest
 from sqlalchemy import text
-from typer.testing import CliRunner
 
 from asn1.codec import encode
-from iso_gateway.cli.main import app
-from iso_gateway.noticing.rules import Kind
+from config.settings import NoticeKind
 from iso_gateway.request import primitives
 from tests.support import apdus
+from tests.support.command import run
 from tests.support.postgresql import Cluster
 from tests.support.site import Installation, installation
 
@@ -45,11 +44,10 @@ class Unlucky:
         """Run it, and hold it to have met its conflict and to have done all the same what it was asked to."""
         with self._place.site.store.engine.begin() as connection:
             connection.exec_driver_sql("ALTER SEQUENCE losses RESTART")
-        words = [str(argument) for argument in arguments]
-        result = CliRunner().invoke(app, ["--config", str(self._place.config), *words])
-        assert result.exit_code == 0, (words, result.output)
+        result = run("--config", self._place.config, *arguments)
+        assert result.exit_code == 0, (arguments, result.output)
         with self._place.site.store.engine.connect() as connection:
-            assert connection.execute(text("SELECT last_value FROM losses")).scalar_one() >= 2, words
+            assert connection.execute(text("SELECT last_value FROM losses")).scalar_one() >= 2, arguments
         return result.stdout
 
 
@@ -70,7 +68,7 @@ def test_what_every_command_that_is_audited_loses_is_done_again(place: Installat
     junk = place.receive(b"junk").message_id
     with place.site.store.unit_of_work() as uow:
         uow.attention.raise_(
-            key="k", kind=Kind.UNREADABLE, reason="junk", since=place.clock(), at=place.clock()
+            key="k", kind=NoticeKind.UNREADABLE, reason="junk", since=place.clock(), at=place.clock()
         )
     unlucky = Unlucky(place)
     assert unlucky("attention", "clear", 1, "--reason", "seen").startswith("cleared: 1;")

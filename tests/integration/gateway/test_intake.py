@@ -159,7 +159,7 @@ class TestIntake:
         async with dispatching(desk, wire) as dispatcher:
             intake.dispatcher = dispatcher
             await intake.element(encode(REQUEST), ENVELOPE)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await intake.settled("c-1")
         assert [one.connection_id for one in wire.sent] == ["c-1"]
         assert desk.outgoing() == []

@@ -18,7 +18,7 @@ from iso_gateway.store.unit_of_work import UnitOfWork
 from iso_gateway.store.writer import Writer
 from tests.support.gateway import Desk
 
-PATIENCE = 10
+PATIENCE = 60
 #: So short that a third of it is over at once.
 LEASE = timedelta(milliseconds=30)
 

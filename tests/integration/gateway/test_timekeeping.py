@@ -24,7 +24,7 @@ AT = datetime.fromisoformat("2026-11-21T08:00:00+00:00")
 SEARCH = ill.SearchType(expiry_flag=ill.ExpiryFlag.other_Date, expiry_date="20261120")
 REQUEST = replace(apdus.ill_request(requester="ILLUME:SFU"), search_type=SEARCH)
 #: For how long a test waits for what it expects before it fails.
-PATIENCE = 10
+PATIENCE = 60
 
 
 @pytest.fixture(autouse=True)

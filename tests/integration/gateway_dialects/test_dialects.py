@@ -19,7 +19,7 @@ from iso_gateway.reception import Processed, Verdict
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
 from iso_gateway.store.records import HalfId, ProcessingRecord, Transport
-from tests.support import apdus
+from tests.support import apdus, empty
 from tests.support.apdus import LATER
 from tests.support.biblio_ill import written_by_biblio_ill
 
@@ -88,6 +88,7 @@ def opened(tmp_path: Path) -> Iterator[Opened]:
             )
 
         settings: Settings = replace(loaded, partners=tuple(map(changed, loaded.partners)))
+        empty.put_in(settings)
         site = Site.create_or_open(settings, clock=lambda: NOW)
         sites.append(site)
         return Counter(site)

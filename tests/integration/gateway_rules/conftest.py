@@ -17,6 +17,7 @@ from iso_gateway.reception import Processed
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
 from iso_gateway.store.records import EventRecord, HalfId, ProcessingRecord, Transport
+from tests.support import empty
 
 NOW = datetime(2026, 11, 16, 18, 15, tzinfo=UTC)
 
@@ -90,6 +91,7 @@ def opened(settings: Settings) -> Iterator[Opened]:
             for rule, severity in severities.items()
         )
         partners = tuple(replace(one, rules=rules) for one in settings.partners)
+        empty.put_in(settings)
         site = Site.create_or_open(replace(settings, partners=partners), clock=lambda: NOW)
         sites.append(site)
         return Counter(site)

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from iso_gateway.store.engine import open_engine, upgrade
+from iso_gateway.store.engine import open_engine
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.unit_of_work import Store
-from tests.support.postgresql import Cluster, postgresql_cluster
-
-__all__ = ["postgresql_cluster"]
+from tests.support import empty
+from tests.support.postgresql import Cluster
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -22,12 +21,16 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database."""
+    """The URL of a database: with its tables for whoever asks for `engine`, and empty for others."""
+    tables = "engine" in request.fixturenames
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'gateway.db'}"
+        path = tmp_path / "gateway.db"
+        if tables:
+            empty.put_sqlite(path)
+        yield f"sqlite:///{path}"
         return
     cluster: Cluster = request.getfixturevalue("postgresql_cluster")
-    with cluster.database(f"store_{next(_numbers)}") as url:
+    with cluster.database(f"store_{next(_numbers)}", tables=tables) as url:
         yield url
 
 
@@ -47,9 +50,7 @@ def open_database(database_url: str) -> Iterator[Callable[[], Engine]]:
 @pytest.fixture
 def engine(open_database: Callable[[], Engine]) -> Engine:
     """The database with its tables."""
-    engine = open_database()
-    upgrade(engine)
-    return engine
+    return open_database()
 
 
 @pytest.fixture
@@ -67,16 +68,17 @@ def store(engine: Engine, ring: KeyRing) -> Store:
 @pytest.fixture
 def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
     """An SQLite database with its tables, for what only SQLite has."""
-    engine = open_engine(f"sqlite:///{tmp_path / 'only.db'}")
-    upgrade(engine)
+    path = tmp_path / "only.db"
+    empty.put_sqlite(path)
+    engine = open_engine(f"sqlite:///{path}")
     yield engine
     engine.dispose()
 
 
 @pytest.fixture
 def postgresql_url(postgresql_cluster: Cluster) -> Iterator[str]:
-    """An empty PostgreSQL database, for what only PostgreSQL has."""
-    with postgresql_cluster.database(f"only_{next(_numbers)}") as url:
+    """A PostgreSQL database with its tables, for what only PostgreSQL has."""
+    with postgresql_cluster.database(f"only_{next(_numbers)}", tables=True) as url:
         yield url
 
 
@@ -84,6 +86,5 @@ def postgresql_url(postgresql_cluster: Cluster) -> Iterator[str]:
 def postgresql_engine(postgresql_url: str) -> Iterator[Engine]:
     """A PostgreSQL database with its tables."""
     engine = open_engine(postgresql_url)
-    upgrade(engine)
     yield engine
     engine.dispose()

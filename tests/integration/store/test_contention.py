@@ -21,7 +21,7 @@ from tests.integration.store import samples
 
 T = TypeVar("T")
 THREADS = 4
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 
 
 def together(work: Callable[[int], T]) -> list[T]:

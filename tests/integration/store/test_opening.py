@@ -10,9 +10,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, insert, inspect, select, text
 
-from iso_gateway.errors import StoreError
+from iso_gateway.errors import StoreError, UnavailableError
 from iso_gateway.store.engine import current, newest, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing, create_master_key
 from iso_gateway.store.records import DeadlineKind
@@ -122,6 +123,15 @@ class TestMigrations:
         assert current(engine) == "base"
         upgrade(engine)
         assert current(engine) == newest() != "base"
+
+    def test_the_newest_is_the_one_that_no_other_follows(self) -> None:
+        # The names of the files say it, so that nobody has to read them at every start.
+        config = Config()
+        config.set_main_option("script_location", "iso_gateway.store:migrations")
+        config.set_main_option("path_separator", "os")
+        scripts = ScriptDirectory.from_config(config)
+        assert newest() == scripts.get_current_head()
+        assert all(one.path.endswith(f"_{one.revision}.py") for one in scripts.walk_revisions())
 
     def test_upgrading_again_changes_nothing(self, engine: Engine, store: Store) -> None:
         with store.unit_of_work() as uow:
@@ -257,6 +267,8 @@ class TestUrl:
 
     def test_a_server_that_is_not_there_is_named_without_its_password(self, tmp_path: Path) -> None:
         engine = open_engine(f"postgresql://u:secret@/d?host={tmp_path}")
-        with pytest.raises(StoreError, match="OperationalError") as caught:
+        with pytest.raises(UnavailableError, match="cannot connect to database") as caught:
             current(engine)
-        assert "secret" not in str(caught.value)
+        said = str(caught.value)
+        assert "No such file or directory; check database_url, and whether the server runs" in said
+        assert "secret" not in said

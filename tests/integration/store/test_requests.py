@@ -1,6 +1,7 @@
 """Transactions, halves, inputs, events and audit, on both databases."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, text
@@ -250,6 +251,35 @@ class TestUnitOfWork:
         with store.reading() as uow:
             found = [uow.transactions.find(name) is not None for name in (b"t-1", b"t-2", b"t-3")]
         assert found == [True, False, True]
+
+    def test_what_is_told_is_stored_and_what_is_undone_is_not_told(self, store: Store) -> None:
+        told: list[tuple[str, bool]] = []
+
+        def tell(what: str) -> None:
+            with store.reading() as uow:
+                told.append((what, uow.transactions.find(b"t-1") is not None))
+
+        def fail_half_way(uow: UnitOfWork) -> None:
+            with uow.savepoint():
+                uow.once_stored(partial(tell, "undone alone"))
+                raise LookupError
+
+        def fail() -> None:
+            with store.unit_of_work() as uow:
+                uow.once_stored(partial(tell, "undone"))
+                raise LookupError
+
+        with store.unit_of_work() as uow:
+            samples.add_transaction(uow)
+            uow.once_stored(partial(tell, "first"))
+            with pytest.raises(LookupError):
+                fail_half_way(uow)
+            with uow.savepoint():
+                uow.once_stored(partial(tell, "second"))
+            assert told == []
+        with pytest.raises(LookupError):
+            fail()
+        assert told == [("first", True), ("second", True)]
 
     def test_reading_cannot_write_and_leaves_the_connection_able_to(self, store: Store) -> None:
         with pytest.raises(StoreError), store.reading() as uow:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import structlog
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from iso_gateway.cli.main import app
 from iso_gateway.cli.shared.options import CONFIG_VARIABLE
+from tests.support.command import run
 from tests.support.site import Installation, installation
 
 
@@ -25,9 +25,7 @@ class Command:
         """Run it, and hold it to its exit code."""
         environment = {"COLUMNS": str(self.columns), "TERM": "dumb"}
         environment |= {} if self.config is None else {CONFIG_VARIABLE: str(self.config)}
-        result = CliRunner().invoke(
-            app, [str(argument) for argument in arguments], input=stdin, env=environment
-        )
+        result = run(*arguments, stdin=stdin, **environment)
         assert result.exit_code == code, (result.output, result.exception)
         return result
 

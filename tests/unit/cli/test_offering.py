@@ -4,13 +4,11 @@ import shlex
 from collections.abc import Iterator
 
 import pytest
-from typer.testing import CliRunner
 
 from asn1 import ill
 from asn1.extensions import OCLCSpecificStatus, ReasonInReview
 from asn1.ill import ILLServiceType, StatusOrErrorReport
 from asn1.schema import NULL, GeneralString, Unlisted
-from iso_gateway.cli.main import app
 from iso_gateway.cli.requests import offers, open_points, particulars
 from iso_gateway.cli.requests.act_fields import Fields, WrongFieldError, primitive_for
 from iso_gateway.cli.requests.verbs import BORROWERS, EITHERS, LENDERS, Result, Verb
@@ -21,6 +19,7 @@ from iso_gateway.protocol.states import Role
 from iso_gateway.protocol.tables import TABLES
 from iso_gateway.request.primitives import Answer, ReportDamaged, ReviewReason, SpecificResults
 from tests.support import apdus
+from tests.support.command import run
 
 #: What the local user never asks for: a request begins with `requests new`, reports are the gateway's own
 #: answers, and EXPIRED is its own doing.
@@ -41,7 +40,7 @@ def test_every_service_is_offered_as_a_command_that_there_is(service: Service) -
     assert offer.meaning.endswith(".")
     assert len(offer.command) <= 80
     # Only the configuration is missing, so the words themselves have been understood.
-    result = CliRunner().invoke(app, [*arguments, "--config", "/nonexistent"])
+    result = run(*arguments, "--config", "/nonexistent")
     assert "/nonexistent" in result.stderr, result.output
 
 

@@ -118,6 +118,27 @@ def test_a_lender_follows_the_rule_and_the_protocol() -> None:
     assert play.conversation.ended
 
 
+def test_a_copy_is_never_due() -> None:
+    asked = request()
+    for wanted, due in (
+        ((ill.ILLServiceType.copy_non_returnable,), False),
+        ((ill.ILLServiceType.locations, ill.ILLServiceType.copy_non_returnable), False),
+        ((ill.ILLServiceType.loan, ill.ILLServiceType.copy_non_returnable), True),
+    ):
+        _, shipped = (
+            decode(sending.octets)
+            for sending in Play(QUICK).answer(dataclasses.replace(asked, iLL_service_type=wanted))
+        )
+        assert isinstance(shipped, ill.Shipped)
+        assert (shipped.supply_details.date_due is not None) is due
+    lent = {"send": "SHIPPED", "fields": {"date_due": "+21d", "service_type": "loan"}}
+    copy = dataclasses.replace(asked, iLL_service_type=(ill.ILLServiceType.copy_non_returnable,))
+    [sending] = Play(rule("ILL-REQUEST", lent)).answer(copy)
+    shipped = decode(sending.octets)
+    assert isinstance(shipped, ill.Shipped)
+    assert shipped.supply_details.date_due is not None
+
+
 def test_no_two_services_have_the_same_date_time() -> None:
     play = Play(QUICK)
     times = [
