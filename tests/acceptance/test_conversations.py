@@ -267,7 +267,9 @@ async def test_a_cancel_that_a_forwarding_outran_goes_to_the_new_responder(stage
         await talk.came(talk.ann, "Forward-Notification")
         assert (talk.half(half).state, talk.half(half).partner) == ("PENDING", "CROSSED-BEN")
         assert "cancel_wished" in talk.half(half).flags
-        [told] = talk.attention(half)
+        # By its error report, and then by its notification.
+        reported, told = talk.attention(half)
+        assert reported.startswith("CROSSED-ANN reports the error already-forwarded: ")
         assert "cancel again at the new one" in told
         talk.act(half, primitives.Cancel())
         await talk.ben.reached(State.CANCEL_PENDING)
