@@ -58,11 +58,11 @@ install-environment:
 	rm -rf $(DESTDIR)$(ENVIRONMENT).old
 
 LOCAL := /usr/local
+UNITS := iso-gateway.socket iso-gateway-lmtp.socket iso-gateway.service
 install-files:
 	install -d $(DESTDIR)$(LOCAL)/lib/systemd/system $(DESTDIR)$(LOCAL)/lib/sysusers.d $(DESTDIR)$(LOCAL)/bin \
 		$(DESTDIR)$(LOCAL)/share/doc/iso-gateway/adr
-	install -m 0644 config/systemd/iso-gateway.service config/systemd/iso-gateway.socket \
-		$(DESTDIR)$(LOCAL)/lib/systemd/system
+	install -m 0644 $(UNITS:%=config/systemd/%) $(DESTDIR)$(LOCAL)/lib/systemd/system
 	install -m 0644 config/systemd/iso-gateway.sysusers $(DESTDIR)$(LOCAL)/lib/sysusers.d/iso-gateway.conf
 	install -m 0755 config/systemd/iso-gateway.sh $(DESTDIR)$(LOCAL)/bin/iso-gateway
 	install -m 0644 docs/*.md CHANGELOG.md README.md $(DESTDIR)$(LOCAL)/share/doc/iso-gateway
@@ -71,12 +71,14 @@ install-files:
 ## uninstall: takes away what install has made, and keeps the configuration, the state and the user
 uninstall:
 ifeq ($(DESTDIR),)
-	if [ -d /run/systemd/system ]; then systemctl disable --now iso-gateway.socket iso-gateway.service; fi
+	if [ -d /run/systemd/system ]; then systemctl disable --now $(UNITS); fi
 endif
 	rm -rf $(DESTDIR)$(ENVIRONMENT) $(DESTDIR)$(LOCAL)/share/doc/iso-gateway
-	rm -f $(DESTDIR)$(LOCAL)/lib/systemd/system/iso-gateway.service \
-		$(DESTDIR)$(LOCAL)/lib/systemd/system/iso-gateway.socket \
-		$(DESTDIR)$(LOCAL)/lib/sysusers.d/iso-gateway.conf $(DESTDIR)$(LOCAL)/bin/iso-gateway
+	rm -f $(UNITS:%=$(DESTDIR)$(LOCAL)/lib/systemd/system/%) $(DESTDIR)$(LOCAL)/lib/sysusers.d/iso-gateway.conf \
+		$(DESTDIR)$(LOCAL)/bin/iso-gateway
+ifeq ($(DESTDIR),)
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+endif
 	@echo "kept: /etc/iso-gateway and /var/lib/iso-gateway, and the user iso-gateway"
 
 clean:

@@ -4,6 +4,7 @@ Imports nothing of ours.
 """
 
 import errno
+import re
 import socket
 from enum import Enum
 from typing import Final
@@ -64,6 +65,20 @@ _FAILURES: Final = {
 }
 
 
+_NUMBER: Final = re.compile(r"\[Errno ([0-9]+)\]")
+
+
+def number_of(error: OSError) -> int:
+    """Returns the number by which the system names an error; 0 where it has none.
+
+    Where a name leads to several addresses, and each fails in its own way, asyncio tells the numbers in its
+    text alone: it is the last address that counts then.
+    """
+    if error.errno is not None:
+        return error.errno
+    return int([0, *_NUMBER.findall(str(error))][-1])
+
+
 def failure_to_connect(error: OSError, *, late: bool) -> Failure:
     """Returns what kept a connection from being made.
 
@@ -75,7 +90,7 @@ def failure_to_connect(error: OSError, *, late: bool) -> Failure:
         return Failure.CONNECT_TIMEOUT
     if isinstance(error, socket.gaierror):
         return Failure.NO_SUCH_HOST
-    return _FAILURES.get(error.errno or 0, Failure.UNREACHABLE)
+    return _FAILURES.get(number_of(error), Failure.UNREACHABLE)
 
 
 class DeliveryFailed(Exception):  # noqa: N818 - an outcome for the outbox, not a fault

@@ -1,8 +1,9 @@
 """Mail from the site's own mail server by LMTP (RFC 2033): on loopback or a Unix socket, never from outside.
 
 Why a server of our own and not a library's: docs/adr/0010-lmtp.md. It knows what our mail server needs and no
-more, reads within bounds whatever comes, and says 250 for a mail only after all of it is stored. The end of a
-mail is CRLF, dot, CRLF and nothing else, so no line that merely looks like it can smuggle in another mail.
+more, reads within bounds whatever comes, and says 250 for a mail only after all of it is stored. Of a mail
+that is refused the beginning is kept, so that an operator finds what its sender was told. The end of a mail
+is CRLF, dot, CRLF and nothing else, so no line that merely looks like it can smuggle in another mail.
 LMTP has no authentication: who can connect can write in any partner's name.
 Imports asn1 and config, nothing of iso_gateway.
 """
@@ -24,10 +25,11 @@ from adapters.envelope import written
 from adapters.errors import ListenError
 from adapters.mime import MailRefused
 from adapters.throttle import Throttle
+from config import mailing
 from config.senders import comparable
 from config.settings import Mail
 
-NAME: Final = "lmtp"
+NAME: Final = mailing.LMTP
 
 MAIL_RECEIVED: Final = "mail.received"
 MAIL_REFUSED: Final = "mail.refused"
@@ -44,6 +46,9 @@ _CHUNK: Final = 65_536
 #: Seconds for the last answer to go out.
 _GOODBYE: Final = 1.0
 _END: Final = b"\r\n.\r\n"
+#: How much is kept of a mail that is refused, in octets.
+_KEPT: Final = 16_384
+_TOO_LONG: Final = ("552 5.3.4", "it is longer than this gateway reads")
 
 #: At most one line of the log in this time says what was refused, and how many times.
 _INTERVAL: Final = timedelta(seconds=10)
@@ -61,6 +66,9 @@ class Inbox(Protocol):
     ) -> None:
         """Takes a mail; returns when all of it is stored."""
 
+    async def keep(self, octets: bytes, reason: str, *, listener: str, sender: str | None = None) -> None:
+        """Takes the beginning of a mail that is not read any further."""
+
 
 class LmtpListener:
     """The LMTP listener.
@@ -75,9 +83,11 @@ class LmtpListener:
     def __init__(self, mail: Mail, ours: Collection[str], inbox: Inbox, *, silence: timedelta) -> None:
         self._mail = mail
         self._inbox = inbox
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
+        self._own_socket: Path | None = None
         self._sessions: dict[asyncio.Task[object], _Session] = {}
-        self._refused = Throttle(_INTERVAL, asyncio.get_running_loop().time)
+        now = asyncio.get_running_loop().time
+        self._refused = {event: Throttle(_INTERVAL, now) for event in (MAIL_REFUSED, SESSION_REFUSED)}
         self._stopping = False
         self.refusals = 0
         """How many mails and connections were refused."""
@@ -90,22 +100,31 @@ class LmtpListener:
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """Host and port on which it listens; None for a Unix socket."""
-        if self._server is None or self._mail.lmtp_socket is not None:
+        """Host and port on which it listens, the first if it has several; None for a Unix socket."""
+        if not self._servers or self._mail.lmtp_socket is not None:
             return None
-        name = self._server.sockets[0].getsockname()
+        name = self._servers[0].sockets[0].getsockname()
         return name[0], name[1]
 
-    async def start(self) -> None:
-        """Listens, if the configuration says where. Raises ListenError."""
+    async def start(self, sockets: Sequence[socket.socket] = ()) -> None:
+        """Listens, if the configuration says where. Raises ListenError.
+
+        Args:
+            sockets: bound already, by who has made them and keeps them (socket activation); the configuration
+                is not asked where, then. They belong to this object from now on.
+        """
         mail = self._mail
+        if sockets:
+            for one in sockets:
+                self._servers.append(await asyncio.start_server(self._accept, sock=one))
+            return
         try:
             if mail.lmtp_socket is not None:
-                self._server = await asyncio.start_unix_server(
-                    self._accept, sock=_unix_socket(Path(mail.lmtp_socket))
-                )
+                path = Path(mail.lmtp_socket)
+                self._servers.append(await asyncio.start_unix_server(self._accept, sock=_unix_socket(path)))
+                self._own_socket = path
             elif mail.lmtp_host is not None:
-                self._server = await asyncio.start_server(self._accept, mail.lmtp_host, mail.lmtp_port)
+                self._servers.append(await asyncio.start_server(self._accept, mail.lmtp_host, mail.lmtp_port))
         except OSError as error:
             where = mail.lmtp_socket or written(mail.lmtp_host or "", mail.lmtp_port)
             reason = f"{(error.strerror or type(error).__name__).lower()}; check the lmtp settings of [mail]"
@@ -118,8 +137,8 @@ class LmtpListener:
             grace: how long that may take.
         """
         self._stopping = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for session in self._sessions.values():
             session.finish()
         if self._sessions:
@@ -127,17 +146,18 @@ class LmtpListener:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
-        if self._server is not None:
-            await self._server.wait_closed()
-        if self._mail.lmtp_socket is not None:
-            _remove(self._mail.lmtp_socket)
-        if count := self._refused.rest():
-            _log.warning(MAIL_REFUSED, count=count)
+        for server in self._servers:
+            await server.wait_closed()
+        if self._own_socket is not None:
+            _remove(self._own_socket)
+        for event, throttle in self._refused.items():
+            if count := throttle.rest():
+                _log.warning(event, count=count)
 
     def refuse(self, event: str, reason: str) -> None:
         """Counts something that was refused, and says so now and then."""
         self.refusals += 1
-        if count := self._refused.happened():
+        if count := self._refused[event].happened():
             _log.warning(event, reason=reason, count=count)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -171,8 +191,8 @@ def _unix_socket(path: Path) -> socket.socket:
     return one
 
 
-def _remove(path: str) -> None:
-    Path(path).unlink(missing_ok=True)
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 @dataclass(slots=True)
@@ -258,7 +278,7 @@ class _Session:
                     "250 ENHANCEDSTATUSCODES",
                 )
             case "MAIL":
-                await self._mail_from(rest)
+                await self._mail_from(rest, inbox)
             case "RCPT":
                 await self._rcpt_to(rest)
             case "DATA":
@@ -277,7 +297,7 @@ class _Session:
                 await self._mistake("500 5.5.2 no command of LMTP")
         return True
 
-    async def _mail_from(self, rest: str) -> None:
+    async def _mail_from(self, rest: str, inbox: Inbox) -> None:
         path = _path_after("FROM:", rest)
         if not self._greeted:
             await self._mistake("503 5.5.1 LHLO comes first")
@@ -286,8 +306,7 @@ class _Session:
         elif path is None:
             await self._mistake("501 5.5.4 MAIL FROM:<address>")
         elif _size(path[1]) > self._max_octets:
-            self._listener.refuse(MAIL_REFUSED, "longer than max_mail_octets")
-            await self._say("552 5.3.4 longer than this gateway reads")
+            await self._say(await self._refused(b"", *_TOO_LONG, sender=path[0], inbox=inbox))
         else:
             self._transaction = _Transaction(sender=path[0])
             await self._say("250 2.1.0 ok")
@@ -313,15 +332,16 @@ class _Session:
             return
         self._transaction = None
         await self._say("354 go on; end with a dot on a line of its own")
-        octets = await self._content()
-        answer = await self._received(octets, transaction, inbox)
+        octets, whole = await self._content()
+        answer = (
+            await self._received(octets, transaction, inbox)
+            if whole
+            else await self._refused(octets, *_TOO_LONG, sender=transaction.sender, inbox=inbox)
+        )
         # LMTP: one answer for each recipient. It is one mail to us, so they are all the same.
         await self._say(*[answer] * len(transaction.recipients))
 
-    async def _received(self, octets: bytes | None, transaction: _Transaction, inbox: Inbox) -> str:
-        if octets is None:
-            self._listener.refuse(MAIL_REFUSED, "longer than max_mail_octets")
-            return "552 5.3.4 longer than this gateway reads"
+    async def _received(self, octets: bytes, transaction: _Transaction, inbox: Inbox) -> str:
         try:
             await inbox.receive(
                 octets,
@@ -330,35 +350,50 @@ class _Session:
                 recipients=tuple(transaction.recipients),
             )
         except MailRefused as refusal:
-            self._listener.refuse(MAIL_REFUSED, refusal.reason)
-            return f"554 5.6.0 {refusal.reason}"
+            return await self._refused(
+                octets[:_KEPT], "554 5.6.0", refusal.reason, sender=transaction.sender, inbox=inbox
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like a receipt
-            # Neither its text nor its traceback: a database error carries the values it was about.
-            _log.error(NOT_STORED, error=type(error).__qualname__)
-            return "451 4.3.0 cannot be stored now, try again later"
+            return _not_stored(error)
         _log.info(MAIL_RECEIVED, octets=len(octets))
         return "250 2.0.0 stored"
 
-    async def _content(self) -> bytes | None:
-        """Reads a mail to its end; None, when it is too long: then it was read away."""
+    async def _refused(
+        self, octets: bytes, code: str, reason: str, *, sender: str | None, inbox: Inbox
+    ) -> str:
+        """Has the beginning of a mail kept that is refused; returns what is answered.
+
+        While it cannot be kept the mail is to come again: nobody here would know of it.
+        """
+        try:
+            await inbox.keep(octets, f"a mail that was refused: {reason}", listener=NAME, sender=sender)
+        except Exception as error:  # noqa: BLE001 - as for a mail that is taken
+            return _not_stored(error)
+        self._listener.refuse(MAIL_REFUSED, reason)
+        return f"{code} {reason}"
+
+    async def _content(self) -> tuple[bytes, bool]:
+        """Reads a mail to its end; gives it, or the beginning of one too long, and whether it is whole."""
         mail = self._buffer
         # The line break before it belongs to the command, and may be part of the end.
         mail[:0] = b"\r\n"
         searched = 0
-        too_long = False
+        begun: bytes | None = None
         deadline = asyncio.get_running_loop().time() + self._silence
         while (end := mail.find(_END, searched)) < 0:
-            if len(mail) > self._max_octets + _CHUNK:
-                too_long = True
-            if too_long:
+            if begun is None and len(mail) > self._max_octets + _CHUNK:
+                begun = bytes(mail[2 : _KEPT + 2])
+            if begun is not None:
                 del mail[: -len(_END)]
             searched = max(0, len(mail) - len(_END))
             mail += await self._read(deadline)
         octets = bytes(mail[2 : end + 2])
         del mail[: end + len(_END)]
-        if too_long or len(octets) > self._max_octets:
-            return None
-        return octets.removeprefix(b".").replace(b"\r\n.", b"\r\n")
+        if begun is not None:
+            return begun, False
+        if len(octets) > self._max_octets:
+            return octets[:_KEPT], False
+        return octets.removeprefix(b".").replace(b"\r\n.", b"\r\n"), True
 
     async def _line(self) -> bytes:
         deadline = asyncio.get_running_loop().time() + self._silence
@@ -405,6 +440,13 @@ class _Session:
                 await self._writer.drain()
         except TimeoutError:
             raise _EndOfSession from None
+
+
+def _not_stored(error: Exception) -> str:
+    """Says in the log that a mail could not be stored, and returns what is answered."""
+    # Neither its text nor its traceback: a database error carries the values it was about.
+    _log.error(NOT_STORED, error=type(error).__qualname__)
+    return "451 4.3.0 cannot be stored now, try again later"
 
 
 def _path_after(word: str, rest: str) -> tuple[str | None, str] | None:

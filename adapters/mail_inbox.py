@@ -105,13 +105,21 @@ class MailInbox:
         for apdu in mail.apdus:
             await self._apdu(apdu, envelope)
 
-    async def keep(self, octets: bytes, reason: str, *, listener: str) -> None:
-        """Takes the beginning of a mail that is not read any further, as what it is."""
+    async def keep(self, octets: bytes, reason: str, *, listener: str, sender: str | None = None) -> None:
+        """Takes the beginning of a mail that is not read any further, as what it is.
+
+        Args:
+            octets: the beginning.
+            reason: why it is not read, in our own words.
+            listener: by which way it came.
+            sender: of its envelope; None for the null sender, or where it is not known.
+        """
+        [came_from] = self._kept([sender])
         envelope = Envelope(
             transport=Transport.MAIL,
             listener=listener,
-            peer_address=NO_ADDRESS,
-            peer_host=NO_ADDRESS,
+            peer_address=came_from,
+            peer_host=came_from,
             connection_id=self._new_connection_id(),
         )
         await self._receiver.without_apdu(octets[: self._limits.max_apdu_octets], reason, envelope)

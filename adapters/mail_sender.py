@@ -20,6 +20,7 @@ from adapters.envelope import written
 from adapters.errors import DeliveryFailed, Failure, failure_to_connect
 from adapters.mail_composer import OutgoingMail
 from adapters.permit import Permit, always
+from config import secrets
 from config.errors import escaped
 from config.settings import Mail, MailTls
 
@@ -27,6 +28,9 @@ _LINE_BEGINS_WITH_DOT: Final = re.compile(rb"(?m)^\.")
 
 #: How much of an answer is quoted.
 _QUOTED: Final = 160
+
+#: The answer to a mail that is longer than the server, or a mailbox, takes (RFC 1870, 6.1).
+_TOO_LONG: Final = 552
 
 #: Seconds for the goodbye, which nothing depends on.
 _GOODBYE: Final = 1.0
@@ -80,6 +84,10 @@ class MailSender:
             await _say_goodbye(client)
         finally:
             client.close()
+
+    def forget_certificates(self) -> None:
+        """Has the certificates by which the server is known be read again: they may have been renewed."""
+        self._context = None
 
     async def _connect(self, domain: str, within: timedelta) -> aiosmtplib.SMTP:
         tls = self._mail.tls
@@ -144,7 +152,7 @@ class MailSender:
     def _password(self) -> str:
         file = self._mail.password_file or ""
         try:
-            return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+            return secrets.read_password(Path(file))
         except (OSError, UnicodeDecodeError) as error:
             raise self._unusable("password_file", file, error) from error
 
@@ -202,6 +210,9 @@ class _Transfer:
         where = f"our mail server {self._server}"
         if isinstance(error, aiosmtplib.SMTPResponseException) and not self._given:
             final = 500 <= error.code < 600
+            if error.code == _TOO_LONG:
+                # Said in answer to the sender, because that is where the size is told.
+                self._step = "the mail"
             return DeliveryFailed(
                 f"{where} {'refuses' if final else 'does not take'} {self._step}"
                 f"{'' if final else ' now'}: {_quoted(error)}",

@@ -19,6 +19,8 @@ Imports asn1 and config, nothing of iso_gateway.
 
 import asyncio
 import contextlib
+import os
+import socket
 import ssl
 import traceback
 from collections.abc import Callable, Mapping
@@ -31,7 +33,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from adapters.envelope import OUTBOUND, Envelope, Transport
-from adapters.errors import DeliveryFailed, Failure
+from adapters.errors import DeliveryFailed, Failure, number_of
 from adapters.permit import Permit, always
 from adapters.receiver import Receiver
 from adapters.tcp_socket import acknowledged, is_established, keep_alive, reset
@@ -429,6 +431,10 @@ def describe(error: OSError) -> str:
     """Returns what the system says about an error, in lower case; never anything that a peer wrote."""
     if isinstance(error, ssl.SSLError):
         return describe_tls(error)
+    number = number_of(error)
+    if number > 0 and not isinstance(error, socket.gaierror):
+        # The system's own words: asyncio's have the address in them once more.
+        return os.strerror(number).lower()
     return (error.strerror or type(error).__name__).lower()
 
 

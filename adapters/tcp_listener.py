@@ -73,6 +73,7 @@ class TcpListeners:
         self._limits = limits
         self._receiver = receiver
         self._new_connection_id = new_connection_id
+        self._contexts: Mapping[str, ssl.SSLContext | None] = {}
         self._servers: list[asyncio.Server] = []
         self._addresses: dict[str, tuple[str, int]] = {}
         self._tasks: dict[asyncio.Task[object], TcpConnection] = {}
@@ -112,7 +113,7 @@ class TcpListeners:
                     reason="a socket was given for it, but no listener has this name; name them alike",
                 )
             bound: list[tuple[Listener, socket.socket]] = []
-            contexts = {listener.name: _context(listener) for listener in self._listeners}
+            self._contexts = contexts_of(self._listeners)
             for listener in self._listeners:
                 ready = sockets[listener.name] if listener.name in sockets else await _bind(listener)
                 for one in ready:
@@ -130,9 +131,7 @@ class TcpListeners:
         # Only now that nothing can fail any more is anybody let in.
         for listener, one in bound:
             self._servers.append(
-                await asyncio.start_server(
-                    partial(self._accept, listener, contexts[listener.name]), sock=one, backlog=BACKLOG
-                )
+                await asyncio.start_server(partial(self._accept, listener), sock=one, backlog=BACKLOG)
             )
             self._addresses.setdefault(listener.name, one.getsockname()[:2])
 
@@ -140,6 +139,14 @@ class TcpListeners:
         """Has other limits hold for the connections that come from now on."""
         self._limits = limits
         self._make_room()
+
+    def protect(self, contexts: Mapping[str, ssl.SSLContext | None]) -> None:
+        """Has other certificates be shown to who connects from now on; who is connected stays so.
+
+        Args:
+            contexts: what `contexts_of` gives for the same listeners.
+        """
+        self._contexts = contexts
 
     async def stop(self, grace: timedelta) -> None:
         """Stops listening, lets every element that was read be received, and ends all connections.
@@ -178,13 +185,8 @@ class TcpListeners:
         if (room := make_room(wanted)) < wanted:
             _log.warning(NO_ROOM, max_connections=wanted, possible=room)
 
-    def _accept(
-        self,
-        listener: Listener,
-        context: ssl.SSLContext | None,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
+    def _accept(self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        context = self._contexts[listener.name]
         name = writer.get_extra_info("peername")
         if name is None:  # it was gone before we came to it
             writer.transport.abort()
@@ -235,6 +237,14 @@ class TcpListeners:
 _TRANSPORTS: Final = MappingProxyType(
     {ListenerMode.ONE_WAY: Transport.TCP_ONE_WAY, ListenerMode.TWO_WAY: Transport.TCP_TWO_WAY}
 )
+
+
+def contexts_of(listeners: Sequence[Listener]) -> Mapping[str, ssl.SSLContext | None]:
+    """Returns what protects the connections of each listener, by its name; None where they are in the clear.
+
+    Raises ListenError when a listener's files cannot be used.
+    """
+    return MappingProxyType({listener.name: _context(listener) for listener in listeners})
 
 
 def _context(listener: Listener) -> ssl.SSLContext | None:
@@ -297,7 +307,10 @@ def _cannot_listen(listener: Listener, error: OSError) -> ListenError:
         case errno.EADDRINUSE:
             reason = "another program is using this port; stop it, or set another port for the listener"
         case errno.EACCES:
-            reason = "this user may not use ports under 1024; set another port, or give the right to use it"
+            reason = (
+                "this user may not use ports under 1024; set another port, or let systemd open it"
+                " (systemctl start iso-gateway)"
+            )
         case errno.EADDRNOTAVAIL:
             reason = (
                 "this machine does not have this address; set the host of the listener to one that it has"

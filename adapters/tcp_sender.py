@@ -47,11 +47,13 @@ class Delivery:
         closed_by_peer: whether the peer has ended the connection after it, in good order. One-way only: it is
             all the receipt there is. False says that the octets left this machine and nothing more is known;
             whether that is enough for this partner is for its profile to say.
+        ignored: how many octets the peer wrote on a one-way connection, where it has nothing to say.
     """
 
     peer_address: str
     closed_by_peer: bool
     kept: bool = False
+    ignored: int = 0
 
 
 class TcpSender:
@@ -347,4 +349,4 @@ async def _send_one_way(
         _log.warning(IGNORED, peer=peer, octets=ignored)
     # Not a reset, even after the time is over: it could destroy what the peer has not read yet.
     stream.close()
-    return Delivery(peer_address=peer, closed_by_peer=closed)
+    return Delivery(peer_address=peer, closed_by_peer=closed, ignored=ignored)

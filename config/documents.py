@@ -4,11 +4,13 @@ A partner's document is laid over its base profile, and that over the gateway's 
 reported in the file in which the value stands. Imports nothing of ours outside `config`.
 """
 
+import codecs
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.resources.abc import Traversable
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,11 +23,20 @@ from config.keys import Location, describe, keys_of, resolve, tables_in
 
 T = TypeVar("T")
 
+#: What people who write TOML for the first time stumble over.
+_TOML: Final = (
+    "TOML (https://toml.io): texts in straight quotation marks, each table once,"
+    " one of several in double brackets as [[local]]"
+)
+
+#: How far into a file that is not TOML is looked for what can be read: each line costs another reading.
+_MOST_LINES: Final = 300
+
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
 
 
 class Findings:
-    """Collects what is wrong, each thing once, in the order in which it was found."""
+    """Collects what is wrong, each thing once, file by file in the order in which it was found."""
 
     def __init__(self) -> None:
         self._errors: dict[ConfigError, None] = {}
@@ -38,7 +49,10 @@ class Findings:
     @property
     def errors(self) -> tuple[ConfigError, ...]:
         """Everything noted so far."""
-        return tuple(self._errors)
+        by_file: dict[Path, list[ConfigError]] = {}
+        for error in self._errors:
+            by_file.setdefault(error.file, []).append(error)
+        return tuple(chain.from_iterable(by_file.values()))
 
 
 def dotted(location: Location) -> str:
@@ -61,14 +75,36 @@ def read_table(file: Path | Traversable, findings: Findings) -> dict[str, Any] |
     """Reads a TOML file; returns None, and says why, when it cannot be read or is not TOML."""
     path = Path(str(file))
     try:
-        return tomllib.loads(file.read_bytes().decode())
+        return tomllib.loads(_text_of(file.read_bytes()))
     except OSError as error:
-        findings.add(path, (), f"cannot be read: {error.strerror}", "a file that the gateway may read")
+        reason = error.strerror or type(error).__name__
+        findings.add(path, (), f"cannot be read: {reason}", "a file that the gateway may read")
     except UnicodeDecodeError as error:
-        findings.add(path, (), f"is not UTF-8 at octet {error.start}", "a TOML file, which is UTF-8")
+        line = error.object.count(b"\n", 0, error.start) + 1
+        problem = f"is not UTF-8: line {line}, octet {error.object[error.start]:02x}"
+        findings.add(path, (), problem, "a TOML file, which is to be saved as UTF-8")
     except (ValueError, RecursionError) as error:
-        findings.add(path, (), f"is not TOML: {error}", "a TOML file (https://toml.io)")
+        findings.add(path, (), f"is not TOML: {error}", _TOML)
     return None
+
+
+def beginning_of(file: Path) -> dict[str, Any]:
+    """Reads what stands above the mistake in a file that is not TOML; an empty table when that is nothing."""
+    try:
+        lines = _text_of(file.read_bytes()).splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError):
+        return {}
+    for count in range(min(len(lines), _MOST_LINES), 0, -1):
+        try:
+            return tomllib.loads("".join(lines[:count]))
+        except (ValueError, RecursionError):
+            continue
+    return {}
+
+
+def _text_of(octets: bytes) -> str:
+    # Some editors put a byte order mark before the text; it means nothing in UTF-8.
+    return octets.removeprefix(codecs.BOM_UTF8).decode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +179,9 @@ class Document:
                 )
                 near = get_close_matches(str(location[-1]), known, n=1)
                 wanted = repr(near[0]) if near else "one of " + ", ".join(repr(key) for key in known)
+                if len(location) > 1 and location[-1] in _known_keys(kind, ()) + self.extra_keys:
+                    # What stands below the head of a table belongs to it: TOML's commonest trap.
+                    wanted = f"it above the first [table] of the file, or {wanted}"
                 if self.private and not is_bare(str(location[-1])):
                     location = location[:-1]
                 findings.add(self.file_of(location), location, "unknown key", wanted)

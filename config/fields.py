@@ -6,8 +6,8 @@ with it and what was expected; the value itself is escaped. Imports nothing of o
 """
 
 import re
-from datetime import date, datetime, timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from datetime import date, datetime, time, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -31,6 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _HOST_AND_PORT: Final = "a host and a port, as 'ill.library.example:1611' or '[2001:db8::7]:1611'"
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _REGION = re.compile(r"([A-Z]{2})(?:-([A-Z0-9]{1,3}))?", re.ASCII)
+_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,255}", re.ASCII)
 
 
@@ -126,8 +127,14 @@ def _text(value: str) -> str:
 
 
 def _host(value: str) -> str:
+    expected = "a host name or an address, without port, as '192.0.2.7' or '2001:db8::7'"
     if not value or not value.isascii() or not value.isprintable() or any(sign in value for sign in " /[]@"):
-        raise refusal(f"{shown(value)} is no host", "a host name or an address, without port, as '192.0.2.7'")
+        raise refusal(f"{shown(value)} is no host", expected)
+    if ":" in value:
+        try:
+            ip_address(value)
+        except ValueError:
+            raise refusal(f"{shown(value)} is no host and no address of IPv6", expected) from None
     return value
 
 
@@ -159,8 +166,11 @@ def _mail_sender(value: str) -> str:
 
 
 def _path(value: str) -> str:
+    expected = "a path, absolute or from the directory of this file"
     if not value.strip() or not value.isprintable():
-        raise refusal(f"{shown(value)} is no path", "a path, absolute or from the directory of this file")
+        raise refusal(f"{shown(value)} is no path", expected)
+    if value.startswith("~"):
+        raise refusal(f"{shown(value)} begins with a '~', which means no home directory here", expected)
     return value
 
 
@@ -175,6 +185,11 @@ def _database_url(value: object) -> str:
             if rest.split("?")[0] in {"/", "/:memory:"}:
                 raise refusal("a database in memory would lose everything", expected)
         case "postgresql" | "postgresql+psycopg" if separator and rest:
+            try:
+                _ = urlsplit(value).port
+            except ValueError:
+                problem = "its host and port cannot be told apart"
+                raise refusal(problem, f"{expected}; in a password, / is %2F, @ is %40, : is %3A") from None
             return value
         case _:
             raise refusal("it names no database that this version can use", expected)
@@ -219,6 +234,19 @@ def _day(value: object) -> date:
         return date.fromisoformat(value if isinstance(value, str) else "")
     except ValueError:
         raise refusal(f"{shown(value)} is no day", expected) from None
+
+
+def _time_of_day(value: object) -> time:
+    expected = "a time of day, as '07:30'"
+    if isinstance(value, time):
+        found = value
+    elif isinstance(value, str) and _TIME.fullmatch(value) is not None:
+        found = time.fromisoformat(value)
+    else:
+        raise refusal(f"{shown(value)} is no time of day", expected)
+    if found.second or found.microsecond:
+        raise refusal(f"{shown(str(found))} is no whole minute", expected)
+    return found
 
 
 def _hook_url(value: object) -> str:
@@ -272,6 +300,7 @@ HolidayRegion = Annotated[
 HookUrl = Annotated[
     str, PlainValidator(_hook_url), _described("an https:// URL, or http:// to this machine itself")
 ]
+TimeOfDay = Annotated[time, PlainValidator(_time_of_day), _described("a time of day, as '07:30'")]
 CalendarDay = Annotated[date, PlainValidator(_day), _described("a day, as 2026-12-28")]
 Name = Annotated[str, AfterValidator(_name), _described("a name of letters, digits, '.', '-' and '_'")]
 RouteEnd = Annotated[str, _described("the name of a partner, or '*'")]

@@ -86,7 +86,10 @@ def describe(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(repr(value) for value in get_args(annotation))
     if origin in {tuple, frozenset}:
-        return f"a list, each item {describe(get_args(annotation)[0])}"
+        item = get_args(annotation)[0]
+        if tables_in(item):
+            return "a list of tables, each under its name in double brackets"
+        return f"a list, each item {describe(item)}"
     if origin in {Union, UnionType}:
         return " or ".join(describe(part) for part in _parts(annotation))
     if isinstance(annotation, type) and issubclass(annotation, Enum):

@@ -3,30 +3,31 @@
 Imports nothing of ours outside `config`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import Field, with_config
 
-from config import certificates, credentials, secrets
-from config.documents import Document, Findings, Layer, read_table, texts, valid_items
-from config.errors import ConfigErrors, shown
+from config import certificates, credentials, mailing, places, secrets
+from config.documents import Document, Findings, Layer, beginning_of, read_table, texts, valid_items
+from config.errors import ConfigError, ConfigErrors, shown
 from config.fields import DatabaseUrl, PathText
 from config.keys import Location
+from config.senders import comparable
 from config.settings import (
     ANY_PARTNER,
+    DailyMail,
     Documents,
     Limits,
     Listener,
     LocalSymbol,
     Logging,
     Mail,
-    MailTls,
     Noticing,
     Partner,
     RetryPolicy,
@@ -40,6 +41,9 @@ from config.symbols import Symbol
 
 PROFILES: Final = "profiles"
 """The directory of the packaged base profiles, in this package."""
+
+#: The most characters of the address of a daily mail; it is a part of keys in the database.
+_LONGEST_ADDRESS: Final = 200
 
 _EVERY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 
@@ -92,51 +96,132 @@ class PartnerFile:
     partner: Partner | None
 
 
-def load(path: Path) -> Settings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A configuration as it was read, right or wrong.
+
+    Args:
+        settings: what it says, without what is wrong in partners' files; None where gateway.toml itself is
+            wrong.
+        errors: everything that is wrong in all of the files. None of them holds a database URL.
+        warnings: what can be used, and hardly is what was meant.
+        state_dir, master_key_file, document_templates, daily_templates: the paths that gateway.toml names,
+            absolute, as far as they can be read; what is in them is for the gateway to look at.
+    """
+
+    settings: Settings | None = None
+    errors: tuple[ConfigError, ...] = ()
+    warnings: tuple[ConfigError, ...] = ()
+    state_dir: Path | None = None
+    master_key_file: Path | None = None
+    document_templates: Path | None = None
+    daily_templates: Path | None = None
+
+
+def load(path: Path, *, rules: Collection[str] | None = None) -> Settings:
     """Reads the configuration whose gateway.toml is at the path, with every file it names.
+
+    Args:
+        path: the file.
+        rules: the rules beyond syntax that there are; None: any name is taken for one.
 
     Raises:
         ConfigErrors: with everything that is wrong in all of the files. No message holds a database URL.
     """
-    findings = Findings()
+    reading = read(path, rules=rules)
+    if reading.settings is None or reading.errors:
+        raise ConfigErrors(reading.errors)
+    return reading.settings
+
+
+def read(path: Path, *, rules: Collection[str] | None = None) -> Reading:
+    """Reads a configuration as `load` does, and returns what it says with everything that is wrong."""
+    findings, doubts = Findings(), Findings()
     table = read_table(path, findings)
     if table is None:
-        raise ConfigErrors(findings.errors)
+        # Why: where the partners are mostly stands above the mistake, and theirs can be said in the same run.
+        _read_files(path, beginning_of(path), rules, findings)
+        return Reading(errors=findings.errors)
     document = Document(layers=(Layer(file=path, table=table),))
     gateway = document.read(GatewayFile, findings)
-    profiles = _read_profiles(path, table, findings)
-    files, all_read = _read_partners(path, table, profiles, findings)
+    files, all_read = _read_files(path, table, rules, findings)
     _check_listeners(document, findings)
     _check_webhooks(document, findings)
-    _check_names(path, table, files, findings)
-    _check_symbols(path, table, files, findings)
     _check_routes(path, table, files, findings, all_read=all_read)
     _check_retry(document, findings)
+    partners = [file.document for file in files]
+    mailing.check(document, partners, findings)
+    _check_daily_mails(path, table, files, findings, all_read=all_read)
+    certificates.check_mail(document, findings)
+    _check_state_dir(path, table, findings)
+    for key in ("documents", "noticing"):
+        _check_template_dir(path, table, key, findings)
+    mailing.doubt(document, partners, doubts)
+    _doubt_names(path, table, doubts)
+    _doubt_symbols(path, table, partners, doubts)
+    _doubt_emptiness(path, table, files, doubts)
+    settings: Settings | None = None
+    if gateway is not None:
+        listeners = tuple(
+            certificates.with_absolute_files(listener, document, ("listeners", place))
+            for place, listener in enumerate(gateway.listeners)
+        )
+        settings = _settings(
+            path,
+            replace(gateway, listeners=listeners),
+            tuple(file.partner for file in files if file.partner is not None),
+        )
+    state_dir = _path_at(path, table, "state_dir")
+    return Reading(
+        settings=settings,
+        errors=findings.errors,
+        warnings=doubts.errors,
+        state_dir=state_dir,
+        master_key_file=None
+        if state_dir is None
+        else _master_key_file(state_dir, _path_at(path, table, "master_key_file")),
+        document_templates=_path_at(path, _table_at(table, "documents"), "template_dir"),
+        daily_templates=_path_at(path, _table_at(table, "noticing"), "template_dir"),
+    )
+
+
+def _read_files(
+    path: Path, table: Mapping[str, Any], rules: Collection[str] | None, findings: Findings
+) -> tuple[tuple[PartnerFile, ...], bool]:
+    """Reads and checks the partners and their base profiles, as far as they do not depend on the gateway."""
+    profiles = _read_profiles(path, table, rules, findings)
+    files, all_read = _read_partners(path, table, profiles, findings)
+    _check_names(path, table, files, findings)
+    _check_symbols(path, table, files, findings)
     for file in files:
         _check_retry(file.document, findings)
         _check_transport(file.document, findings)
-    _check_mail(path, table, files, findings)
-    certificates.check_mail(document, findings)
-    _check_state_dir(path, table, findings)
-    if gateway is None or findings.errors:
-        raise ConfigErrors(findings.errors)
-    listeners = tuple(
-        certificates.with_absolute_files(listener, document, ("listeners", place))
-        for place, listener in enumerate(gateway.listeners)
-    )
-    return _settings(
-        path,
-        replace(gateway, listeners=listeners),
-        tuple(file.partner for file in files if file.partner is not None),
-    )
+        _check_rules(file.document, rules, findings)
+    return files, all_read
+
+
+def _table_at(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = table.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _path_at(path: Path, table: Mapping[str, Any], key: str) -> Path | None:
+    """Returns a path that gateway.toml names, absolute; None where it names none that can be one."""
+    name = table.get(key)
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        return None
+    return path.absolute().parent / name
+
+
+def _master_key_file(state_dir: Path, named: Path | None) -> Path:
+    return credentials.passed(credentials.MASTER_KEY) or named or state_dir / "master.key"
 
 
 def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -> Settings:
     here = path.absolute().parent
     state_dir = here / gateway.state_dir
-    key_file = credentials.passed(credentials.MASTER_KEY)
-    if key_file is None:
-        key_file = here / (gateway.master_key_file or state_dir / "master.key")
+    named = None if gateway.master_key_file is None else here / gateway.master_key_file
+    key_file = _master_key_file(state_dir, named)
     url = f"sqlite:///{state_dir / 'gateway.db'}" if gateway.database_url is None else gateway.database_url
     sqlite = "sqlite:///"
     if url.startswith(sqlite):
@@ -150,7 +235,7 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
         limits=gateway.limits,
         retry=gateway.retry,
         sharing=gateway.sharing,
-        noticing=gateway.noticing,
+        noticing=_noticing_with_absolute_directory(here, gateway.noticing),
         webhooks=tuple(replace(one, secret_file=str(here / one.secret_file)) for one in gateway.webhooks),
         local=gateway.local,
         routes=gateway.routes,
@@ -164,6 +249,11 @@ def _settings(path: Path, gateway: GatewayFile, partners: tuple[Partner, ...]) -
 def _with_absolute_directory(here: Path, documents: Documents) -> Documents:
     name = documents.template_dir
     return documents if name is None else replace(documents, template_dir=str(here / name))
+
+
+def _noticing_with_absolute_directory(here: Path, noticing: Noticing) -> Noticing:
+    name = noticing.template_dir
+    return noticing if name is None else replace(noticing, template_dir=str(here / name))
 
 
 def _with_absolute_paths(here: Path, mail: Mail) -> Mail:
@@ -184,12 +274,16 @@ def _files_in(path: Path, table: Mapping[str, Any], key: str, findings: Findings
             found = sorted(file for file in directory.iterdir() if file.suffix == ".toml")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no path at all"
-            findings.add(path, (key, place), f"{shown(name)} cannot be read: {reason}", "a directory")
+            findings.add(
+                path, (key, place), f"{shown(name)} cannot be read: {reason}", "a directory to be read"
+            )
             continue
         yield from (file for file in found if not file.name.startswith("."))
 
 
-def _read_profiles(path: Path, table: Mapping[str, Any], findings: Findings) -> dict[str, Layer | None]:
+def _read_profiles(
+    path: Path, table: Mapping[str, Any], rules: Collection[str] | None, findings: Findings
+) -> dict[str, Layer | None]:
     packaged = resources.files("config") / PROFILES
     files: list[Path | Traversable] = sorted(
         (file for file in packaged.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name
@@ -207,7 +301,9 @@ def _read_profiles(path: Path, table: Mapping[str, Any], findings: Findings) -> 
         profiles[name] = None if held is None else Layer(file=Path(str(file)), table=held)
         if held is not None:
             layer = Layer(file=Path(str(file)), table=held)
-            Document(layers=(layer,)).read(Partner, findings, complete=False)
+            document = Document(layers=(layer,))
+            document.read(Partner, findings, complete=False)
+            _check_rules(document, rules, findings)
             profiles[name] = Layer(file=layer.file, table={key: held[key] for key in held if key != "base"})
     return profiles
 
@@ -232,7 +328,8 @@ def _read_partners(
             findings.add(file, ("base",), f"{shown(base)} is no base profile", expected)
         below = () if profile is None else (profile,)
         document = Document(layers=(*defaults, *below, Layer(file=file, table=held)), extra_keys=("base",))
-        partner = document.read(Partner, findings)
+        # What is missing may stand in the profile that nobody knows.
+        partner = document.read(Partner, findings, complete="base" not in held or profile is not None)
         if partner is not None:
             transport = certificates.with_absolute_files(partner.transport, document, ("transport",))
             partner = replace(partner, transport=transport)
@@ -264,14 +361,10 @@ def _check_webhooks(document: Document, findings: Findings) -> None:
         if earlier != place:
             problem = f"webhooks[{earlier}] has the name {shown(webhook.name)} too"
             findings.add(path, ("webhooks", place, "name"), problem, "a name of its own")
-        wrong: str | None
-        try:
-            wrong = secrets.problem_with(path.absolute().parent / webhook.secret_file)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "no path at all"
-            wrong = f"{shown(webhook.secret_file)} cannot be read: {reason}"
+        wrong = secrets.problem_with(path.absolute().parent / webhook.secret_file)
         if wrong is not None:
-            findings.add(path, ("webhooks", place, "secret_file"), wrong, secrets.EXPECTED)
+            problem = f"{shown(webhook.secret_file)} {wrong}"
+            findings.add(path, ("webhooks", place, "secret_file"), problem, secrets.EXPECTED)
 
 
 def _check_names(
@@ -400,53 +493,61 @@ def _check_transport(document: Document, findings: Findings) -> None:
         certificates.check(document, ("transport",), findings, shows_one=False)
 
 
-def _check_mail(
-    path: Path, table: Mapping[str, Any], files: Iterable[PartnerFile], findings: Findings
+def _check_rules(document: Document, rules: Collection[str] | None, findings: Findings) -> None:
+    for name in _table_at(document.table, "rules"):
+        if rules is not None and name not in rules:
+            location: Location = ("rules", name)
+            near = get_close_matches(name, rules, n=1)
+            expected = shown(near[0]) if near else "one of " + ", ".join(sorted(rules))
+            findings.add(document.file_of(location), location, "there is no such rule", expected)
+
+
+def _check_daily_mails(
+    path: Path,
+    table: Mapping[str, Any],
+    files: Iterable[PartnerFile],
+    findings: Findings,
+    *,
+    all_read: bool,
 ) -> None:
-    by_mail = [file.document for file in files if _is_by_mail(file.document)]
-    if by_mail and "mail" not in table:
-        for document in by_mail:
-            location: Location = ("transport", "kind")
+    noticing = table.get("noticing")
+    listed = valid_items(DailyMail, noticing.get("mail") if isinstance(noticing, dict) else None)
+    local = valid_items(LocalSymbol, table.get("local"))
+    ours = {comparable(one.public_mail) for _, one in local if one.public_mail is not None}
+    names = {"local": _names(table.get("local")), "partners": _names([one.document.table for one in files])}
+    known: dict[str, int] = {}
+    for place, mail in listed:
+        here: Location = ("noticing", "mail", place)
+        earlier = known.setdefault(mail.to.lower(), place)
+        if earlier != place:
+            problem = f"noticing.mail[{earlier}] goes to {shown(mail.to)} too"
+            findings.add(path, (*here, "to"), problem, "an address of its own")
+        if comparable(mail.to) in ours:
+            problem = f"what comes to {shown(mail.to)} is read by the gateway itself"
+            findings.add(path, (*here, "to"), problem, "an address that people read")
+        if len(mail.to) > _LONGEST_ADDRESS:
+            problem = f"it has {len(mail.to)} characters"
+            findings.add(path, (*here, "to"), problem, f"an address of at most {_LONGEST_ADDRESS}")
+        if "mail" not in table:
             problem = f"{path} has no [mail], so nothing can be sent by mail"
-            findings.add(document.file_of(location), location, problem, "a table [mail] there")
-    elif by_mail:
-        for place, local in valid_items(LocalSymbol, table.get("local")):
-            if local.public_mail is None:
-                problem = f"is missing, and {shown(by_mail[0].table.get('name'))} is reached by mail"
-                findings.add(
-                    path, ("local", place, "public_mail"), problem, "the address of its ILL software"
-                )
-    for _, mail in valid_items(Mail, [table["mail"]] if "mail" in table else []):
-        _check_mail_server(path, mail, findings)
-
-
-def _is_by_mail(document: Document) -> bool:
-    transport = document.table.get("transport")
-    return isinstance(transport, dict) and transport.get("kind") == "mail"
-
-
-def _check_mail_server(path: Path, mail: Mail, findings: Findings) -> None:
-    if (mail.user is None) != (mail.password_file is None):
-        key = "user" if mail.user is None else "password_file"
-        findings.add(path, ("mail", key), "is missing", "both user and password_file, or neither")
-    elif mail.user is not None and mail.tls is MailTls.NONE and not _is_loopback(mail.relay_host):
-        problem = "the password would go to another machine in the clear"
-        findings.add(path, ("mail", "tls"), problem, "'starttls' or 'tls'")
-    if mail.lmtp_host is not None and not _is_loopback(mail.lmtp_host):
-        # Why: LMTP has no authentication, and whoever reaches it can send in any partner's name.
-        problem = f"{shown(mail.lmtp_host)} can be reached from other machines"
-        findings.add(path, ("mail", "lmtp_host"), problem, "'127.0.0.1' or '::1'")
-    if mail.lmtp_host is not None and mail.lmtp_socket is not None:
-        findings.add(path, ("mail", "lmtp_socket"), "there is an lmtp_host too", "one of the two")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+            findings.add(path, (*here, "to"), problem, "a table [mail]")
+        elif not ours and local:
+            problem = f"is missing, and the mails of noticing.mail[{place}] come from there"
+            findings.add(
+                path, ("local", local[0][0], "public_mail"), problem, "the address of its ILL software"
+            )
+        if not mail.kinds:
+            problem = "names nothing, so nothing would ever be sent"
+            findings.add(path, (*here, "kinds"), problem, "at least one kind, or no such key")
+        for key, meant in (("local", mail.local), ("partners", mail.partners)):
+            # Why not when a file could not be read: the name may well stand in it.
+            if key == "partners" and not all_read:
+                continue
+            for number, name in enumerate(meant):
+                if name not in names[key]:
+                    kind = "local symbol" if key == "local" else "partner"
+                    problem = f"no {kind} has the name {shown(name)}"
+                    findings.add(path, (*here, key, number), problem, _one_of(names[key]) or "no such key")
 
 
 def _check_state_dir(path: Path, table: Mapping[str, Any], findings: Findings) -> None:
@@ -455,3 +556,49 @@ def _check_state_dir(path: Path, table: Mapping[str, Any], findings: Findings) -
     if "database_url" not in table and isinstance(name, str) and "?" in str(path.absolute().parent / name):
         problem = "the path of the database would hold a question mark"
         findings.add(path, ("state_dir",), problem, "a path without, or a database_url")
+
+
+def _check_template_dir(path: Path, table: Mapping[str, Any], key: str, findings: Findings) -> None:
+    directory = _path_at(path, _table_at(table, key), "template_dir")
+    if directory is not None and not places.is_directory(directory):
+        what = "is no directory" if places.exists(directory) else "is not there, or may not be read"
+        problem = f"{shown(_table_at(table, key)['template_dir'])} {what}"
+        findings.add(path, (key, "template_dir"), problem, "a directory with templates")
+
+
+def _doubt_names(path: Path, table: Mapping[str, Any], doubts: Findings) -> None:
+    """Notes files beside those of partners whose names are all that keeps them from being one."""
+    for _, name in texts(table.get("partner_dirs")):
+        for file in places.listed(path.parent / name):
+            if file.suffix != ".toml" and file.suffix.lower() in {".toml", ".txt", ".tml"}:
+                doubts.add(file, (), "is not read, because of its name", "a name that ends in .toml")
+
+
+def _doubt_symbols(
+    path: Path, table: Mapping[str, Any], partners: Iterable[Document], doubts: Findings
+) -> None:
+    """Notes symbols with a blank, which mostly stands where a colon was meant."""
+    found: list[tuple[Path, Location, str]] = []
+    for place, local in valid_items(LocalSymbol, table.get("local")):
+        found.append((path, ("local", place, "symbol"), str(local.symbol)))
+        found += [
+            (path, ("local", place, "aliases", number), str(one)) for number, one in enumerate(local.aliases)
+        ]
+    for document in partners:
+        for key in ("symbols", "aliases"):
+            for number, text in texts(document.table.get(key)):
+                found.append((document.file_of((key, number)), (key, number), text))
+    for file, location, symbol in found:
+        if " " in symbol and ":" not in symbol:
+            expected = shown(":".join(symbol.split(" ", 1)))
+            doubts.add(file, location, f"{shown(symbol)} has a blank, and no authority", expected)
+
+
+def _doubt_emptiness(
+    path: Path, table: Mapping[str, Any], files: Sequence[PartnerFile], doubts: Findings
+) -> None:
+    if not files:
+        named = ", ".join(shown(name) for _, name in texts(table.get("partner_dirs")))
+        problem = "there is no partner, so nobody is served"
+        expected = f"a *.toml file for each in {named}" if named else "a directory of *.toml files, one each"
+        doubts.add(path, ("partner_dirs",), problem, expected)

@@ -7,7 +7,7 @@ Imports nothing of ours outside `config`.
 import dataclasses
 import inspect
 import sys
-from datetime import timedelta
+from datetime import time, timedelta
 from enum import Enum, IntEnum
 from pathlib import Path
 from types import UnionType
@@ -18,6 +18,7 @@ from config.keys import describe, keys_of, tables_in, texts_of
 from config.loading import GatewayFile
 from config.settings import (
     Capabilities,
+    DailyMail,
     Documents,
     Limits,
     Listener,
@@ -83,6 +84,7 @@ def render() -> str:
         table_of("### `[retry]`, in `gateway.toml` and for one partner", RetryPolicy),
         table_of("### `[sharing]`", Sharing),
         table_of("### `[noticing]`", Noticing),
+        table_of("### `[[noticing.mail]]`", DailyMail),
         table_of("### `[[webhooks]]`", Webhook),
         table_of("### `[logging]`", Logging),
         table_of("### `[mail]`", Mail),
@@ -145,6 +147,8 @@ def _default(value: object) -> str:
             return f"`{str(value).lower()}`"
         case timedelta():
             return f"`{fields.duration_as_written(value)}`"
+        case time():
+            return f"`{value:%H:%M}`"
         case IntEnum():
             return f"`{value.name.replace('_', '-')}`"
         case Enum():

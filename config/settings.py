@@ -6,8 +6,8 @@ Imports nothing of ours outside `config`.
 """
 
 from dataclasses import dataclass, field
-from datetime import timedelta
-from enum import Enum
+from datetime import time, timedelta
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
@@ -41,6 +41,7 @@ from config.fields import (
     Share,
     SymbolText,
     Text,
+    TimeOfDay,
     Wait,
     ZoneName,
 )
@@ -335,6 +336,65 @@ class Sharing:
     """For how long a gateway that is not heard of keeps what it had in hand; then another takes it over."""
 
 
+class NoticeKind(StrEnum):
+    """What is noticed; the words are kept in the database, and told to programs."""
+
+    ANSWER_DUE = "answer-due"
+    """A partner has not answered, and the day by which it is to is near."""
+    NO_ANSWER = "no-answer"
+    """That day is over."""
+    SILENT = "silent"
+    """Nothing at all comes from a partner that owes us an answer."""
+    UNSENT = "unsent"
+    """Something waits to be sent for long."""
+    UNREACHABLE = "unreachable"
+    """A partner takes nothing."""
+    SUSPENDED = "suspended"
+    """A partner is suspended, and something waits for it."""
+    NOT_DELIVERED = "not-delivered"
+    """A message was given up."""
+    HELD_BACK = "held-back"
+    """A message may have arrived or not, and an operator has to decide."""
+    LATE_SHIPPED = "late-shipped"
+    """An item was shipped for a request that was over."""
+    DOUBLE_SUPPLY = "double-supply"
+    """Two partners supply one item."""
+    UNREADABLE = "unreadable"
+    """Octets came that are no APDU."""
+    DISPOSED_OF = "disposed-of"
+    """A message came for a request that was disposed of."""
+    UNCLASSIFIED = "unclassified"
+    """A message came that the gateway cannot classify."""
+    NOT_CONFIGURED = "not-configured"
+    """Requests are with a partner that is not configured."""
+    REQUEST = "request"
+    """The protocol machine, or a deadline, put a request before a person."""
+    WEBHOOK = "webhook"
+    """A webhook does not take what it is told."""
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyMail:
+    """Somebody who is told by mail, on the morning of each working day, what wants a person
+    (docs/noticing.md). It goes through the mail server of `[mail]`."""
+
+    to: MailAddress
+    """Whom it goes to: a person or a list of the library's own staff."""
+    at: TimeOfDay = time(7, 30)
+    """When, by the clock where the library is."""
+    local: tuple[Name, ...] = ()
+    """Only what is about requests of these local symbols, and what is about no request; left out, of all."""
+    partners: tuple[Name, ...] = ()
+    """Only what is about these partners; left out, whatever it is about."""
+    kinds: frozenset[NoticeKind] = frozenset(NoticeKind)
+    """Only what is of these kinds."""
+    language: Language = Language.ENGLISH
+    """In which language."""
+    always: Flag = False
+    """Whether a mail goes out although there is nothing to tell."""
+
+
 @with_config(extra="forbid")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noticing:
@@ -359,6 +419,11 @@ class Noticing:
     status_queries: Flag = True
     """Whether a partner that has not answered in time is asked by a Status-Query, where its profile says that
     it takes one: once each working day, from the warning on."""
+    mail: tuple[DailyMail, ...] = ()
+    """Who is told by mail on the morning of each working day."""
+    template_dir: PathText | None = None
+    """A directory with templates of the site's own for these mails; what is not in it is as it comes with the
+    gateway."""
 
 
 @with_config(extra="forbid")

@@ -13,7 +13,7 @@ import random
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
@@ -24,11 +24,13 @@ import structlog
 from adapters.envelope import written
 from adapters.errors import ListenError
 from adapters.tcp_connections import TcpConnections
-from adapters.tcp_listener import TcpListeners
+from adapters.tcp_listener import TcpListeners, contexts_of
 from adapters.tcp_sender import TcpSender
-from config import certificates
+from config import certificates, mailing
 from config.settings import Settings
 from iso_gateway import logs
+from iso_gateway.configuration import Examined
+from iso_gateway.errors import GatewayError
 from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.running.attendance import Attendance
 from iso_gateway.running.connecting import KnownConnections, TcpTransmitter
@@ -36,7 +38,7 @@ from iso_gateway.running.intake import Intake
 from iso_gateway.running.mailing import ByTransport, MailEntrance, MailIntake, MailTransmitter
 from iso_gateway.running.membership import Membership, ReplacedError, new_gateway_id, state_id
 from iso_gateway.running.recovery import Recovery
-from iso_gateway.running.reloading import Reloading
+from iso_gateway.running.reloading import Reloading, tell_doubts
 from iso_gateway.running.service_manager import ServiceManager
 from iso_gateway.running.timekeeping import Timekeeper
 from iso_gateway.running.watchdog import watch_over
@@ -180,7 +182,9 @@ class Daemon:
             self._say_ready(gateway, addresses, ready)
             attending = tasks.create_task(
                 self._attend(
-                    writer, partial(_follow, followers), partial(_status, site, listeners, addresses)
+                    writer,
+                    partial(_prepare, site, listeners, followers),
+                    partial(_status, site, listeners, addresses),
                 ),
                 name="service manager",
             )
@@ -203,9 +207,17 @@ class Daemon:
 
     async def _listen(self, listeners: TcpListeners, mail: MailEntrance) -> Mapping[str, tuple[str, int]]:
         """Let everybody in, or nobody; gives the address of each listener."""
-        await listeners.start(self._sockets)
+        of_mail = self._sockets.get(mailing.LMTP, ())
         try:
-            await mail.start()
+            await listeners.start(
+                {name: self._sockets[name] for name in self._sockets.keys() - {mailing.LMTP}}
+            )
+        except ListenError:
+            for one in of_mail:
+                one.close()
+            raise
+        try:
+            await mail.start(of_mail)
         except ListenError:
             await listeners.stop(timedelta(0))
             raise
@@ -227,11 +239,14 @@ class Daemon:
             ready(addresses)
 
     async def _attend(
-        self, writer: Writer, follow: Callable[[Settings], None], status: Callable[[], str]
+        self,
+        writer: Writer,
+        prepare: Callable[[Settings], Callable[[], None]],
+        status: Callable[[], str],
     ) -> None:
         """Tell the service manager that we serve, and do what it asks for from then on, until cancelled."""
         self._manager.ready(status())
-        reloading = Reloading(self._settings, follow=follow, manager=self._manager, status=status)
+        reloading = Reloading(self._settings, prepare=prepare, manager=self._manager, status=status)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch_over(self._manager, writer, status), name="watchdog")
             tasks.create_task(reloading.run(self._reload), name="reloading")
@@ -252,16 +267,35 @@ class Follower(Protocol):
         """Have other settings hold from now on."""
 
 
-def _follow(followers: Iterable[Follower], settings: Settings) -> None:
-    logs.configure(settings.logging)
-    for one in followers:
-        one.follow(settings)
+def _prepare(
+    site: Site, listeners: TcpListeners, followers: Sequence[Follower], settings: Settings
+) -> Callable[[], None]:
+    """Read the certificates that settings name, and give what has everybody follow the settings.
+
+    Raises:
+        GatewayError: a certificate cannot be used: it was changed after the configuration was examined.
+    """
+    try:
+        contexts = contexts_of(settings.listeners)
+    except ListenError as error:
+        raise GatewayError(str(error)) from error
+
+    def follow() -> None:
+        logs.configure(settings.logging)
+        listeners.protect(contexts)
+        for one in followers:
+            one.follow(settings)
+        _warn_of_certificates(settings, site.clock())
+
+    return follow
 
 
 def _status(site: Site, listeners: TcpListeners, addresses: Mapping[str, tuple[str, int]]) -> str:
     """The line by which `systemctl status` says how the gateway is."""
     ports = ", ".join(f"{name} on {written(*at)}" for name, at in addresses.items())
-    return f"serves {len(site.settings.partners)} partners; {ports}; {listeners.connections} connected"
+    count = len(site.settings.partners)
+    partners = f"{count} partner{'' if count == 1 else 's'}"
+    return f"serves {partners}; {ports}; {listeners.connections} connected"
 
 
 def _warn_of_certificates(settings: Settings, now: datetime) -> None:
@@ -284,10 +318,12 @@ def _connection_id(gateway: GatewayId) -> str:
     return f"{gateway}.{secrets.token_hex(8)}"
 
 
-async def serve(settings: Settings) -> None:
+async def serve(examined: Examined) -> None:
     """Run a daemon until SIGTERM or SIGINT; SIGHUP has it read its configuration anew."""
+    settings = examined.settings
+    tell_doubts(examined.warnings)
     manager = ServiceManager.from_environment(os.environ)
-    daemon = Daemon(settings, sockets=manager.sockets(settings.listeners), manager=manager)
+    daemon = Daemon(settings, sockets=manager.sockets(settings.listeners, settings.mail), manager=manager)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)

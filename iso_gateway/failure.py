@@ -83,9 +83,15 @@ def advice(failure: Failure) -> str:
         case Failure.MAIL_DEFERRED:
             return "nothing yet; if it lasts, ask whoever runs our own mail server"
         case Failure.MAIL_REFUSED:
-            return "compare transport.address with the partner's, then send it again"
+            return (
+                "read the mail server's words: correct the partner's address, or have the server take such"
+                " mails; then send it again by replay, a link by documents add"
+            )
         case Failure.RETURNED:
-            return "compare transport.address with the partner's, ask about its mailbox, then send it again"
+            return (
+                "correct the partner's address, or ask about its mailbox; then send it again by replay,"
+                " a link by documents add"
+            )
         case Failure.NOT_CONFIGURED:
             return "put the partner's file back, or hold the message"
         case Failure.NOT_SUPPORTED:

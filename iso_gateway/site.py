@@ -9,13 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import make_url
-
+from config import places
 from config.settings import Settings
 from iso_gateway.errors import GatewayError
-from iso_gateway.message import judgement
 from iso_gateway.services import Gateway
-from iso_gateway.store.engine import current, open_engine, upgrade
+from iso_gateway.store.engine import current, open_engine, parsed_url, upgrade
 from iso_gateway.store.keyring import KeyRing, create_master_key
 from iso_gateway.store.unit_of_work import Store
 
@@ -46,14 +44,12 @@ class Site:
         """Open an installation for the daemon; the first time, make its state directory, keys and tables.
 
         Raises:
-            ConfigErrors: a partner's profile names a rule that there is not.
             GatewayError: the state cannot be used as it is.
         """
-        judgement.require_known_rules(settings)
         require_owner(settings)
-        settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not settings.master_key_file.exists() and not _has_database(settings):
-            settings.master_key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(settings.state_dir)
+        if not places.exists(settings.master_key_file) and not _has_database(settings):
+            _make(settings.master_key_file.parent)
             create_master_key(settings.master_key_file)
         return cls._opened(settings, clock, upgrading=True)
 
@@ -62,15 +58,14 @@ class Site:
         """Open an installation for a command; nothing is made.
 
         Raises:
-            ConfigErrors: a partner's profile names a rule that there is not.
             GatewayError: there is none yet, or its state cannot be used as it is.
         """
-        judgement.require_known_rules(settings)
         require_owner(settings)
         path = sqlite_path(settings)
         if path is not None and not path.exists():
             raise NotInitializedError(
                 f"there is no database at {str(path)!r} yet: start the gateway once with 'iso-gateway serve'"
+                " (as a service: systemctl start iso-gateway)"
             )
         return cls._opened(settings, clock, upgrading=False)
 
@@ -128,15 +123,22 @@ def exclusive(settings: Settings) -> Iterator[None]:
     Raises:
         GatewayError: another process holds it.
     """
-    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(settings.state_dir)
     path = settings.state_dir / "gateway.lock"
-    with path.open("a+", encoding="ascii") as file:
+    try:
+        opened = path.open("a+", encoding="ascii")
+    except OSError as error:
+        raise GatewayError(
+            f"cannot open {str(path)!r}: {error.strerror}; see whose the files in state_dir are"
+        ) from error
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
+            holder = "".join(letter for letter in file.read(20) if letter.isdecimal())
             raise GatewayError(
-                f"another gateway (process {file.read(20).strip()!r}) uses the state in"
+                f"another gateway (process {holder or 'unknown'}) uses the state in"
                 f" {str(settings.state_dir)!r}: stop it, or give this one a state_dir of its own"
             ) from None
         file.truncate(0)
@@ -145,9 +147,19 @@ def exclusive(settings: Settings) -> Iterator[None]:
         yield
 
 
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise GatewayError(
+            f"cannot make the directory {str(directory)!r}: {error.strerror}; make it, for the user that the"
+            " gateway runs as"
+        ) from error
+
+
 def sqlite_path(settings: Settings) -> Path | None:
-    """The file of the database, if it is SQLite."""
-    url = make_url(settings.database_url)
+    """The file of the database, if it is SQLite. Raises StoreError where its URL is none."""
+    url = parsed_url(settings.database_url)
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
@@ -166,10 +178,16 @@ def _has_database(settings: Settings) -> bool:
 def require_owner(settings: Settings) -> None:
     """Raise WrongUserError unless the database is this user's, as far as it is a file."""
     path = sqlite_path(settings)
-    if path is None or not path.exists():
+    try:
+        owner = None if path is None else path.stat().st_uid
+    except FileNotFoundError:
         return
-    owner = path.stat().st_uid
-    if owner != os.geteuid():
+    except PermissionError:
+        raise WrongUserError(
+            f"database {str(path)!r} is kept from user id {os.geteuid()}: run the command as the gateway's"
+            " user, for example with sudo -u"
+        ) from None
+    if owner not in {None, os.geteuid()}:
         raise WrongUserError(
             f"database {str(path)!r} belongs to user id {owner}, and this is user id {os.geteuid()}:"
             " run the command as its owner, for example with sudo -u"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ from iso_gateway.store.unit_of_work import Store, UnitOfWork
 #: What the audit trail calls these.
 HELD: Final = "sending-held"
 RESUMED: Final = "sending-resumed"
+PARTNER_RENAMED: Final = "partner.rename"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +100,20 @@ def copy(site: Site, url: str, *, move: bool) -> Mapping[str, int]:
     """
     target = engine.open_engine(url)
     try:
+        source, at = site.store.engine, site.clock()
+        # Held in the transaction that fills it: killed at any moment, at most one of the two sends.
+        is_copy = partial(
+            backup.hold_in, reason=f"this is a copy of {engine.describe(source)}", at=at, keep=move
+        )
         if not move:
-            counts = copying.copy(site.store.engine, target)
-            backup.hold(target, f"this is a copy of {engine.describe(site.store.engine)}", site.clock())
-            return counts
-        with _undisturbed(site.settings, site.store.engine):
-            counts = copying.copy(site.store.engine, target)
-            backup.hold(site.store.engine, f"this was moved to {engine.describe(target)}", site.clock())
+            return copying.copy(source, target, also=is_copy)
+        with _undisturbed(site.settings, source):
+            with site.store.reading() as uow:
+                sends = uow.sending.held() is None
+            counts = copying.copy(source, target, also=is_copy)
+            backup.hold(source, f"this was moved to {engine.describe(target)}", at)
+            if sends:
+                backup.release(target)
             return counts
     finally:
         target.dispose()
@@ -145,6 +154,30 @@ def resume(site: Site, *, actor: str, reason: str, at: datetime) -> bool:
     return site.store.perform(resumed)
 
 
+def rename_partner(site: Site, old: str, new: str, *, actor: str, reason: str) -> Mapping[str, int]:
+    """Have all that is stored of a partner go by the name that the configuration gives it now.
+
+    Gives how many rows of each table were changed.
+
+    Raises:
+        GatewayError: a gateway runs, the old name is still configured, or the new one is not.
+    """
+    if site.settings.partner(old) is not None:
+        raise GatewayError(f"partner {old!r} is still configured: rename it in its file first")
+    if site.settings.partner(new) is None:
+        raise NotFoundError(f"there is no partner {new!r}; partners list shows those there are")
+
+    def rename(uow: UnitOfWork) -> Mapping[str, int]:
+        counts = uow.partners.rename(old, new)
+        uow.audit.append(
+            at=site.clock(), actor=actor, action=PARTNER_RENAMED, reason=f"{old} to {new}: {reason}"
+        )
+        return counts
+
+    with _undisturbed(site.settings, site.store.engine):
+        return site.store.perform(rename)
+
+
 @contextmanager
 def _engine(settings: Settings) -> Iterator[Engine]:
     require_owner(settings)
@@ -152,6 +185,7 @@ def _engine(settings: Settings) -> Iterator[Engine]:
     if path is not None and not path.exists():
         raise NotFoundError(
             f"there is no database at {str(path)!r} yet: start the gateway once with 'iso-gateway serve'"
+            " (as a service: systemctl start iso-gateway)"
         )
     database = engine.open_engine(settings.database_url)
     try:

@@ -8,12 +8,17 @@ environment=/opt/iso-gateway
 
 # Asked for by its whole path; else it is looked for among those of the system.
 systemd-sysusers "$(cd "$(dirname "$0")" && pwd)/iso-gateway.sysusers"
-install -d -o root -g iso-gateway -m 0750 "$configuration"
+# Set-gid, as partners/ below: what root puts there is of the group that has to read it, whichever way it was made.
+install -d -o root -g iso-gateway -m 2750 "$configuration"
 install -d -o iso-gateway -g iso-gateway -m 0700 "$state"
 if ! [ -e "$configuration/gateway.toml" ]; then
     "$environment/bin/iso-gateway" init --service "$configuration"
     chown -R root:iso-gateway "$configuration"
     chmod -R u=rwX,g=rX,o= "$configuration"
+fi
+if [ -d "$configuration/partners" ]; then
+    chgrp iso-gateway "$configuration/partners"
+    chmod g+s "$configuration/partners"
 fi
 # A database without its key is for the operator to mend: a new key would open nothing in it.
 if ! [ -e "$configuration/master.key" ] && ! [ -e "$state/gateway.db" ]; then

@@ -1,12 +1,12 @@
 """What becomes of a service that the local user asks for: allowed by the machine, composed, queued."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from enum import IntEnum
 from typing import Final, assert_never
 
-from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, SystemAddress
+from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, SystemAddress, SystemId
 from config.settings import Partner, Settings
 from iso_gateway import compose, documents
 from iso_gateway.errors import NotFoundError, PrimitiveInvalidError, PrimitiveRefusedError
@@ -25,6 +25,8 @@ from iso_gateway.store.unit_of_work import UnitOfWork
 
 #: In the payload of a FORWARD, which message is the ILL-REQUEST that went on.
 ONWARD: Final = "onward_message_id"
+#: In the payload of a repeat, which message it repeats.
+REPEATS: Final = "repeats"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Acted:
         half_id: the half that it moved.
         message_id: the APDU that waits to be sent; of a forwarding, the one to the requester.
         apdu: that APDU.
+        before: the half's state before.
         state: the half's state afterwards.
         partner: name of the partner that it goes to.
         onward: of a forwarding, the ILL-REQUEST to the next responder.
@@ -44,6 +47,7 @@ class Acted:
     half_id: HalfId
     message_id: MessageId
     apdu: ILLApdu
+    before: State
     state: State
     partner: str
     onward: MessageId | None = None
@@ -261,6 +265,11 @@ def _forwarding(
         raise PrimitiveInvalidError(
             f"the request says that {onward_to.name} was tried already: forward it to another library"
         )
+    if not _may_have_it(request, onward_to):
+        raise PrimitiveInvalidError(
+            f"the requester says to whom it may be forwarded, and {onward_to.name} is not among them: forward"
+            " it to one of those, or ask the requester in a message"
+        )
     _require_capable(onward_to, Service.ILL)
     theirs = compose.Terms.between(ends.local, ends.partner)
     onward_terms = compose.Terms.between(ends.local, onward_to)
@@ -283,7 +292,19 @@ def _has_been_tried(request: ILLRequest, partner: Partner) -> bool:
     """Whether a request has been with a library before it came to us: it would only go round in a circle."""
     third_party = request.third_party_info_type
     tried = () if third_party is None else third_party.already_tried_list or ()
-    symbols = [symbol for symbol in map(symbol_of, tried) if symbol is not None]
+    return _is_among(partner, tried)
+
+
+def _may_have_it(request: ILLRequest, partner: Partner) -> bool:
+    """Whether the requester leaves it to us to whom a request goes, or names that library (inferred)."""
+    third_party = request.third_party_info_type
+    if third_party is None or not third_party.send_to_list or third_party.permission_to_change_send_to_list:
+        return True
+    return _is_among(partner, [one.system_id for one in third_party.send_to_list])
+
+
+def _is_among(partner: Partner, libraries: Iterable[SystemId]) -> bool:
+    symbols = [symbol for symbol in map(symbol_of, libraries) if symbol is not None]
     return any(symbol.matches(own) for symbol in symbols for own in (*partner.symbols, *partner.aliases))
 
 
@@ -307,7 +328,7 @@ def _repetition(
         return None
     service_at = service_time(ends.half, at, ends.local.zone)
     sending = _Sending(apdu=compose.repeat_of(sent, service_at))
-    payload: dict[str, object] = {"repeats": record.message_id}
+    payload: dict[str, object] = {REPEATS: record.message_id}
     onward_id = (record.payload or {}).get(ONWARD)
     if isinstance(onward_id, int):
         onward = stored_apdu(uow, MessageId(onward_id))
@@ -348,11 +369,18 @@ def _carry_out(
                     ends.context,
                     retry=sending.onward_to.retry,
                     at=at,
+                    until=_end(sending.onward, ends),
                 )
                 payload[ONWARD] = onward_id
             case effects.SendApdu():
                 message_id = enqueue(
-                    uow, sending.apdu, Destination(partner=partner), ends.context, retry=partner.retry, at=at
+                    uow,
+                    sending.apdu,
+                    Destination(partner=partner),
+                    ends.context,
+                    retry=partner.retry,
+                    at=at,
+                    until=_end(sending.apdu, ends),
                 )
             case effects.RaiseAttention(reason=reason):
                 raise_attention(uow, half, reason, at)
@@ -395,10 +423,18 @@ def _carry_out(
         half_id=half.id,
         message_id=message_id,
         apdu=sending.apdu,
+        before=before.state,
         state=outcome.state.state,
         partner=partner.name,
         onward=onward_id,
     )
+
+
+def _end(apdu: ILLApdu, ends: Ends) -> datetime | None:
+    """When an APDU is of no use any more, before its lifetime ends: a request once it has expired."""
+    if not isinstance(apdu, ILLRequest):
+        return None
+    return interpretation.end_of_request(apdu, ends.local.zone)
 
 
 def payload_of(primitive: primitives.Primitive) -> dict[str, object]:

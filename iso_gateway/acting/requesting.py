@@ -200,7 +200,15 @@ def _begin(
         at=at,
     )
     ends = Ends(half=half, local=local, partner=partner)
-    message_id = enqueue(uow, apdu, Destination(partner=partner), ends.context, retry=partner.retry, at=at)
+    message_id = enqueue(
+        uow,
+        apdu,
+        Destination(partner=partner),
+        ends.context,
+        retry=partner.retry,
+        at=at,
+        until=interpretation.end_of_request(apdu, local.zone),
+    )
     record_move(
         uow,
         ends,
@@ -225,4 +233,11 @@ def _begin(
     uow.audit.append(
         at=at, actor=actor, action=Service.ILL.phrase, reason="", half_id=half.id, message_id=message_id
     )
-    return Acted(half_id=half.id, message_id=message_id, apdu=apdu, state=after.state, partner=partner.name)
+    return Acted(
+        half_id=half.id,
+        message_id=message_id,
+        apdu=apdu,
+        before=before.state,
+        state=after.state,
+        partner=partner.name,
+    )

@@ -25,6 +25,8 @@ so it works beside the running gateway and without it; what it queues, the runni
   `ISO_GATEWAY_CONFIG` names, else `./gateway.toml`.
 - Exit codes: 0 done, 1 failed, 2 the configuration or the arguments are wrong. What failed is said on
   standard error.
+- What is so already (held, suspended, cleared, delivered) is said, and is no failure. What there is not, and
+  what cannot be done to what was named, is one; of several, the others are done.
 - With `--json`, standard output holds one JSON value in ASCII and nothing else (`events --follow` and
   `apdu listen`: one a line). APDUs and their components have the standard's names there.
 - Text from the network is escaped: no control character of a message reaches the terminal. Lists cut long

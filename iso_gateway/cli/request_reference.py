@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from config.reference import table_of
-from iso_gateway.request.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
+from iso_gateway.request.new_request import (
+    Address,
+    Client,
+    Cost,
+    ElectronicAddress,
+    Item,
+    NewRequest,
+    SystemNumber,
+)
 from iso_gateway.request.primitives import Amount, PostalAddress
 
 _HEAD: Final = """\
@@ -41,6 +49,7 @@ def render() -> str:
         _HEAD,
         table_of("## The keys", NewRequest),
         table_of("### `[item]`", Item),
+        table_of("### `[[item.system_numbers]]`", SystemNumber),
         table_of("### `[delivery]` and `[billing]`", Address),
         table_of("### `[delivery.postal]` and `[billing.postal]`", PostalAddress),
         table_of("### `[delivery.electronic]` and `[billing.electronic]`", ElectronicAddress),

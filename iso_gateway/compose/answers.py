@@ -3,7 +3,10 @@
 from typing import assert_never
 
 from asn1 import ill
+from asn1.extensions import OCLCSpecificResults, make_external
+from asn1.extensions import ReviewReason as ReviewReasonOnWire
 from asn1.ill import TransactionResults
+from asn1.schema import External
 from iso_gateway.compose.texts import (
     enumerated,
     library,
@@ -41,6 +44,10 @@ _CARRIED = {
     TransactionResults.estimate: frozenset({"cost"}),
 }
 """What each answer has a place for in the abstract syntax, besides locations, which all of them have."""
+
+
+RESPONDER_SPECIFIC = ill.ReasonUnfilled.responder_specific.asn1_name
+"""The reason that says to look into the responder-specific results; every kind of reason has it."""
 
 
 def explanation(answer: Answer, encoding: str, version: int) -> ill.ResultsExplanation:
@@ -126,6 +133,22 @@ def explanation(answer: Answer, encoding: str, version: int) -> ill.ResultsExpla
             assert_never(answer.result)
 
 
+def specific_results(answer: Answer, encoding: str) -> External | None:
+    """Responder-specific-results of an answer, or None without any.
+
+    OCLC's are the only ones whose form is registered.
+    """
+    if answer.specific is None:
+        return None
+    reasons = tuple(
+        ReviewReasonOnWire(reasonInReview=one.reason, reasonInReviewText=optional_string(one.text, encoding))
+        for one in answer.specific.reasons
+    )
+    return make_external(
+        OCLCSpecificResults(oclcSpecificStatus=answer.specific.status, reasonInReviewList=reasons or None)
+    )
+
+
 def _refuse_what_is_not_carried(answer: Answer) -> None:
     """A date that the partner never sees would be worse than none: the local user would rely on it."""
     given = {
@@ -141,11 +164,10 @@ def _refuse_what_is_not_carried(answer: Answer) -> None:
             raise PrimitiveInvalidError(
                 f"the answer {answer.result.asn1_name} carries no {name}: leave it out, or say it in the note"
             )
-    if answer.reason == ill.ReasonUnfilled.responder_specific.asn1_name:
-        # It comes with responder-specific-results, whose form no two libraries have agreed on.
+    if (answer.reason == RESPONDER_SPECIFIC) is (answer.specific is None):
         raise PrimitiveInvalidError(
-            f"the reason {answer.reason!r} needs details that cannot be given here: say 'other', and the"
-            " reason in the note"
+            f"the reason {RESPONDER_SPECIFIC!r} and the specific results go together: give both or neither;"
+            " for any other reason say 'other', and the reason in the note"
         )
 
 

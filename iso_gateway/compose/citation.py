@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from asn1 import ill
-from asn1.schema import GeneralString
-from iso_gateway.compose.texts import optional_string
+from asn1.extensions import IPIGSystemNumber, SystemNumberSystem, WellKnownSystem, make_external
+from asn1.extensions import SystemNumber as SystemNumberOnWire
+from asn1.schema import External, GeneralString
+from iso_gateway.compose.texts import library, optional_string
 from iso_gateway.errors import PrimitiveInvalidError
 from iso_gateway.request import standard_numbers
-from iso_gateway.request.new_request import Item
+from iso_gateway.request.new_request import Item, SystemNumber
 
 
 def item_id(item: Item, encoding: str, *, strict: bool) -> ill.ItemId:
@@ -55,6 +57,7 @@ def item_id(item: Item, encoding: str, *, strict: bool) -> ill.ItemId:
         pagination=text(item.pages, "pages"),
         iSBN=text(isbn, "isbn"),
         iSSN=text(issn, "issn"),
+        system_no=_system_no(item.system_numbers, encoding),
         additional_no_letters=text(others, "other_numbers"),
         verification_reference_source=text(item.verified_in, "verified_in"),
     )
@@ -64,13 +67,49 @@ def item_id(item: Item, encoding: str, *, strict: bool) -> ill.ItemId:
         described.iSBN,
         described.iSSN,
         described.additional_no_letters,
+        described.system_no,
     )
     if not any(telling):
         raise PrimitiveInvalidError(
-            "item says nothing that it could be found by: give title, article_title, isbn, issn or"
-            " other_numbers"
+            "item says nothing that it could be found by: give title, article_title, isbn, issn,"
+            " other_numbers or system_numbers"
         )
     return described
+
+
+def _system_no(numbers: tuple[SystemNumber, ...], encoding: str) -> External | None:
+    """System-no in the form of 1.0.10161.6.1, or None without a number."""
+    if not numbers:
+        return None
+    return make_external(
+        IPIGSystemNumber(
+            tuple(
+                SystemNumberOnWire(
+                    type=_system(one.system, encoding, f"item.system_numbers[{place}].system"),
+                    database_ID=optional_string(
+                        one.database, encoding, field=f"item.system_numbers[{place}].database"
+                    ),
+                    number=_required(one.number, encoding, f"item.system_numbers[{place}].number"),
+                )
+                for place, one in enumerate(numbers)
+            )
+        )
+    )
+
+
+def _system(name: str, encoding: str, field: str) -> SystemNumberSystem:
+    known = {system.asn1_name.casefold(): system for system in WellKnownSystem}
+    system = known.get(name.strip().casefold())
+    if system is not None:
+        return SystemNumberSystem(well_known=system)
+    return SystemNumberSystem(other=library(name, encoding, what=f"system in {field}"))
+
+
+def _required(text: str, encoding: str, field: str) -> GeneralString:
+    written = optional_string(text, encoding, field=field)
+    if written is None:
+        raise PrimitiveInvalidError(f"{field} is blank: give the number")
+    return written
 
 
 def _checked(written: str | None, read: Callable[[str], str | None], name: str, key: str) -> str | None:

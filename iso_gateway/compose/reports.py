@@ -90,6 +90,7 @@ def error_report(
     information: AdditionalUserErrorReportInfo | None = None,
     *,
     forwarded_to: Symbol | None = None,
+    forwarded_address: ill.SystemAddress | None = None,
 ) -> ill.StatusOrErrorReport:
     """A STATUS-OR-ERROR-REPORT that says what was wrong with an APDU.
 
@@ -99,6 +100,7 @@ def error_report(
         correlation: which APDU of the partner is meant, from `correlation_of`.
         information: which elements were wrong; it goes out as the extension 1.0.10161.13.6.
         forwarded_to: of AlreadyForwarded, whom the request went to.
+        forwarded_address: where that library is reached, where it may be told.
     """
     user: ill.UserErrorReport | None = None
     provider: ill.ProviderErrorReport | None = None
@@ -121,7 +123,9 @@ def error_report(
         case reports.AlreadyForwarded():
             responder = frame.responder_id if forwarded_to is None else system_id_of(forwarded_to)
             user = ill.UserErrorReport(
-                already_forwarded=ill.AlreadyForwarded(responder_id=responder or SystemId())
+                already_forwarded=ill.AlreadyForwarded(
+                    responder_id=responder or SystemId(), responder_address=forwarded_address
+                )
             )
             note = "already forwarded"
         case reports.SecurityProblem(text=text):

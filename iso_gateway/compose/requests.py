@@ -14,9 +14,11 @@ from asn1.extensions import (
     InternalReference,
     InternalReferenceType,
     OCLCILLRequestExtension,
+    OCLCILLService,
     SupplementalClientInfo,
     extension_of,
     make_extension,
+    make_external,
 )
 from asn1.ill import ILLRequest, ILLServiceType
 from config.symbols import Symbol
@@ -59,6 +61,9 @@ def ill_request(new: NewRequest, frame: Frame, terms: Terms) -> ILLRequest:
         delivery_service=None if transport is None else ill.DeliveryService(physical_delivery=transport),
         billing_address=_delivery_address(new.billing, encoding, "billing"),
         iLL_service_type=_services(new),
+        responder_specific_service=None
+        if new.specific_service is None
+        else make_external(OCLCILLService(oCLCILLServiceType=new.specific_service)),
         requester_optional_messages=terms.as_requester,
         search_type=_search_type(new, frame),
         supply_medium_info_type=_media(new),
@@ -205,11 +210,9 @@ def _services(new: NewRequest) -> tuple[ILLServiceType, ...]:
     services = tuple(dict.fromkeys(new.services))
     if not services:
         raise PrimitiveInvalidError("services is empty: say what would serve, as loan")
-    if ILLServiceType.responder_specific in services:
-        # It comes with responder-specific-service, whose form no two libraries have agreed on.
+    if (ILLServiceType.responder_specific in services) is (new.specific_service is None):
         raise PrimitiveInvalidError(
-            "services has 'responder-specific', which needs details that cannot be given here: ask for"
-            " another service, and say in the note what is wanted"
+            "'responder-specific' among services and specific_service go together: give both or neither"
         )
     return services
 
@@ -267,12 +270,26 @@ def _cost_info(cost: Cost | None, encoding: str) -> ill.CostInfoType | None:
 
 def _third_party_info(new: NewRequest, encoding: str, terms: Terms) -> ill.ThirdPartyInfoType | None:
     tried = tuple(library(symbol, encoding, what="library in already_tried") for symbol in new.already_tried)
+    send_to = tuple(library(symbol, encoding, what="library in send_to") for symbol in new.send_to)
+    if not new.may_forward and (send_to or new.send_in_order):
+        raise PrimitiveInvalidError(
+            "send_to says to whom it may be handed on: set may_forward, or leave it out"
+        )
+    if new.send_in_order and not send_to:
+        raise PrimitiveInvalidError(
+            "send_in_order is about the libraries of send_to: give them, or leave it out"
+        )
+    twice = [str(symbol_of(one)) for one in send_to if symbol_of(one) in map(symbol_of, tried)]
+    if twice:
+        raise PrimitiveInvalidError(f"{twice[0]} is in send_to and in already_tried: leave it out of one")
     if not new.may_forward and not tried:
         return None
     return ill.ThirdPartyInfoType(
         permission_to_forward=new.may_forward,
         # Whoever gets the request in the end answers us there.
         initial_requester_address=terms.our_address if new.may_forward else None,
+        preference=ill.Preference.ordered if new.send_in_order else ill.Preference.unordered,
+        send_to_list=tuple(ill.SendToItem(system_id=one) for one in send_to) or None,
         already_tried_list=tried or None,
     )
 

@@ -4,11 +4,12 @@ from typing import assert_never
 
 from asn1 import ill
 from asn1.ill import ILLApdu, ILLRequest, ILLServiceType
-from iso_gateway.compose.answers import ANSWER_SERVICES, explanation
+from asn1.schema import NULL
+from iso_gateway.compose.answers import ANSWER_SERVICES, explanation, specific_results
 from iso_gateway.compose.frame import Frame
 from iso_gateway.compose.supply import shipped
 from iso_gateway.compose.terms import Terms
-from iso_gateway.compose.texts import amount, date_due, iso_date, optional_date, optional_string
+from iso_gateway.compose.texts import amount, date_due, iso_date, optional_date, optional_string, units
 from iso_gateway.errors import PrimitiveInvalidError
 from iso_gateway.protocol.events import Service
 from iso_gateway.request import primitives
@@ -106,6 +107,7 @@ def apdu_for(
                 **common,
                 transaction_results=primitive.result,
                 results_explanation=explanation(primitive, frame.encoding, frame.version),
+                responder_specific_results=specific_results(primitive, frame.encoding),
                 responder_optional_messages=terms.as_responder,
                 responder_note=note,
             )
@@ -143,11 +145,29 @@ def apdu_for(
         case primitives.ReportLost():
             return ill.Lost(**common, note=note)
         case primitives.ReportDamaged():
-            return ill.Damaged(**common, note=note)
+            return ill.Damaged(**common, damaged_details=_damage(primitive, frame.version), note=note)
         case primitives.QueryStatus():
             return ill.StatusQuery(**common, note=note)
         case _:
             assert_never(primitive)
+
+
+def _damage(primitive: primitives.ReportDamaged, version: int) -> ill.DamagedDetails | None:
+    if not primitive.whole and not primitive.units:
+        return None
+    if primitive.whole and primitive.units:
+        raise PrimitiveInvalidError(
+            "either the whole item is damaged or some of its units are: say one of the two"
+        )
+    if version < ill.VERSION_2:
+        raise PrimitiveInvalidError(
+            "what is damaged cannot be said in version 1 of the protocol, which this request uses: say it in"
+            " the note"
+        )
+    if primitive.whole:
+        return ill.DamagedDetails(damaged_portion=ill.DamagedPortion(complete_document=NULL))
+    numbers = tuple(units(number, "the number of a unit") for number in dict.fromkeys(primitive.units))
+    return ill.DamagedDetails(damaged_portion=ill.DamagedPortion(specific_units=numbers))
 
 
 def is_loan(primitive: primitives.Primitive, request: ILLRequest) -> bool | None:

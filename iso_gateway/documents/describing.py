@@ -4,21 +4,14 @@ Most of it was written by the partner. Each value is made one line of visible ch
 look like a line of ours.
 """
 
-import unicodedata
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 
 from asn1.ill import ILLRequest
 from asn1.schema import ILLString
 from config.settings import LocalSymbol, Partner
+from iso_gateway.lettering import visible
 from iso_gateway.message.identity import request_number, text_of
-
-#: The most characters of a value.
-LONGEST: Final = 300
-
-#: What is not seen, or changes how what follows is seen.
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Co", "Cn"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +100,3 @@ def describe(
         days=days,
         until=until,
     )
-
-
-def visible(text: str) -> str:
-    """A text as one line of visible characters, cut at `LONGEST`."""
-    line = " ".join("".join(" " if unicodedata.category(char) in _UNSEEN else char for char in text).split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3].rstrip()}..."

@@ -7,13 +7,14 @@ from asn1.ill import ILLRequest
 from config.settings import DocumentLink, Partner, Settings
 from iso_gateway import links
 from iso_gateway.documents.describing import describe
-from iso_gateway.documents.rendering import Rendered, render
+from iso_gateway.documents.rendering import render
 from iso_gateway.errors import PrimitiveRefusedError
 from iso_gateway.half.movement import Ends, ends_of, raise_attention
 from iso_gateway.half.record import original_request
+from iso_gateway.lettering import Rendered
 from iso_gateway.lifetime import lifetime_end, next_check
 from iso_gateway.protocol.states import Role
-from iso_gateway.store.documents import QueuedMail
+from iso_gateway.store.mails import QueuedMail
 from iso_gateway.store.records import DocumentId, DocumentRecord, HalfId, MessageId, OutboxStatus, Unmailed
 from iso_gateway.store.unit_of_work import UnitOfWork
 

@@ -151,7 +151,7 @@ def facts_received(apdu: ILLApdu, partner: Partner, local: LocalSymbol, *, origi
                 can_send_shipped=local.optional_messages.sends_shipped and ApduName.SHIPPED in accepts,
                 can_send_received=optional.can_send_RECEIVED and ApduName.RECEIVED in sends,
                 can_send_returned=optional.can_send_RETURNED and ApduName.RETURNED in sends,
-                expires_at=_expiry(apdu, local.zone),
+                expires_at=end_of_request(apdu, local.zone),
                 original_seen=original_seen,
             )
         case ill.ILLAnswer() | ill.Shipped():
@@ -222,6 +222,23 @@ def unmet(apdu: ILLApdu, terms: Terms) -> tuple[ApduName, ...]:
     return tuple(name for wish, able, name in wanted if wish is ill.OptionalMessage.requires and not able)
 
 
+def impossible(apdu: ILLApdu, terms: Terms) -> tuple[ApduName, ...]:
+    """The optional messages that we require as lender, and that a requester says it cannot send (inferred).
+
+    Args:
+        apdu: what was received.
+        terms: what our settings and the partner's profile say.
+    """
+    if not isinstance(apdu, ill.ILLRequest):
+        return ()
+    asked, told = terms.as_responder, apdu.requester_optional_messages
+    demands = (
+        (asked.responder_RECEIVED, told.can_send_RECEIVED, ApduName.RECEIVED),
+        (asked.responder_RETURNED, told.can_send_RETURNED, ApduName.RETURNED),
+    )
+    return tuple(name for wish, able, name in demands if wish is ill.OptionalMessage.requires and not able)
+
+
 def days_of(apdu: ILLApdu) -> Days:
     """The days that an APDU names and that deadlines follow from; one that cannot be read is none."""
     match apdu:
@@ -248,7 +265,7 @@ def day_of(iso_date: str | None) -> date | None:
         return None
 
 
-def _expiry(request: ill.ILLRequest, zone: tzinfo) -> datetime | None:
+def end_of_request(request: ill.ILLRequest, zone: tzinfo) -> datetime | None:
     """When a request expires: the end of the day that its search-type names (protocol.md 2.6, inferred)."""
     search = request.search_type
     if search is None:

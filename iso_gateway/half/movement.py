@@ -25,6 +25,8 @@ from iso_gateway.store.unit_of_work import UnitOfWork
 
 #: The kind of the event by which a half is put before a person.
 ATTENTION = "attention"
+#: How far ahead of the clock a report may be timed: the hour that comes twice in autumn, and then some.
+MOST_AHEAD = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +195,19 @@ def service_time(half: HalfRecord | None, at: datetime, zone: tzinfo) -> datetim
     if behind >= timedelta(0):
         following += behind + timedelta(seconds=1)
     return following.astimezone(zone)
+
+
+def report_time(uow: UnitOfWork, half: HalfRecord, at: datetime, zone: tzinfo) -> datetime:
+    """The service-date-time of a report that the gateway gives by itself; the half remembers it as used.
+
+    It is as `service_time`, so that no two APDUs of ours about a request share one. Only where that would be
+    far ahead of the clock it is not: whoever asks without end must not move what people do to another day.
+    """
+    of_its_own = service_time(uow.halves.get(half.id), at, zone)
+    if of_its_own - at > MOST_AHEAD:
+        return at.astimezone(zone)
+    uow.halves.spoke(half.id, of_its_own)
+    return of_its_own
 
 
 def _on_the_wall(moment: datetime, zone: tzinfo) -> datetime:

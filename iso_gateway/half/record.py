@@ -121,6 +121,7 @@ def _facts_of(told: Mapping[str, object]) -> Facts:
         can_send_returned=_truth(told, "can_send_returned"),
         expires_at=datetime.fromisoformat(expires_at) if isinstance(expires_at, str) else None,
         original_seen=bool(told.get("original_seen")),
+        unannounced=bool(told.get("unannounced")),
     )
 
 

@@ -18,10 +18,17 @@ def text_of(value: ILLString | None, encoding: str = "utf-8") -> str | None:
         value: the string, whose octets stay as they are.
         encoding: the character set of whoever wrote it; what is not valid UTF-8 is read as Latin-1.
     """
-    if value is None:
-        return None
-    text = value.text if encoding == "utf-8" else value.octets.decode(encoding, errors="replace")
-    return text.strip() or None
+    return None if value is None else read_as(value, encoding).strip() or None
+
+
+def read_as(value: ILLString, encoding: str) -> str:
+    """The text of an ILL-String, as it is.
+
+    Args:
+        value: the string, whose octets stay as they are.
+        encoding: the character set of whoever wrote it; what is not valid UTF-8 is read as Latin-1.
+    """
+    return value.text if encoding == "utf-8" else value.octets.decode(encoding, errors="replace")
 
 
 def symbol_of(system_id: SystemId | None) -> Symbol | None:

@@ -24,9 +24,8 @@ from asn1.extensions import (
 from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport, TransactionType
 from asn1.rules import RULES, Finding, Provenance, Severity, as_user_error_information, check
 from asn1.schema import ObjectIdentifier
-from config.errors import ConfigError, ConfigErrors, shown
 from config.rules import RuleSetting
-from config.settings import Partner, Settings
+from config.settings import Partner
 from iso_gateway.protocol.errors import Report, UnableToPerform, UnableToPerformCode
 
 
@@ -127,27 +126,6 @@ def judge(apdu: ILLApdu, partner: Partner) -> Judgement:
     if isinstance(apdu, StatusOrErrorReport):
         return Judgement(findings=findings, refusal=None)
     return Judgement(findings=findings, refusal=_not_simple(apdu) or _critical(apdu) or _broken(findings))
-
-
-def require_known_rules(settings: Settings) -> None:
-    """Hold the partners' profiles to rules that there are: `config` cannot know them.
-
-    Raises:
-        ConfigErrors: with every rule that there is not.
-    """
-    mistakes = tuple(
-        ConfigError(
-            file=settings.source,
-            key=f"partner {partner.name}: rules",
-            problem=f"there is no rule {shown(setting.rule)}",
-            expected=f"one of {', '.join(RULES)}",
-        )
-        for partner in settings.partners
-        for setting in partner.rules
-        if setting.rule not in RULES
-    )
-    if mistakes:
-        raise ConfigErrors(mistakes)
 
 
 @lru_cache(maxsize=1024)

@@ -4,7 +4,14 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from iso_gateway.store.records import BreakerState, HalfId, MessageId, OutboxId, WebhookRecord
+from iso_gateway.store.records import (
+    BreakerState,
+    DailyMailRecord,
+    HalfId,
+    MessageId,
+    OutboxId,
+    WebhookRecord,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +152,14 @@ class Unclassified:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Orphaned:
+    """A partner that is not configured (any more), and how many requests with it are not at their end."""
+
+    partner: str
+    requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Raised:
     """What the protocol machine, or a deadline, put before a person, and nothing has settled since."""
 
@@ -167,6 +182,8 @@ class Facts:
     late: tuple[LateShipped, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
     forgotten: tuple[Forgotten, ...] = ()
+    orphaned: tuple[Orphaned, ...] = ()
     unclassified: tuple[Unclassified, ...] = ()
     raised: tuple[Raised, ...] = ()
     webhooks: tuple[WebhookRecord, ...] = ()
+    lost: tuple[DailyMailRecord, ...] = ()

@@ -9,6 +9,7 @@ from typing import Final
 from asn1.ill import StatusOrErrorReport
 from asn1.schema import Unlisted
 from config.settings import Settings
+from iso_gateway.acting.action import REPEATS
 from iso_gateway.acting.requesting import REFERENCE
 from iso_gateway.half.movement import ATTENTION
 from iso_gateway.half.record import settles, stored_apdu
@@ -17,6 +18,7 @@ from iso_gateway.noticing.facts import (
     Facts,
     Forgotten,
     LateShipped,
+    Orphaned,
     PartnerFacts,
     Raised,
     Stuck,
@@ -28,19 +30,30 @@ from iso_gateway.noticing.facts import (
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.machine import CLOSED
 from iso_gateway.protocol.machine import Verdict as MachineVerdict
-from iso_gateway.protocol.states import CurrentState, Role, State
+from iso_gateway.protocol.states import STATES, TERMINAL, CurrentState, Role, State
 from iso_gateway.protocol.tables import ALWAYS
 from iso_gateway.protocol.timers import ASKS, WAITS
 from iso_gateway.reception import Verdict
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.observations import StepRecord, StuckRecord
-from iso_gateway.store.records import HalfId, HalfRecord, InputKind, MessageId, PartnerStateRecord
+from iso_gateway.store.records import (
+    HalfId,
+    HalfRecord,
+    InputKind,
+    MessageId,
+    OutboxId,
+    PartnerStateRecord,
+)
 from iso_gateway.store.unit_of_work import UnitOfWork
 
 #: After how long a message that is not classified is none that is just being taken up.
 UNCLASSIFIED_AFTER: Final = timedelta(minutes=15)
+_UNFINISHED: Final = frozenset(
+    state for role, states in STATES.items() for state in states if state not in TERMINAL[role]
+)
 _SHIPPED_NAME: Final = "Shipped"
 _ON_ITS_WAY: Final = frozenset({State.SHIPPED, State.NOT_RECEIVED_OVERDUE})
+_NOT_FROM_IT: Final = (Verdict.UNKNOWN_SENDER, Verdict.MAIL_NOTICE)
 _HAD_EFFECT: Final = frozenset({MachineVerdict.APPLIED.value, MachineVerdict.REPEATED.value})
 
 
@@ -63,9 +76,11 @@ def gather(uow: UnitOfWork, settings: Settings, now: datetime) -> Facts:
         late=late,
         unreadable=tuple(_unreadable(uow, since)),
         forgotten=tuple(_forgotten(uow, since)),
+        orphaned=tuple(_orphaned(uow, settings)),
         unclassified=tuple(_unclassified(uow, since, now)),
         raised=tuple(_raised(uow, since)),
         webhooks=uow.webhooks.all(),
+        lost=uow.daily_mails.lost(),
     )
 
 
@@ -101,7 +116,7 @@ def _follow(
             found[half_id] = replace(before, queried_at=step.at)
         case InputKind.APDU if service is Service.STR and before is not None and step.message_id is not None:
             reports[half_id] = step.message_id
-        case InputKind.APDU if service is Service.FWN and before is not None:
+        case InputKind.APDU if service is Service.FWN and before is not None and not step.original_seen:
             # Another library has to answer now, and gets as long for it.
             found[half_id] = asked
             reports.pop(half_id, None)
@@ -207,32 +222,69 @@ def partners(uow: UnitOfWork, settings: Settings, *, heard: Iterable[str]) -> It
 
 
 def last_heard(uow: UnitOfWork, partner: str) -> datetime | None:
-    """When the last message of a partner came; one that came from somewhere else is not its own."""
-    return uow.observations.last_heard(partner, not_from_it=Verdict.UNKNOWN_SENDER)
+    """When the last message of a partner came; neither what came from elsewhere nor a mail server's word."""
+    return uow.observations.last_heard(partner, not_from_it=_NOT_FROM_IT)
 
 
 # -- messages
 
 
 def _stuck(uow: UnitOfWork, since: datetime) -> Iterator[Stuck]:
-    for held, some in (
-        (True, uow.observations.held_back()),
-        (False, uow.observations.undelivered(since)),
-    ):
-        for one in some:
-            yield Stuck(
-                outbox_id=one.outbox_id,
-                message_id=one.message_id,
-                partner=one.partner,
-                half_id=_half_of(uow, one),
-                at=one.at,
-                held=held,
-            )
+    for one in uow.observations.held_back():
+        yield _stuck_of(one, _half_of(uow, one), held=True)
+    for one in uow.observations.undelivered(since):
+        half_id = _half_of(uow, one)
+        if half_id is None or not _is_made_good(uow, one, half_id):
+            yield _stuck_of(one, half_id, held=False)
+
+
+def _stuck_of(one: StuckRecord, half_id: HalfId | None, *, held: bool) -> Stuck:
+    return Stuck(
+        outbox_id=one.outbox_id,
+        message_id=one.message_id,
+        partner=one.partner,
+        half_id=half_id,
+        at=one.at,
+        held=held,
+    )
 
 
 def _half_of(uow: UnitOfWork, stuck: StuckRecord) -> HalfId | None:
-    known = () if stuck.message_id is None else uow.messages.processings(stuck.message_id)
+    if stuck.message_id is None:
+        return uow.mails.subject(stuck.outbox_id).half_id
+    known = uow.messages.processings(stuck.message_id)
     return known[-1].half_id if known else None
+
+
+def _is_made_good(uow: UnitOfWork, stuck: StuckRecord, half_id: HalfId) -> bool:
+    """Whether something went out since in place of what was not delivered: how that fares is told of it."""
+    if stuck.message_id is None:
+        return _is_mailed_again(uow, stuck.outbox_id, half_id)
+    return _is_repeated(uow, stuck.message_id, half_id)
+
+
+def _is_repeated(uow: UnitOfWork, message_id: MessageId, half_id: HalfId) -> bool:
+    firsts: dict[MessageId, MessageId] = {}
+    for record in uow.inputs.of(half_id):
+        repeated = (record.payload or {}).get(REPEATS)
+        if record.message_id is not None and isinstance(repeated, int):
+            firsts[record.message_id] = firsts.get(MessageId(repeated), MessageId(repeated))
+    first = firsts.get(message_id, message_id)
+    return any(one == first and repeat > message_id for repeat, one in firsts.items())
+
+
+def _is_mailed_again(uow: UnitOfWork, outbox_id: OutboxId, half_id: HalfId) -> bool:
+    documents = uow.documents.of(half_id)
+    links = [
+        one.content["url"]
+        for one in documents
+        if one.content is not None and one.mail is not None and one.mail.id == outbox_id
+    ]
+    return any(
+        one.mail is not None and one.mail.id > outbox_id and one.content["url"] in links
+        for one in documents
+        if one.content is not None
+    )
 
 
 def _unreadable(uow: UnitOfWork, since: datetime) -> Iterator[Unreadable]:
@@ -249,6 +301,12 @@ def _unreadable(uow: UnitOfWork, since: datetime) -> Iterator[Unreadable]:
 def _forgotten(uow: UnitOfWork, since: datetime) -> Iterator[Forgotten]:
     for one in uow.observations.classified(Verdict.DISPOSED_OF, since):
         yield Forgotten(message_id=one.message_id, half_id=one.half_id, partner=one.partner, at=one.stored_at)
+
+
+def _orphaned(uow: UnitOfWork, settings: Settings) -> Iterator[Orphaned]:
+    for partner, number in uow.observations.with_partners(_UNFINISHED).items():
+        if settings.partner(partner) is None:
+            yield Orphaned(partner=partner, requests=number)
 
 
 def _unclassified(uow: UnitOfWork, since: datetime, now: datetime) -> Iterator[Unclassified]:

@@ -23,6 +23,7 @@ _REFUSED: Final = frozenset(Verdict) - {
     Verdict.EXACT_DUPLICATE,
     Verdict.HELD,
     Verdict.IGNORED,
+    Verdict.MAIL_NOTICE,
 }
 
 

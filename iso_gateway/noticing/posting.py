@@ -36,6 +36,8 @@ MOST: Final = 100
 REST: Final = timedelta(milliseconds=250)
 #: How long it sleeps when nothing wakes it.
 NAP: Final = timedelta(minutes=1)
+#: A clock that is further behind than this, compared with what it said last, was set back.
+STEP: Final = timedelta(seconds=1)
 #: How much longer than a request may take a gateway holds its lease.
 MARGIN: Final = timedelta(seconds=30)
 
@@ -49,6 +51,7 @@ PLAIN_DETAIL: Final = (
     "reason",
     "failure",
     "advice",
+    "may_have_arrived",
     "attention",
     "attention_id",
     "actor",
@@ -116,6 +119,7 @@ class Poster:
         self._retry = retry
         self._clock = clock
         self._chance = chance
+        self._latest: datetime | None = None
         self._rounds = Rounds(least=REST)
 
     def wake(self) -> None:
@@ -139,6 +143,7 @@ class Poster:
 
     async def tell(self) -> timedelta:
         """Post what there is to tell, as long as it is taken; gives for how long there is nothing to do."""
+        await self._notice_the_clock()
         while not self._rounds.ending:
             known = await asyncio.to_thread(self._look)
             if known is None:
@@ -149,6 +154,13 @@ class Poster:
             if not await self._post(known):
                 return NAP
         return NAP
+
+    async def _notice_the_clock(self) -> None:
+        """Wait for nothing that a clock set back has moved away."""
+        now = self._clock()
+        if self._latest is not None and now < self._latest - STEP:
+            await self._writer.run(lambda uow: uow.webhooks.no_later_than(self._name, now))
+        self._latest = now
 
     def _look(self) -> _Batch | timedelta | None:
         """What is to be posted now; else for how long nothing is; None if the webhook is not known yet."""

@@ -4,13 +4,12 @@ That two requests are for one item is inferred: by our own number where both hav
 author; no source says how to tell. Every use is logged by `keeping`.
 """
 
-import enum
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from config.settings import ApduName, Partner, RetryPolicy, Settings
+from config.settings import ApduName, NoticeKind, Partner, RetryPolicy, Settings
 from iso_gateway.noticing.facts import (
     Awaited,
     Facts,
@@ -23,44 +22,9 @@ from iso_gateway.noticing.facts import (
 )
 from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.protocol.timers import end_of, start_of
-from iso_gateway.store.records import BreakerState, HalfId, MessageId, WebhookRecord
+from iso_gateway.store.records import BreakerState, DailyMailRecord, HalfId, MessageId, WebhookRecord
 
 _DAY = timedelta(days=1)
-
-
-class Kind(enum.StrEnum):
-    """What is noticed; the words are kept in the database, and told to programs."""
-
-    #: a partner has not answered, and the day by which it is to is near
-    ANSWER_DUE = "answer-due"
-    #: that day is over
-    NO_ANSWER = "no-answer"
-    #: nothing at all comes from a partner that owes us an answer
-    SILENT = "silent"
-    #: something waits to be sent for long
-    UNSENT = "unsent"
-    #: a partner takes nothing
-    UNREACHABLE = "unreachable"
-    #: a partner is suspended, and something waits for it
-    SUSPENDED = "suspended"
-    #: a message was given up
-    NOT_DELIVERED = "not-delivered"
-    #: a message may have arrived or not, and an operator has to decide
-    HELD_BACK = "held-back"
-    #: an item was shipped for a request that was over
-    LATE_SHIPPED = "late-shipped"
-    #: two partners supply one item
-    DOUBLE_SUPPLY = "double-supply"
-    #: octets came that are no APDU
-    UNREADABLE = "unreadable"
-    #: a message came for a request that was disposed of
-    DISPOSED_OF = "disposed-of"
-    #: a message came that the gateway cannot classify
-    UNCLASSIFIED = "unclassified"
-    #: the protocol machine, or a deadline, put a request before a person
-    REQUEST = "request"
-    #: a webhook does not take what it is told
-    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +41,7 @@ class Notice:
     """
 
     key: str
-    kind: Kind
+    kind: NoticeKind
     reason: str
     since: datetime
     partner: str | None = None
@@ -107,8 +71,8 @@ def _all(facts: Facts, now: datetime, settings: Settings, days: WorkingDays) -> 
         yield _stuck(stuck)
     for late in facts.late:
         yield Notice(
-            key=f"{Kind.LATE_SHIPPED}:{late.message_id}",
-            kind=Kind.LATE_SHIPPED,
+            key=f"{NoticeKind.LATE_SHIPPED}:{late.message_id}",
+            kind=NoticeKind.LATE_SHIPPED,
             reason=f"{late.partner} has shipped an item for request {late.half_id}, which is over:"
             " tell its staff, and expect the parcel",
             since=late.at,
@@ -119,8 +83,10 @@ def _all(facts: Facts, now: datetime, settings: Settings, days: WorkingDays) -> 
     yield from _double_supplies(facts.supplies)
     yield from _unreadable(facts.unreadable, settings)
     yield from _undecided(facts)
+    yield from _orphaned(facts, now)
     yield from _raised(facts)
     yield from _webhooks(facts.webhooks, now, settings)
+    yield from _lost(facts.lost, settings)
 
 
 # -- answers that do not come
@@ -153,9 +119,9 @@ def _unanswered(awaited: Awaited, now: datetime, settings: Settings, days: Worki
         return
     due = answer_days(awaited, partner, settings, days)
     if now >= end_of(due.last, awaited.zone):
-        kind, said = Kind.NO_ANSWER, f"within its {partner.days_to_respond} days, by {due.last}"
+        kind, said = NoticeKind.NO_ANSWER, f"within its {partner.days_to_respond} days, by {due.last}"
     elif now >= start_of(due.warned, awaited.zone):
-        kind, said = Kind.ANSWER_DUE, f"and is to by {due.last}"
+        kind, said = NoticeKind.ANSWER_DUE, f"and is to by {due.last}"
     else:
         return
     yield Notice(
@@ -200,8 +166,8 @@ def _partner(
     if one.suspended_at is not None:
         if one.waiting:
             yield Notice(
-                key=f"{Kind.SUSPENDED}:{one.name}:{one.suspended_at.isoformat(timespec='seconds')}",
-                kind=Kind.SUSPENDED,
+                key=f"{NoticeKind.SUSPENDED}:{one.name}:{one.suspended_at.isoformat(timespec='seconds')}",
+                kind=NoticeKind.SUSPENDED,
                 reason=f"{one.name} is suspended by {one.suspended_by}, and {_messages(one)} for it:"
                 f" partners resume {one.name} sends them",
                 since=one.suspended_at,
@@ -212,8 +178,8 @@ def _partner(
         since = one.failing_since or now
         if now - since >= settings.noticing.unreachable_after:
             yield Notice(
-                key=f"{Kind.UNREACHABLE}:{one.name}:{since.isoformat(timespec='seconds')}",
-                kind=Kind.UNREACHABLE,
+                key=f"{NoticeKind.UNREACHABLE}:{one.name}:{since.isoformat(timespec='seconds')}",
+                kind=NoticeKind.UNREACHABLE,
                 reason=f"{one.name} takes nothing, and {_messages(one)} for it; last: {one.last_error}",
                 since=since,
                 partner=one.name,
@@ -230,8 +196,8 @@ def _messages(one: PartnerFacts) -> str:
 def _unsent(one: PartnerFacts, retry: RetryPolicy, now: datetime) -> Iterator[Notice]:
     if one.oldest is not None and now - one.oldest >= retry.warn_after:
         yield Notice(
-            key=f"{Kind.UNSENT}:{one.name}",
-            kind=Kind.UNSENT,
+            key=f"{NoticeKind.UNSENT}:{one.name}",
+            kind=NoticeKind.UNSENT,
             reason=f"{_messages(one)} for {one.name}, the oldest since"
             f" {one.oldest.isoformat(timespec='minutes')}: waiting list --partner {one.name} says why",
             since=one.oldest,
@@ -252,8 +218,8 @@ def _silent(
         return
     number = "1 request waits" if len(owed) == 1 else f"{len(owed)} requests wait"
     yield Notice(
-        key=f"{Kind.SILENT}:{one.name}:{since.isoformat(timespec='seconds')}",
-        kind=Kind.SILENT,
+        key=f"{NoticeKind.SILENT}:{one.name}:{since.isoformat(timespec='seconds')}",
+        kind=NoticeKind.SILENT,
         reason=f"nothing has come from {one.name} for {settings.noticing.silence_days} working days, and"
         f" {number} for its answer: partners test {one.name}, or ask its staff",
         since=since,
@@ -265,19 +231,25 @@ def _silent(
 
 
 def _stuck(stuck: Stuck) -> Notice:
-    what = "a mail" if stuck.message_id is None else f"message {stuck.message_id}"
+    what = "the mail with a link" if stuck.message_id is None else f"message {stuck.message_id}"
     about = "" if stuck.half_id is None else f" about request {stuck.half_id}"
     whom = stuck.partner or "a sender that is not configured"
-    kind = Kind.HELD_BACK if stuck.held else Kind.NOT_DELIVERED
+    kind = NoticeKind.HELD_BACK if stuck.held else NoticeKind.NOT_DELIVERED
     if stuck.held:
         said = (
             f"may have arrived or not: find out, then waiting release {stuck.outbox_id}, with --as-delivered"
             " if it has"
         )
     elif stuck.message_id is None:
-        said = "was not delivered: reach its staff another way"
+        said = (
+            "was not delivered: documents list says why; put that right, then documents add sends the link"
+            " again, or reach its staff another way"
+        )
     else:
-        said = f"was not delivered: messages show {stuck.message_id} says why; reach its staff another way"
+        said = (
+            f"was not delivered: messages show {stuck.message_id} says why; put that right, then"
+            f" replay {stuck.message_id} sends it again, or reach its staff another way"
+        )
     return Notice(
         key=f"{kind}:{stuck.outbox_id}",
         kind=kind,
@@ -299,8 +271,8 @@ def _unreadable(unreadable: Sequence[Unreadable], settings: Settings) -> Iterato
         first = some[0]
         number = "1 message" if len(some) == 1 else f"{len(some)} messages"
         yield Notice(
-            key=f"{Kind.UNREADABLE}:{day}:{source}",
-            kind=Kind.UNREADABLE,
+            key=f"{NoticeKind.UNREADABLE}:{day}:{source}",
+            kind=NoticeKind.UNREADABLE,
             reason=f"{number} from {source} on {day} could not be read: messages show {first.message_id}",
             since=first.at,
             partner=first.partner,
@@ -313,8 +285,8 @@ def _undecided(facts: Facts) -> Iterator[Notice]:
     for one in facts.forgotten:
         about = "a request" if one.half_id is None else f"request {one.half_id}"
         yield Notice(
-            key=f"{Kind.DISPOSED_OF}:{one.message_id}",
-            kind=Kind.DISPOSED_OF,
+            key=f"{NoticeKind.DISPOSED_OF}:{one.message_id}",
+            kind=NoticeKind.DISPOSED_OF,
             reason=f"message {one.message_id} from {one.partner or 'a partner'} is about {about} that was"
             " disposed of: ask its staff what it is about",
             since=one.at,
@@ -324,12 +296,26 @@ def _undecided(facts: Facts) -> Iterator[Notice]:
         )
     for other in facts.unclassified:
         yield Notice(
-            key=f"{Kind.UNCLASSIFIED}:{other.message_id}",
-            kind=Kind.UNCLASSIFIED,
+            key=f"{NoticeKind.UNCLASSIFIED}:{other.message_id}",
+            kind=NoticeKind.UNCLASSIFIED,
             reason=f"message {other.message_id} is stored, and the gateway cannot classify it: its log says"
             " why; upgrade it, or start it anew, and the message is tried again",
             since=other.at,
             message_id=other.message_id,
+        )
+
+
+def _orphaned(facts: Facts, now: datetime) -> Iterator[Notice]:
+    """Requests with partners that the configuration does not name (any more), or names otherwise."""
+    for one in facts.orphaned:
+        number = "1 request" if one.requests == 1 else f"{one.requests} requests"
+        yield Notice(
+            key=f"{NoticeKind.NOT_CONFIGURED}:{one.partner}",
+            kind=NoticeKind.NOT_CONFIGURED,
+            reason=f"{number} under way with {one.partner}, which is not configured: what it says is refused;"
+            f" put its file back, or, if it has another name now, partners rename {one.partner} NEW",
+            since=now,
+            partner=one.partner,
         )
 
 
@@ -340,8 +326,8 @@ def _raised(facts: Facts) -> Iterator[Notice]:
     for one in facts.raised:
         if not _said_otherwise(one, unanswered, late):
             yield Notice(
-                key=f"{Kind.REQUEST}:{one.sequence}",
-                kind=Kind.REQUEST,
+                key=f"{NoticeKind.REQUEST}:{one.sequence}",
+                kind=NoticeKind.REQUEST,
                 reason=f"request {one.half_id} with {one.partner}: {one.reason}",
                 since=one.at,
                 partner=one.partner,
@@ -361,11 +347,25 @@ def _webhooks(webhooks: Sequence[WebhookRecord], now: datetime, settings: Settin
         if one.name not in configured or since is None or now - since < settings.noticing.unreachable_after:
             continue
         yield Notice(
-            key=f"{Kind.WEBHOOK}:{one.name}:{since.isoformat(timespec='seconds')}",
-            kind=Kind.WEBHOOK,
+            key=f"{NoticeKind.WEBHOOK}:{one.name}:{since.isoformat(timespec='seconds')}",
+            kind=NoticeKind.WEBHOOK,
             reason=f"webhook {one.name} does not take what it is told; last: {one.last_error}",
             since=since,
         )
+
+
+def _lost(lost: Sequence[DailyMailRecord], settings: Settings) -> Iterator[Notice]:
+    """One notice a recipient, for as long as its mails are lost."""
+    told = {mail.to.lower() for mail in settings.noticing.mail}
+    for one in lost:
+        if one.mail is not None and one.recipient in told:
+            yield Notice(
+                key=f"{NoticeKind.NOT_DELIVERED}:daily-mail:{one.recipient}",
+                kind=NoticeKind.NOT_DELIVERED,
+                reason=f"the daily mail of {one.day} to {one.recipient} was not delivered:"
+                f" {one.mail.last_error}; see [[noticing.mail]] and the mail server",
+                since=one.mail.finished_at or one.made_at,
+            )
 
 
 # -- one item from two lenders
@@ -380,8 +380,8 @@ def _double_supplies(supplies: Sequence[Supply]) -> Iterator[Notice]:
         named = " and ".join(f"{supply.partner} (request {supply.half_id})" for supply in all_of_it)
         by = "our own number" if _by_reference(one, others[0]) else "title and author"
         yield Notice(
-            key=f"{Kind.DOUBLE_SUPPLY}:{one.half_id}",
-            kind=Kind.DOUBLE_SUPPLY,
+            key=f"{NoticeKind.DOUBLE_SUPPLY}:{one.half_id}",
+            kind=NoticeKind.DOUBLE_SUPPLY,
             reason=f"one item is supplied by {named}, to go by {by}: tell one of them, or send one back",
             since=last.since,
             partner=last.partner,

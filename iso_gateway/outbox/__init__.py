@@ -9,7 +9,7 @@ The delivery contract:
   no acknowledgement in the protocol, so nothing is said here about what the partner's software made of it.
   A mail that comes back makes what was delivered not delivered.
 - Whatever fails is tried again after a delay that grows by `factor` up to `max_delay`, with jitter, until the
-  message's lifetime ends: `lifetime`, or the end of its request if that is earlier. Then it is 'not
+  message's lifetime ends: `lifetime`, or for an ILL-REQUEST its expiry if that is earlier. Then it is 'not
   delivered', with the class of the failure and what can be done, and its lane goes on; the event says how
   many follow. Every try sends identical octets. What waits for a partner that was never tried in that time,
   because others failed for it, is given up at its end as well; what an operator holds or has suspended is
@@ -18,8 +18,9 @@ The delivery contract:
   up.
 - When `breaker_after` attempts for a partner have failed in a row, one message at a time is tried for all
   that wait, the least tried first; the others spend no attempt. When it is delivered, they all go.
-- A partner has at most `concurrency` messages on their way, one while it fails, and half of the places are
-  kept for partners that have none. So nobody waits for a partner that is slow or down.
+- A partner has at most `concurrency` messages on their way, from all gateways together, and one while it
+  fails; half of a gateway's places are kept for partners that have none. So nobody waits for a partner that
+  is slow or down.
 - Where a message may have arrived or not, the partner's `ambiguous` and `unclosed` say whether it is sent
   again (at least once, which is the default for a broken connection), taken for delivered (at most once), or
   held until an operator decides. After a crash it is always sent again: nobody can tell how far it got.

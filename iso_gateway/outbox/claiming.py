@@ -13,22 +13,21 @@ from typing import Final
 
 import structlog
 
-from config.settings import Settings
+from config.settings import RetryPolicy, Settings
 from iso_gateway.errors import StoreError
 from iso_gateway.failure import Failure
 from iso_gateway.lifetime import next_check, notice
-from iso_gateway.outbox.admission import admit, next_turn
+from iso_gateway.outbox.admission import Admission, admit, next_turn
 from iso_gateway.outbox.breaker import Breaker
 from iso_gateway.outbox.policy import policy_of
 from iso_gateway.outbox.telling import (
     APDU_LATE,
     APDU_NOT_DELIVERED,
     DELIVERY_DELAYED,
-    NOT_DELIVERED,
     Line,
     give_up,
-    given_up,
     tell,
+    tell_given_up,
     words,
 )
 from iso_gateway.store.due import Claimant
@@ -55,11 +54,19 @@ LOOK_AGAIN: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A row with what is to be sent for it: octets, or what a mail says."""
+    """A row with what is to be sent for it: octets, or what a mail says.
+
+    Args:
+        row: as it was before it was claimed.
+        fence: the number of the claim.
+        content: what is sent.
+        probe: whether it is to tell if its partner is back.
+    """
 
     row: OutboxRecord
     fence: int
     content: bytes | Mapping[str, object]
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +93,8 @@ class Claiming:
         settings: the retry policies.
         gateway: this run of the gateway, which leases are given to.
         lease: for how long.
+        shared: whether other gateways can send from the same outbox: a partner's limit and pace are for all
+            of them together.
         clock: gives the moment, aware.
     """
 
@@ -95,11 +104,13 @@ class Claiming:
         *,
         gateway: GatewayId,
         lease: timedelta,
+        shared: bool,
         clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._gateway = gateway
         self._lease = lease
+        self._shared = shared
         self._clock = clock
         self._latest: datetime | None = None
         self._turn = 0
@@ -114,7 +125,7 @@ class Claiming:
         self._notice_the_clock(uow, now)
         self._turn += 1
         claimant = Claimant(gateway=self._gateway, alive_since=now - self._lease)
-        round_ = _Round(self._settings, claimant, self._lease, uow, now, under_way)
+        round_ = _Round(self._settings, claimant, self._lease, uow, now, under_way, shared=self._shared)
         round_.answers()
         round_.mails()
         round_.partners(self._turn)
@@ -127,6 +138,9 @@ class Claiming:
         if self._latest is None or now < self._latest - STEP:
             # At the start nobody knows, and a gateway that starts over and over must not hammer a partner.
             uow.partners.no_later_than(now, furthest=timedelta(0) if known else self._longest_wait())
+            # Else others would take a gateway that died for alive, and what it had for in its hands.
+            uow.leases.no_later_than(now + self._lease)
+            uow.gateways.no_later_than(now)
             if uow.outbox.no_later_than(now):
                 log.warning(CLOCK_SET_BACK)
         self._latest = now
@@ -147,8 +161,11 @@ class _Round:
         uow: UnitOfWork,
         now: datetime,
         under_way: Mapping[OutboxId, str | None],
+        *,
+        shared: bool,
     ) -> None:
         self._settings = settings
+        self._shared = shared
         self._claimant = claimant
         self._lease = lease
         self._uow = uow
@@ -211,16 +228,16 @@ class _Round:
     def _partner(self, name: str | None) -> None:
         state = self._end_of_backlog(self._state(name))
         policy = policy_of(self._settings, name)
-        admission = admit(
-            suspended=state.suspended,
-            breaker=Breaker.of(state),
-            paced_until=state.paced_until,
-            policy=policy,
-            under_way=self._busy[name],
-            free=self._free,
-            places=CONCURRENCY,
-            now=self._now,
-        )
+        admission = self._admission(name, state, policy)
+        if admission.at_most and self._shared and name is not None:
+            # One gateway at a time begins something for a partner, and counts what the others have begun.
+            if not self._uow.partners.take_turn(name):
+                self._next.append(self._now)
+                return
+            state = self._end_of_backlog(self._uow.partners.get(name))
+            admission = self._admission(
+                name, state, policy, elsewhere=self._due.sent_by_others(name, self._now)
+            )
         if admission.again_at is not None:
             self._next.append(admission.again_at)
         if admission.at_most == 0:
@@ -234,7 +251,7 @@ class _Round:
                 # Its lease ended, because it takes long or the clock jumped. Twice at once helps nobody.
                 self._held_back = True
             elif not admission.probe or self._is_probe(state):
-                taken += self._take(row)
+                taken += self._take(row, probe=admission.probe)
         if taken and state.backlog_id is not None:
             turn = next_turn(self._now, policy)
             self._uow.partners.pace(state.partner, until=turn)
@@ -243,6 +260,20 @@ class _Round:
             due = self._due.next(self._now, partner=name)
             if due is not None:
                 self._next.append(due)
+
+    def _admission(
+        self, name: str | None, state: PartnerStateRecord, policy: RetryPolicy, *, elsewhere: int = 0
+    ) -> Admission:
+        return admit(
+            suspended=state.suspended,
+            breaker=Breaker.of(state),
+            paced_until=state.paced_until,
+            policy=policy,
+            under_way=self._busy[name] + elsewhere,
+            free=self._free,
+            places=CONCURRENCY,
+            now=self._now,
+        )
 
     def _is_probe(self, state: PartnerStateRecord) -> bool:
         """Whether the next message is the probe. After a lease without word of it, it is taken for lost."""
@@ -255,7 +286,7 @@ class _Round:
         self._uow.partners.end_pace(state.partner)
         return replace(state, paced_until=None, backlog_id=None)
 
-    def _take(self, row: OutboxRecord) -> bool:
+    def _take(self, row: OutboxRecord, *, probe: bool = False) -> bool:
         """Claim a row; one whose octets cannot be had is given up, or it would stop everything else."""
         if row.id in self._under_way:
             self._held_back = True
@@ -264,6 +295,7 @@ class _Round:
             row.id, self._claimant.gateway, self._now, self._now + self._lease, by=self._claimant
         )
         if fence is None:
+            self._not_the_probe(row, probe=probe)
             return False
         try:
             content = _content(self._uow, row)
@@ -272,10 +304,18 @@ class _Round:
             give_up(self._uow, row, fence, self._now, reason, Failure.UNREADABLE)
             self._tell(APDU_NOT_DELIVERED, row, reason, Failure.UNREADABLE, attempt=row.attempts + 1)
             self._next.append(self._now)
+            self._not_the_probe(row, probe=probe)
             return False
-        self._claimed.append(Claimed(row=row, fence=fence, content=content))
+        self._claimed.append(Claimed(row=row, fence=fence, content=content, probe=probe))
         self._busy[row.partner] += 1
         return True
+
+    def _not_the_probe(self, row: OutboxRecord, *, probe: bool) -> None:
+        """What was to be the probe is not sent: another one is it, at once."""
+        if probe and row.partner is not None:
+            state = self._uow.partners.get(row.partner, to_change=True)
+            after = Breaker.of(state).untold(self._now)
+            self._uow.partners.set_breaker(replace(state, breaker=after.state, retry_at=after.retry_at))
 
     def _check(self, row: OutboxRecord) -> None:
         policy, state = policy_of(self._settings, row.partner), self._state(row.partner)
@@ -308,7 +348,7 @@ class _Round:
         reason = f"not delivered within its lifetime; last: {reason}"
         following = self._uow.outbox.behind(row)
         if self._uow.outbox.end_waiting(row.id, self._now, reason, Failure.LIFETIME):
-            tell(self._uow, NOT_DELIVERED, row, self._now, given_up(reason, Failure.LIFETIME, following))
+            tell_given_up(self._uow, row, self._now, reason, Failure.LIFETIME, following)
             self._tell(APDU_NOT_DELIVERED, row, reason, Failure.LIFETIME)
             self._next.append(self._now)
 
@@ -326,4 +366,4 @@ class _Round:
 
 
 def _content(uow: UnitOfWork, row: OutboxRecord) -> bytes | Mapping[str, object]:
-    return uow.documents.mail(row.id) if row.message_id is None else uow.messages.raw(row.message_id)
+    return uow.mails.said(row.id) if row.message_id is None else uow.messages.raw(row.message_id)

@@ -86,7 +86,10 @@ def conclude(settings: Settings, uow: UnitOfWork, ended: Ended) -> list[Line]:
             if stored:
                 tell(uow, DELIVERY_HELD, row, at, words(error.reason, error.failure))
         case GiveUp(reason=reason, failure=failure):
-            stored, event = give_up(uow, row, fence, at, reason, failure), APDU_NOT_DELIVERED
+            stored, event = (
+                give_up(uow, row, fence, at, reason, failure, ambiguous=error.ambiguous),
+                APDU_NOT_DELIVERED,
+            )
             line = partial(line, reason=reason, failure=failure)
         case _:
             assert_never(decision)
@@ -106,8 +109,10 @@ def _learn(settings: Settings, uow: UnitOfWork, ended: Ended) -> list[Line]:
     if ended.broken_off:
         after = before.untold(ended.at) if before.state is BreakerState.HALF_OPEN else before
     elif error is None or error.failure is Failure.NO_CLOSE:
-        # What was written on a connection that the partner opened says nothing about its address.
-        after = before if row.connection_id is not None else before.succeeded()
+        # What was written on a connection that the partner opened says nothing about its address. A probe
+        # was to tell, and has: its connection was gone, or else its partner is there all the same.
+        on_its_connection = row.connection_id is not None and not ended.claimed.probe
+        after = before if on_its_connection else before.succeeded()
     elif error.failure.of_the_partner or before.state is BreakerState.HALF_OPEN:
         after = before.failed(now=ended.at, policy=policy_of(settings, row.partner), chance=ended.chance)
     else:

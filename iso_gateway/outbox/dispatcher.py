@@ -50,6 +50,11 @@ GRACE: Final = 1.0
 _DATABASE_ERRORS: Final = (StoreError, SQLAlchemyError)
 
 
+def elapsed() -> float:
+    """Seconds by a clock that nobody sets, and that goes on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Dispatcher:
     """Sends what is due, lane by lane.
 
@@ -87,7 +92,7 @@ class Dispatcher:
         self._fenced = fenced
         self._clock = clock
         self._chance = chance
-        self._claiming = Claiming(settings, gateway=gateway, lease=lease, clock=clock)
+        self._claiming = Claiming(settings, gateway=gateway, lease=lease, shared=fenced, clock=clock)
         self._rounds = Rounds()
         self._moved = asyncio.Event()
         self._sending: dict[OutboxId, tuple[str | None, asyncio.Task[None]]] = {}
@@ -145,9 +150,9 @@ class Dispatcher:
 
         async def permit() -> None:
             nonlocal granted
-            # Again, if the process was stopped between the database's answer and here.
-            while time.monotonic() - granted >= half:
-                asked = time.monotonic()
+            # Again, if the process or the machine was stopped between the database's answer and here.
+            while elapsed() - granted >= half:
+                asked = elapsed()
                 held = await self._writer.run(
                     lambda uow: uow.leases.renew(claimed.row.id, claimed.fence, self._clock() + self._lease)
                 )
@@ -182,6 +187,9 @@ class Dispatcher:
         claim = await self._writer.run(partial(self._claiming.claim, under_way=under_way))
         for line in claim.lines:
             say(line)
+        if claim.lines:
+            # What was given up is waited for no more.
+            self._tell_those_who_wait()
         for one in claim.claimed:
             task = asyncio.create_task(self._send(one), name=f"send {one.row.id}")
             self._sending[one.row.id] = (one.row.partner, task)
@@ -316,9 +324,12 @@ class Dispatcher:
         self._fences.pop(outbox_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error(OUTBOX_UNAVAILABLE, outbox_id=outbox_id, error=type(error).__name__)
+        self._tell_those_who_wait()
+        self._rounds.wake()
+
+    def _tell_those_who_wait(self) -> None:
         self._moved.set()
         self._moved = asyncio.Event()
-        self._rounds.wake()
 
 
 def _is_owed_on(uow: UnitOfWork, connection_id: str) -> bool:

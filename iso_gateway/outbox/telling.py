@@ -9,6 +9,7 @@ import structlog
 
 from iso_gateway.failure import Failure, advice
 from iso_gateway.store.keyring import KeyDisposedError
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import HalfId, OutboxKind, OutboxRecord
 from iso_gateway.store.unit_of_work import UnitOfWork
 
@@ -42,21 +43,47 @@ class Line:
 
 
 def give_up(
-    uow: UnitOfWork, row: OutboxRecord, fence: int, at: datetime, reason: str, failure: Failure
+    uow: UnitOfWork,
+    row: OutboxRecord,
+    fence: int,
+    at: datetime,
+    reason: str,
+    failure: Failure,
+    *,
+    ambiguous: bool = False,
 ) -> bool:
-    """Send a claimed row no more, and tell the local side; its lane goes on. False if another holds it."""
+    """Send a claimed row no more, and tell the local side; its lane goes on. False if another holds it.
+
+    `ambiguous`: whether it may have arrived all the same.
+    """
     following = uow.outbox.behind(row)
-    held = uow.leases.gave_up(row.id, fence, at, reason, failure)
+    trouble = Trouble(error=reason, failure=failure, ambiguous=ambiguous)
+    held = uow.leases.gave_up(row.id, fence, at, trouble)
     if held:
-        tell(uow, NOT_DELIVERED, row, at, given_up(reason, failure, following))
+        tell_given_up(uow, row, at, reason, failure, following)
     return held
 
 
+def tell_given_up(
+    uow: UnitOfWork, row: OutboxRecord, at: datetime, reason: str, failure: Failure, following: int
+) -> None:
+    """Tell the local side of a message that is sent no more; `following` go on behind it in its lane."""
+    told = words(reason, failure)
+    if any(attempt.ambiguous for attempt in uow.outbox.attempts(row.id)):
+        told["may_have_arrived"] = True
+    if following:
+        told["following"] = following
+        told["attention"] = (
+            f"{following} later of this request go out without it, and the partner may refuse them:"
+            " look at the request"
+        )
+    tell(uow, NOT_DELIVERED, row, at, told)
+
+
 def tell(uow: UnitOfWork, kind: str, row: OutboxRecord, at: datetime, detail: dict[str, object]) -> None:
-    """Tell the local side something of a message, or of a mail with a link, that is to be sent."""
-    document = uow.documents.with_mail(row.id) if row.message_id is None else None
-    if document is not None:
-        detail = {**detail, "document": document[0]}
+    """Tell the local side something of a message, or of a mail of its own, that is to be sent."""
+    if row.message_id is None:
+        detail = {**detail, **uow.mails.subject(row.id).detail}
     append = partial(
         uow.events.append, kind=kind, half_id=half_of(uow, row), message_id=row.message_id, at=at
     )
@@ -69,8 +96,7 @@ def tell(uow: UnitOfWork, kind: str, row: OutboxRecord, at: datetime, detail: di
 def half_of(uow: UnitOfWork, row: OutboxRecord) -> HalfId | None:
     """The half that a message to be sent belongs to, if it is about one."""
     if row.message_id is None:
-        document = uow.documents.with_mail(row.id)
-        return None if document is None else document[1]
+        return uow.mails.subject(row.id).half_id
     known = uow.messages.processings(row.message_id)
     return known[-1].half_id if known else None
 
@@ -82,24 +108,13 @@ def words(reason: str, failure: Failure | None) -> dict[str, object]:
     return {"reason": reason, "failure": failure.value, "advice": advice(failure)}
 
 
-def given_up(reason: str, failure: Failure, following: int) -> dict[str, object]:
-    """What an event says of a message that is sent no more, and of how many follow it in its lane."""
-    told = words(reason, failure)
-    if following == 0:
-        return told
-    attention = (
-        f"{following} later of this request go out without it, and the partner may refuse them:"
-        " look at the request"
-    )
-    return {**told, "following": following, "attention": attention}
-
-
 def say(line: Line) -> None:
     """Write a line to the log."""
-    # The same words for both, but that a mail is about a document.
+    # The same words for all, but that a mail is called by what it is about: its lane begins with that.
     mail = line.row.kind is OutboxKind.MAIL
+    word, _, _ = line.row.lane.partition(" ")
     log.info(
-        line.event.replace("apdu.", "document.", 1) if mail else line.event,
+        line.event.replace("apdu.", f"{word}.", 1) if mail else line.event,
         outbox_id=line.row.id,
         message_id=line.row.message_id,
         partner=line.row.partner,

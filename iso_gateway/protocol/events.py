@@ -155,6 +155,8 @@ class Facts:
     expires_at: datetime | None = None
     #: a repeat only: the original, found by type and date-time-of-original-service, had its effect before
     original_seen: bool = False
+    #: requester: the sender has the request, and nobody has said yet that it was forwarded (inferred)
+    unannounced: bool = False
 
     def __post_init__(self) -> None:
         if self.expires_at is not None and self.expires_at.utcoffset() is None:

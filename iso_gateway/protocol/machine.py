@@ -37,6 +37,7 @@ from iso_gateway.protocol.events import (
 )
 from iso_gateway.protocol.states import TERMINAL, Flags, HalfState, Role, State, TableProfile
 from iso_gateway.protocol.tables import (
+    CANCEL_AGAIN,
     EXPIRY_STATES,
     EXPIRY_STOPPED_BY,
     TABLES,
@@ -96,10 +97,12 @@ def advance(state: HalfState, event: Event, now: datetime) -> Outcome:
         raise ValueError(f"now {now!r} has no time zone, pass an aware datetime")
     if _is_second_request(state, event):
         return _duplicate(state)
-    row = _row_for(state, event)
+    met = _met_by(state, event)
+    row = _row_for(met, event)
     if row is None:
         return _not_allowed(state, event)
-    return _apply(state, event, row, now)
+    outcome = _apply(met, event, row, now)
+    return outcome if met is state else _cancel_outrun(state, event, outcome)
 
 
 def observe(state: HalfState, event: Event, now: datetime) -> Outcome:
@@ -228,14 +231,15 @@ def _repeats_nothing(event: Event, row: Row) -> bool:
 
 
 def _apply(state: HalfState, event: Event, row: Row, now: datetime) -> Outcome:
-    if _was_processed_before(state, event):
+    known = _was_processed_before(state, event)
+    if known:
         after = state
     else:
         after = replace(state, state=row.next_state, flags=_flags_after(state.flags, event, row))
     effects: list[Effect] = [*_messages(event, row), *_timer_effects(state, after, event, now)]
     if row.provenance is Provenance.INFERRED:
         effects.append(NoteInferred(row=row))
-    if row.attention and not _needs_no_leniency(state, event, row):
+    if row.attention and not known and not _needs_no_leniency(state, event, row):
         effects.append(RaiseAttention(reason=f"{_happened(event)} in {state.state}: {row.attention}"))
     return Outcome(
         state=after,
@@ -254,6 +258,28 @@ def _was_processed_before(state: HalfState, event: Event) -> bool:
     if isinstance(event, ExpiryReached):
         return False
     return event.repeat and event.facts.original_seen and state.state is not State.IDLE
+
+
+def _met_by(state: HalfState, event: Event) -> HalfState:
+    """The half that an event meets, which is another than it was where the event shows more than it says.
+
+    Inferred: whoever answers without having been announced has the request by a forwarding. So a CANCEL that
+    is not answered went to the old responder, as if FORWARD-NOTIFICATION had come first.
+    """
+    match event:
+        case ApduReceived(facts=Facts(unannounced=True)) if state.state is State.CANCEL_PENDING:
+            flags = replace(state.flags, forwarded=True, cancel_wished=True)
+            return replace(state, state=State.PENDING, flags=flags)
+        case _:
+            return state
+
+
+def _cancel_outrun(before: HalfState, event: Event, outcome: Outcome) -> Outcome:
+    """What came of an answer that shows that a CANCEL went to the old responder."""
+    effects = outcome.effects
+    if outcome.state.flags.cancel_wished:
+        effects = (*effects, RaiseAttention(reason=f"{_happened(event)} in {before.state}: {CANCEL_AGAIN}"))
+    return replace(outcome, effects=effects, reason=_reason(before, outcome.state, event))
 
 
 def _needs_no_leniency(state: HalfState, event: Event, row: Row) -> bool:
@@ -464,8 +490,10 @@ def _prohibited(state: HalfState, service: Service) -> Outcome:
         )
     prohibited = StateTransitionProhibited(apdu_type=service.apdu_type, current_state=state.state.wire)
     effects: tuple[Effect, ...] = (SendReport(report=prohibited),)
-    if service is Service.SHI and state.role is Role.REQUESTER and state.state in CLOSED:
-        reason = f"SHIPPED received in {state.state}: the request is closed, and an item is on its way"
+    if service is Service.SHI and state.role is Role.REQUESTER:
+        # The issue is the item, whatever the tables say of the message.
+        because = "the request is closed" if state.state in CLOSED else "it is not allowed yet"
+        reason = f"SHIPPED received in {state.state}: {because}, and an item is on its way"
         effects = (*effects, RaiseAttention(reason=reason))
     return Outcome(
         state=state,

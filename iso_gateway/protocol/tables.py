@@ -130,9 +130,7 @@ _RETURNED_NOT_SENT: Final = (Predicate.RETURNED_NOT_SENT,)
 #: the tracking phase begins although SHIPPED was never sent
 _UNREPORTED: Final = (Predicate.LENIENT, Predicate.SHIPPED_NOT_EXCHANGED)
 _NOT_REPORTED: Final = "shipping was not reported"
-_CANCEL_AGAIN: Final = (
-    "the CANCEL went to a responder that forwarded the request, cancel again at the new one"
-)
+CANCEL_AGAIN: Final = "the CANCEL went to a responder that forwarded the request, cancel again at the new one"
 _TURNED_UP: Final = "an item that was lost has turned up"
 
 _Placed = Callable[[Role, State], Row]
@@ -745,7 +743,7 @@ REQUESTER: Final[tuple[Row, ...]] = (
             INFERRED,
             LOW,
             when=_CROSSING_OR_FORWARDED,
-            attention=_CANCEL_AGAIN,
+            attention=CANCEL_AGAIN,
             note="the old responder answers the CANCEL with already-forwarded; cancel again at the new one",
         ),
         _got(

@@ -7,6 +7,7 @@ from asn1.extensions import AdditionalUserErrorReportInfo
 from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
 from config.settings import Partner
 from iso_gateway import compose
+from iso_gateway.half.movement import report_time
 from iso_gateway.half.record import digest_of, forwarded_to, history_of, original_request
 from iso_gateway.half.sending import Context, Destination, enqueue
 from iso_gateway.message.identity import system_id_of
@@ -82,7 +83,9 @@ class Answers:
             transaction_id=header.transaction_id,
             requester_id=requester,
             responder_id=responder,
-            at=self.incoming.at.astimezone(local.zone),
+            at=self.incoming.at.astimezone(local.zone)
+            if half is None
+            else report_time(self.incoming.uow, half, self.incoming.at, local.zone),
         )
         correlation = compose.correlation_of(
             None if header.apdu_type is None else ApduType(header.apdu_type.apdu_tag.number),
@@ -91,7 +94,17 @@ class Answers:
         onward = (
             forwarded_to(self.incoming.uow, half) if half and isinstance(report, AlreadyForwarded) else None
         )
-        apdu = compose.error_report(frame, report, correlation, information, forwarded_to=onward)
+        onward_to = None if onward is None else self.incoming.settings.partner_for(onward)
+        apdu = compose.error_report(
+            frame,
+            report,
+            correlation,
+            information,
+            forwarded_to=onward,
+            forwarded_address=None
+            if onward_to is None
+            else compose.Terms.between(local, onward_to).their_address,
+        )
         return self._send(apdu, partner, half)
 
     def _send(self, apdu: ILLApdu, partner: Partner | None, half: HalfRecord | None) -> MessageId | None:
@@ -111,8 +124,9 @@ class Answers:
             else original_request(self.incoming.uow, half)
         )
         history = history_of(self.incoming.uow, half, ends.local)
+        at = report_time(self.incoming.uow, half, self.incoming.at, ends.local.zone)
         report = compose.status_report(
-            ends.frame(request, self.incoming.at), request, history, state.wire, role=ends.state.role
+            ends.frame(request, at), request, history, state.wire, role=ends.state.role
         )
         return self._send(report, ends.partner, half)
 

@@ -1,13 +1,22 @@
 """Checks 8 to 12 of protocol.md 5.1: the transaction, whose it is, the state tables, what the APDU says."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, assert_never
 
 import structlog
 
 from asn1.codec import Header
-from asn1.ill import ILLApdu, ILLRequest, Shipped
+from asn1.ill import (
+    ErrorReport,
+    ILLApdu,
+    ILLRequest,
+    Shipped,
+    StateTransitionProhibited,
+    StatusOrErrorReport,
+)
 from asn1.rules import Finding
+from asn1.schema import Enumerated
 from config.settings import Acknowledge
 from iso_gateway import compose
 from iso_gateway.half import interpretation
@@ -76,13 +85,12 @@ def apply(answers: Answers, apdu: ILLApdu, header: Header, parties: Parties) -> 
             GeneralProblem(code=GeneralProblemCode.MISTYPED_APDU),
         )
     repeat, original_seen = repetition.repetition(incoming.uow, apdu, service, half, parties.partner)
-    event = ApduReceived(
-        service=service,
-        repeat=repeat,
-        facts=interpretation.facts_received(
-            apdu, parties.partner, parties.local, original_seen=original_seen
-        ),
-    )
+    facts = interpretation.facts_received(apdu, parties.partner, parties.local, original_seen=original_seen)
+    if forwarding.is_old_news(case):
+        repeat, facts = True, replace(facts, original_seen=True)
+    elif forwarding.shows_a_forwarding(case):
+        facts = replace(facts, unannounced=True)
+    event = ApduReceived(service=service, repeat=repeat, facts=facts)
     return _put_to_the_machine(answers, case, _half_state(half, parties), event)
 
 
@@ -166,6 +174,7 @@ def _put_to_the_machine(answers: Answers, case: Case, before: HalfState, event: 
     if outcome.row is not None and not event.facts.original_seen:
         forwarding.follow(incoming, case, half)
         _tell_demands(incoming, case, half)
+        _tell_error(incoming, case, half)
     if (
         answer is None
         and isinstance(case.apdu, ILLRequest)
@@ -261,7 +270,16 @@ def _tell_demands(incoming: Incoming, case: Case, half: HalfRecord) -> None:
     A person decides: the standard's answer is unfilled, and what is required may be a default of theirs.
     """
     parties = case.parties
-    unmet = interpretation.unmet(case.apdu, compose.Terms.between(parties.local, parties.partner))
+    terms = compose.Terms.between(parties.local, parties.partner)
+    unmet = interpretation.unmet(case.apdu, terms)
+    impossible = interpretation.impossible(case.apdu, terms)
+    if impossible:
+        names = " and ".join(name.value for name in impossible)
+        reason = (
+            f"{parties.partner.name} cannot send {names}, which is required here: answer unfilled with"
+            " mandatory-messaging-not-supported, or change optional_messages"
+        )
+        incoming.attend(half, reason)
     if unmet:
         names = " and ".join(name.value for name in unmet)
         advice = (
@@ -271,6 +289,40 @@ def _tell_demands(incoming: Incoming, case: Case, half: HalfRecord) -> None:
         )
         reason = f"{parties.partner.name} requires {names}, which is not sent: {advice}"
         incoming.attend(half, reason)
+
+
+def _tell_error(incoming: Incoming, case: Case, half: HalfRecord) -> None:
+    """Put a half before a person whose other end reports an error: what we sent had no effect there.
+
+    A library that forwarded the request is past asking, and that it did is known.
+    """
+    if not isinstance(case.apdu, StatusOrErrorReport) or case.apdu.error_report is None:
+        return
+    if case.standing is not Standing.FORMER:
+        words = _error_in_words(case.apdu.error_report)
+        reason = (
+            f"{case.parties.partner.name} reports the error {words}: something that was sent had no effect"
+            " there; ask where the request stands"
+        )
+        incoming.attend(half, reason)
+
+
+def _error_in_words(error: ErrorReport) -> str:
+    """What an error report names, in the standard's words and none of its sender's."""
+    for report in (error.user_error_report, error.provider_error_report):
+        if report is None:
+            continue
+        name, problem = report.chosen
+        match problem:
+            case Enumerated():
+                return f"{name.replace('_', '-')} {problem.asn1_name}"
+            case StateTransitionProhibited(
+                aPDU_type=Enumerated() as apdu, current_state=Enumerated() as state
+            ):
+                return f"{name.replace('_', '-')} {apdu.asn1_name.upper()} in {state.asn1_name.upper()}"
+            case _:
+                return name.replace("_", "-")
+    return "without a name"
 
 
 def _half_state(half: HalfRecord | None, parties: Parties) -> HalfState:

@@ -70,11 +70,31 @@ def is_over(outcome: machine.Outcome, event: ApduReceived) -> bool:
     return event.service is Service.SHI or (moves and event.service is not Service.FWN)
 
 
+def shows_a_forwarding(case: Case) -> bool:
+    """Whether a message comes from a library that must have been handed the request, as nobody has told yet.
+
+    Whoever only asks or says something need not have the request, and is not given it for that.
+    """
+    return case.standing is Standing.SUCCESSOR and not isinstance(case.apdu, Message | StatusQuery)
+
+
+def is_old_news(case: Case) -> bool:
+    """Whether a FORWARD-NOTIFICATION comes after the new responder itself, to which a CANCEL went since.
+
+    It must not call that CANCEL back: it went to the right library (inferred).
+    """
+    return (
+        isinstance(case.apdu, ForwardNotification)
+        and case.standing is Standing.FORMER
+        and case.half is not None
+        and case.half.state == State.CANCEL_PENDING
+    )
+
+
 def follow(incoming: Incoming, case: Case, half: HalfRecord) -> None:
     """Let the half be with the library that has the request now."""
     sender = case.parties.partner
-    if case.standing is Standing.SUCCESSOR and not isinstance(case.apdu, Message | StatusQuery):
-        # Whoever only asks or says something need not have the request, and is not given it for that.
+    if shows_a_forwarding(case):
         log.info(INFERRED_CHECK, check=UNANNOUNCED_RESPONDER, apdu_type=case.apdu.asn1_name)
         half = _pass_on(incoming, half, sender)
     if not isinstance(case.apdu, ForwardNotification) or case.standing is Standing.FORMER:

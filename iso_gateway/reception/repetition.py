@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import structlog
+
 from asn1.codec import Header
 from asn1.ill import ILLApdu, ILLRequest
 from config.settings import Partner
@@ -13,8 +15,13 @@ from iso_gateway.protocol.states import TableProfile
 from iso_gateway.reception.answering import Answers
 from iso_gateway.reception.case import Incoming
 from iso_gateway.reception.outcome import EFFECTIVE, Processed, Verdict
-from iso_gateway.store.records import HalfRecord, InputKind, MessageId
+from iso_gateway.store.records import HalfRecord, InputKind, InputRecord, MessageId
 from iso_gateway.store.unit_of_work import UnitOfWork
+
+log = structlog.stdlib.get_logger(__name__)
+
+#: What is logged of a service that has the date-time of the one before it (protocol.md 2.2, inferred).
+SAME_DATE_TIME: Final = "message.same-date-time"
 
 #: How many earlier APDUs of its service a message is compared with, the newest first: so many that had their
 #: effect, and so many repeats. Whoever sends more in one transaction has stopped waiting for the first.
@@ -97,6 +104,8 @@ def repetition(
             half.id, (service,), verdicts=EFFECTIVE, at_most=MOST_COMPARED, kind=InputKind.APDU
         )
     )
+    if earlier and not marked:
+        _warn_of_the_same_time(uow, apdu, service, earlier[-1])
     for record in reversed(earlier):
         # Whether it is a repeat that did the work of an original which had not come.
         stood_in = record.repeat and record.verdict == Verdict.APPLIED
@@ -108,3 +117,15 @@ def repetition(
         ):
             return True, True
     return marked, False
+
+
+def _warn_of_the_same_time(uow: UnitOfWork, apdu: ILLApdu, service: Service, record: InputRecord) -> None:
+    """Log that a partner gave two services of one kind one date-time, which is to tell them apart."""
+    if record.message_id is None:
+        return
+    this = apdu.service_date_time.date_time_of_this_service
+    known = stored_apdu(uow, record.message_id)
+    if this.time and this == known.service_date_time.date_time_of_this_service:
+        log.warning(
+            SAME_DATE_TIME, service=service.value, half_id=record.half_id, message_id=record.message_id
+        )

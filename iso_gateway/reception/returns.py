@@ -8,11 +8,13 @@ Source: RFC 3464 for what a notice can say.
 """
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Final, assert_never
 
+from iso_gateway.failure import Failure, advice
 from iso_gateway.reception import Processed, Verdict
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import HalfId, MessageId, OutboxId, OutboxRecord, TransactionId
@@ -124,16 +126,19 @@ class _Belongs:
     what: str
     transaction_id: TransactionId | None = None
     half_id: HalfId | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
 
 
 def _belongs(uow: UnitOfWork, row: OutboxRecord) -> _Belongs:
     if row.message_id is None:
-        document = uow.documents.with_mail(row.id)
-        if document is None:
-            return _Belongs(what="a mail of ours")
-        number, half_id = document
-        transaction_id = uow.halves.get(half_id).transaction_id
-        return _Belongs(what=f"document {number}", transaction_id=transaction_id, half_id=half_id)
+        subject = uow.mails.subject(row.id)
+        if subject.half_id is None:
+            return _Belongs(what=subject.words, detail=subject.detail)
+        return _Belongs(
+            what=subject.words,
+            transaction_id=uow.halves.get(subject.half_id).transaction_id,
+            half_id=subject.half_id,
+        )
     known = uow.messages.processings(row.message_id)
     what = f"message {row.message_id}"
     if not known:
@@ -157,6 +162,8 @@ def _follow(
             "reason": notice.in_words,
             "notice": message_id,
             **({} if row.message_id is not None else {"about": belongs.what}),
+            **belongs.detail,
+            **({} if notice.fate is not MailFate.FAILED else _RETURNED),
         },
         at=at,
     )
@@ -175,6 +182,9 @@ def _follow(
             assert_never(notice.fate)
 
 
+#: What is told of a mail that came back, in the words that are told of any message that was not delivered.
+_RETURNED: Final = {"failure": Failure.RETURNED.value, "advice": advice(Failure.RETURNED)}
+
 #: What the second and third number of an enhanced status code say (RFC 3463), for those that people meet.
 _DETAILS: Final = {
     "1.1": "there is no such mailbox: correct the partner's address",
@@ -183,6 +193,7 @@ _DETAILS: Final = {
     "2.1": "the mailbox is closed: ask the partner",
     "2.2": "the mailbox is full: ask the partner to make room",
     "2.3": "the mail is longer than the mailbox takes: ask the partner",
+    "3.4": "the mail is longer than the partner's mail system takes: ask the partner",
     "4.1": "the partner's mail server did not answer",
     "4.4": "no way to the partner's mail server is known: correct the partner's address",
     "4.7": "it could not be delivered in time",

@@ -57,8 +57,8 @@ class OtherEnd:
 
 
 def classification(uow: UnitOfWork, record: InputRecord) -> ProcessingRecord | None:
-    """How the message of an input was classified when it became one."""
-    if record.message_id is None:
+    """How a message that came was classified when it became an input, and how the first of ours was."""
+    if record.message_id is None or (record.kind is not InputKind.APDU and record.sequence > 1):
         return None
     known = [one for one in uow.messages.processings(record.message_id) if one.half_id == record.half_id]
     # One of ours is listed as composed, whatever the machine said.
@@ -170,10 +170,12 @@ def _told(
 
 
 def _last_service(half: HalfRecord, steps: Sequence[Step]) -> Iterator[tuple[str, str, str]]:
-    """When our last service was, as its APDU says it, on the clock of our library."""
+    """When our last service was, as its APDU says it, on the clock of our library.
+
+    A report of the gateway's own may have been since, which is no input; so it may be later, but not earlier.
+    """
     last = next((step for step in reversed(steps) if _is_sent(step.record)), None)
     if last is None:
-        yield "last service at", str(half.last_service_at), str(None)
         return
     watch = (last.record.facts or {}).get("watch")
     if last.apdu is None or not isinstance(watch, Mapping):
@@ -183,7 +185,9 @@ def _last_service(half: HalfRecord, steps: Sequence[Step]) -> Iterator[tuple[str
     if half.last_service_at is not None:
         at = half.last_service_at.astimezone(ZoneInfo(str(watch["zone"])))
         stored = f"{iso_date(at)} {iso_time(at)}"
-    yield "last service at", stored, f"{said.date} {said.time}"
+    computed = f"{said.date} {said.time}"
+    if stored == _NONE or stored < computed:
+        yield "last service at", stored, computed
 
 
 def _is_sent(record: InputRecord) -> bool:
@@ -206,4 +210,4 @@ def _partner(settings: Settings, half: HalfRecord, symbol: Symbol) -> str | None
 
 
 def _names(names: Iterable[str]) -> str:
-    return ", ".join(names) or _NONE
+    return ", ".join(sorted(names)) or _NONE

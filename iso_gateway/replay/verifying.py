@@ -44,6 +44,7 @@ class Part(enum.StrEnum):
     EVENTS = "events"
     AUDIT = "audit"
     DOCUMENTS = "documents"
+    MAILS = "mails"
     OUTBOX = "outbox"
     INPUTS = "inputs"
     REQUESTS = "requests"
@@ -88,6 +89,7 @@ def verify(store: Store, settings: Settings, now: datetime) -> Iterator[Progress
         yield from _pages(Part.EVENTS, uow.checks.events)
         yield from _pages(Part.AUDIT, uow.checks.audit)
         yield from _pages(Part.DOCUMENTS, uow.checks.documents)
+        yield from _pages(Part.MAILS, uow.checks.mails)
         yield from _pages(Part.OUTBOX, uow.checks.without_outbox_row)
         yield from _pages(
             Part.INPUTS, lambda after, limit: uow.checks.without_input(after, limit, sorted(EFFECTIVE))

@@ -26,8 +26,23 @@ from iso_gateway.request.request_fields import (
     NoteText,
     RequestNumber,
     ServiceName,
+    SpecificServiceName,
     SupplyMediumName,
+    SystemName,
 )
+
+
+@with_config(extra="forbid")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemNumber:
+    """A number by which a bibliographic system knows the item."""
+
+    system: SystemName
+    """Whose number it is, as `oclc`."""
+    database: Line | None = None
+    """The database of that system, where it has several."""
+    number: Line
+    """The number."""
 
 
 @with_config(extra="forbid")
@@ -75,6 +90,8 @@ class Item:
     """ISSN, with or without hyphen."""
     other_numbers: Line | None = None
     """Any other number or letters that tell it from others, as an OCLC number."""
+    system_numbers: Annotated[tuple[SystemNumber, ...], Field(max_length=20)] = ()
+    """The numbers that bibliographic systems have given it; most software shows `other_numbers` sooner."""
     verified_in: Line | None = None
     """Where the citation was verified."""
 
@@ -140,6 +157,8 @@ class NewRequest:
     """What is asked for."""
     services: Annotated[tuple[ServiceName, ...], Field(min_length=1, max_length=5)] = (ILLServiceType.loan,)
     """What would serve, the most welcome first."""
+    specific_service: SpecificServiceName | None = None
+    """What `responder-specific` among the services means; OCLC's are the only ones with a registered form."""
     need_before: Day | None = None
     """The day after which it is of no use."""
     expires: Day | None = None
@@ -162,6 +181,10 @@ class NewRequest:
     """Which rule of copyright the request complies with, as `CA:fair-dealing`."""
     may_forward: Flag = False
     """Whether the library that is asked may hand the request on to another one."""
+    send_to: Annotated[tuple[LibrarySymbol, ...], Field(max_length=100)] = ()
+    """To which libraries it may be handed on; needs `may_forward`. Left out, to any."""
+    send_in_order: Flag = False
+    """Whether those libraries are to be asked in the order in which they stand."""
     already_tried: tuple[LibrarySymbol, ...] = ()
     """Libraries that were asked before, so that it is not handed on to them."""
     reference: Line | None = None

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from pydantic import with_config
 
+from asn1.extensions import OCLCSpecificStatus, ReasonInReview
 from asn1.ill import ILLServiceType, MediumType, SupplyMediumType, TransactionResults
 from iso_gateway.request.request_fields import CurrencyCode, Line, MonetaryValue
 
@@ -59,6 +60,32 @@ class UnitsSupplied:
 
     medium: SupplyMediumType
     units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewReason:
+    """Why a request stands in a review file.
+
+    Args:
+        reason: the enumerated reason.
+        text: more about it.
+    """
+
+    reason: ReasonInReview
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecificResults:
+    """Responder-specific results, in the only form that was registered for them: OCLC's.
+
+    Args:
+        status: what became of the request.
+        reasons: why it is to be reviewed.
+    """
+
+    status: OCLCSpecificStatus
+    reasons: tuple[ReviewReason, ...] = ()
 
 
 # -- what only a requester asks for
@@ -132,8 +159,16 @@ class ReportLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportDamaged:
-    """DAMAGED."""
+    """DAMAGED. What is damaged goes to partners of version 2 only.
 
+    Args:
+        whole: whether all of it is damaged.
+        units: or which of its units are, by their numbers.
+        note: what the damage is.
+    """
+
+    whole: bool = False
+    units: tuple[int, ...] = ()
     note: str | None = None
 
 
@@ -160,6 +195,7 @@ class Answer:
         return_to: where a loan goes back to; of will-supply only.
         medium: of what kind the item on hold is; of hold-placed only.
         proposed_delivery: how it could travel instead, in words; of conditional only.
+        specific: what goes with the reason `responder-specific`, and with no other.
         note: responder-note.
     """
 
@@ -171,6 +207,7 @@ class Answer:
     return_to: PostalAddress | None = None
     medium: MediumType | None = None
     proposed_delivery: str | None = None
+    specific: SpecificResults | None = None
     note: str | None = None
 
 

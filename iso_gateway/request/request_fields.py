@@ -11,6 +11,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, Field, PlainValidator
 
+from asn1.extensions import OCLCILLServiceType, WellKnownSystem
 from asn1.ill import ILLServiceType, ItemType, MediumType, PlaceOnHoldType, SupplyMediumType
 from asn1.schema import Enumerated
 from config.fields import refusal
@@ -23,6 +24,11 @@ _LINE: Final = "one line of text"
 _NOTE: Final = "a text that is not blank"
 _DAY: Final = "a day, as '2026-12-01'"
 _SYMBOL: Final = "a library's symbol, as 'ILLUME:SFU' or a bare 'SFU'"
+_SYSTEM: Final = (
+    "one of "
+    + ", ".join(repr(system.asn1_name.casefold()) for system in WellKnownSystem)
+    + ", or another system's symbol, as 'AMICUS'"
+)
 _ISBN: Final = "an ISBN, as '978-1-84195-645-9'; what is none stands in other_numbers"
 _ISSN: Final = "an ISSN, as '1234-5679'; what is none stands in other_numbers"
 _VALUE: Final = "an amount in quotation marks, as '12.50': at most ten digits, dots, commas and blanks"
@@ -87,6 +93,11 @@ def _issn(value: str) -> str:
     return value
 
 
+def _system(value: str) -> str:
+    known = {system.asn1_name.casefold() for system in WellKnownSystem}
+    return value.strip() if value.strip().casefold() in known else _symbol(value)
+
+
 def _one_sign(value: str) -> str:
     if len(value) != 1 or not value.isprintable() or not value.isascii() or value == " ":
         raise refusal("it is not one character", "one letter or digit")
@@ -110,9 +121,6 @@ def _names(kind: Iterable[Enumerated]) -> str:
     return "one of " + ", ".join(repr(member.asn1_name) for member in kind)
 
 
-# A service that is responder-specific comes with details whose form no two libraries have agreed on.
-_SERVICES: Final = tuple(one for one in ILLServiceType if one is not ILLServiceType.responder_specific)
-
 Line = Annotated[str, AfterValidator(_line), Field(description=_LINE)]
 NoteText = Annotated[str, AfterValidator(_note), Field(description=_NOTE)]
 Day = Annotated[dt.date, PlainValidator(_day), Field(description=_DAY)]
@@ -127,7 +135,11 @@ LevelOfService = Annotated[
 RequestNumber = Annotated[
     int, Field(strict=True, ge=1, description="the number of a request, as `requests list` shows it")
 ]
-ServiceName = Annotated[ILLServiceType, _reader(_SERVICES), Field(description=_names(_SERVICES))]
+ServiceName = Annotated[ILLServiceType, _reader(ILLServiceType), Field(description=_names(ILLServiceType))]
+SpecificServiceName = Annotated[
+    OCLCILLServiceType, _reader(OCLCILLServiceType), Field(description=_names(OCLCILLServiceType))
+]
+SystemName = Annotated[str, AfterValidator(_system), Field(description=_SYSTEM)]
 ItemTypeName = Annotated[ItemType, _reader(ItemType), Field(description=_names(ItemType))]
 MediumName = Annotated[MediumType, _reader(MediumType), Field(description=_names(MediumType))]
 SupplyMediumName = Annotated[

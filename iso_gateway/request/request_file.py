@@ -57,7 +57,7 @@ def parse(octets: bytes, source: Path) -> NewRequest:
             source,
             ("item",),
             "says nothing that it could be found by",
-            "title, article_title, isbn, issn or other_numbers",
+            "title, article_title, isbn, issn, other_numbers or system_numbers",
         )
         raise ConfigErrors(findings.errors)
     return new
@@ -121,4 +121,5 @@ def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _can_be_found(item: Item) -> bool:
     """Whether a library can tell what is meant: the same as `compose` asks for when it makes the APDU."""
-    return any((item.title, item.article_title, item.isbn, item.issn, item.other_numbers))
+    told = (item.title, item.article_title, item.isbn, item.issn, item.other_numbers, item.system_numbers)
+    return any(told)

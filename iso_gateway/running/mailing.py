@@ -10,6 +10,7 @@ import asyncio
 import base64
 import hmac
 import secrets
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -162,6 +163,8 @@ class MailTransmitter:
     def follow(self, settings: Settings) -> None:
         """Have other libraries of ours hold from now on; the mail server stays the one of the start."""
         self._settings = settings
+        if self._sender is not None:
+            self._sender.forget_certificates()
 
     async def send(
         self,
@@ -314,9 +317,16 @@ class MailEntrance:
         address = self._lmtp.address
         return {} if address is None else {lmtp.NAME: address}
 
-    async def start(self) -> None:
-        """Let mail in. Raises ListenError."""
-        await self._lmtp.start()
+    async def start(self, sockets: Sequence[socket.socket] = ()) -> None:
+        """Let mail in.
+
+        Args:
+            sockets: for LMTP, bound already (socket activation).
+
+        Raises:
+            ListenError: the address for LMTP cannot be listened on.
+        """
+        await self._lmtp.start(sockets)
         if self._maildir is not None:
             self._watching = asyncio.create_task(self._maildir.watch(), name="maildir")
 

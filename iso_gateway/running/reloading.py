@@ -8,16 +8,16 @@ Must not import: adapters, the daemon.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from typing import Final
 
 import structlog
 
-from config import loading
-from config.errors import ConfigErrors
-from config.settings import Settings
-from iso_gateway.message import judgement
+from config.errors import ConfigError, ConfigErrors
+from config.settings import Listener, Settings
+from iso_gateway import configuration
+from iso_gateway.errors import GatewayError
 from iso_gateway.running.service_manager import ServiceManager
 
 log = structlog.stdlib.get_logger(__name__)
@@ -25,11 +25,14 @@ log = structlog.stdlib.get_logger(__name__)
 RELOADED: Final = "settings.reloaded"
 REFUSED: Final = "settings.refused"
 RESTART_NEEDED: Final = "settings.restart-needed"
+DOUBTED: Final = "settings.doubted"
 
 #: What is followed at once. Everything else is used when the gateway starts, and then no more.
 FOLLOWED: Final = frozenset(
     {"documents", "limits", "local", "logging", "noticing", "partners", "retry", "routes"}
 )
+#: What is followed in part: of a listener its certificates, because they are renewed every few weeks.
+FOLLOWED_IN_PART: Final = frozenset({"listeners"})
 
 
 class Reloading:
@@ -37,7 +40,8 @@ class Reloading:
 
     Args:
         settings: what holds now.
-        follow: has everybody follow other settings.
+        prepare: reads what other settings name, and gives what has everybody follow them. It may raise
+            GatewayError, and then nothing is followed.
         manager: who is told.
         status: gives the line that is told once it is done.
     """
@@ -46,12 +50,12 @@ class Reloading:
         self,
         settings: Settings,
         *,
-        follow: Callable[[Settings], None],
+        prepare: Callable[[Settings], Callable[[], None]],
         manager: ServiceManager,
         status: Callable[[], str],
     ) -> None:
         self._settings = settings
-        self._follow = follow
+        self._prepare = prepare
         self._manager = manager
         self._status = status
 
@@ -67,16 +71,20 @@ class Reloading:
     async def _reload(self) -> str | None:
         """Read it, and have everybody follow; gives why not, if it was refused."""
         try:
-            found = await asyncio.to_thread(_read, self._settings)
+            examined = await asyncio.to_thread(configuration.examine, self._settings.source)
+            settings, waiting = merged(self._settings, examined.settings)
+            follow = await asyncio.to_thread(self._prepare, settings)
         except ConfigErrors as errors:
             problems = [str(error) for error in errors.errors]
+        except GatewayError as error:
+            problems = [str(error)]
         except Exception as error:  # noqa: BLE001 - whatever a file does, the gateway goes on as it was
             problems = [f"it could not be read: {type(error).__name__}; look at it with iso-gateway check"]
         else:
-            settings, waiting = merged(self._settings, found)
-            self._follow(settings)
+            follow()
             self._settings = settings
             log.info(RELOADED, partners=len(settings.partners), local=len(settings.local))
+            tell_doubts(examined.warnings)
             if waiting:
                 log.warning(RESTART_NEEDED, settings=", ".join(waiting))
             return None
@@ -89,11 +97,28 @@ def merged(held: Settings, found: Settings) -> tuple[Settings, tuple[str, ...]]:
     """Give what holds from now on, and the names of the settings that differ and wait for a restart."""
     names = [one.name for one in fields(Settings) if one.init]
     followed = {name: getattr(found, name) for name in names if name in FOLLOWED}
-    waiting = [name for name in names if name not in FOLLOWED and getattr(found, name) != getattr(held, name)]
-    return replace(held, **followed), tuple(waiting)
+    by_name = {one.name: one for one in found.listeners}
+    listeners = tuple(_with_certificates_of(by_name.get(one.name, one), one) for one in held.listeners)
+    settings = replace(held, listeners=listeners, **followed)
+    waiting = [
+        name for name in names if name not in FOLLOWED and getattr(found, name) != getattr(settings, name)
+    ]
+    return settings, tuple(waiting)
 
 
-def _read(held: Settings) -> Settings:
-    settings = loading.load(held.source)
-    judgement.require_known_rules(settings)
-    return settings
+def tell_doubts(warnings: Iterable[ConfigError]) -> None:
+    """Log what hardly is what was meant."""
+    for one in warnings:
+        log.warning(DOUBTED, problem=str(one))
+
+
+def _with_certificates_of(found: Listener, held: Listener) -> Listener:
+    """Give a listener with the files for TLS that it has now, unless TLS itself comes or goes."""
+    if found.tls != held.tls:
+        return held
+    return replace(
+        held,
+        certificate_file=found.certificate_file,
+        key_file=found.key_file,
+        client_ca_file=found.client_ca_file,
+    )

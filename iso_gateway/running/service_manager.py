@@ -20,7 +20,8 @@ from typing import Final, Self
 
 import structlog
 
-from config.settings import Listener
+from config import mailing
+from config.settings import Listener, Mail
 from iso_gateway.errors import GatewayError
 from iso_gateway.logs import escaped
 
@@ -52,10 +53,21 @@ class Passed:
     socket: socket.socket
 
     @property
+    def path(self) -> str | None:
+        """The path of a Unix socket; None for one of TCP."""
+        if self.socket.family is not socket.AF_UNIX:
+            return None
+        return os.fsdecode(self.socket.getsockname())
+
+    @property
     def address(self) -> tuple[str, int]:
-        """Host and port to which it is bound."""
+        """Host and port to which one of TCP is bound."""
         host, port, *_ = self.socket.getsockname()
         return host, port
+
+    def __str__(self) -> str:
+        where = f"port {self.address[1]}" if self.path is None else repr(self.path)
+        return f"the socket {self.name!r} on {where}"
 
 
 class ServiceManager:
@@ -114,17 +126,21 @@ class ServiceManager:
         """Within what time `alive` has to be said each time; None: it need not be."""
         return self._watchdog
 
-    def sockets(self, listeners: Sequence[Listener]) -> Mapping[str, Sequence[socket.socket]]:
+    def sockets(
+        self, listeners: Sequence[Listener], mail: Mail | None = None
+    ) -> Mapping[str, Sequence[socket.socket]]:
         """Give the sockets that were passed, by the names of the listeners they are for.
 
-        A socket is for the listener whose name is its FileDescriptorName, else for the one with its port.
+        A socket is for the listener whose name is its FileDescriptorName, else for the one with its port or
+        path. That of mail is called `lmtp`.
 
         Raises:
-            PassedSocketError: a socket is for no listener, or for one of several.
+            PassedSocketError: a socket is for no listener, for one of several, or for one of another kind.
         """
         found: defaultdict[str, list[socket.socket]] = defaultdict(list)
         for one in self._passed:
-            found[_listener_for(one, listeners)].append(one.socket)
+            is_for_mail = _is_for_mail(one, listeners, mail)
+            found[mailing.LMTP if is_for_mail else _listener_for(one, listeners)].append(one.socket)
         return MappingProxyType(found)
 
     def starting(self, status: str) -> None:
@@ -172,24 +188,54 @@ def _status(text: str) -> str:
 
 def _passed(descriptor: int, name: str) -> Passed:
     shown = f"descriptor {descriptor} ({name!r})"
-    advice = "have the socket unit pass ListenStream= of TCP, with Accept=no"
+    advice = "have the socket unit pass ListenStream= with Accept=no"
     try:
         os.set_inheritable(descriptor, False)  # noqa: FBT003
         one = socket.socket(fileno=descriptor)
     except OSError as error:
         raise PassedSocketError(f"{shown} was passed and is no socket: {error.strerror}; {advice}") from error
     listens = (
-        one.family in {socket.AF_INET, socket.AF_INET6}
+        one.family in {socket.AF_INET, socket.AF_INET6, socket.AF_UNIX}
         and one.type is socket.SOCK_STREAM
         and one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
     )
     if not listens:
         one.close()
-        raise PassedSocketError(f"{shown} was passed and is no TCP socket that listens; {advice}")
+        raise PassedSocketError(f"{shown} was passed and is no stream socket that listens; {advice}")
     return Passed(name=name, socket=one)
 
 
+def _is_for_mail(passed: Passed, listeners: Sequence[Listener], mail: Mail | None) -> bool:
+    """Tell whether a socket is for LMTP, and hold it to what `[mail]` says."""
+    on_unix = None if mail is None else mail.lmtp_socket
+    on_tcp = None if mail is None or mail.lmtp_host is None else mail.lmtp_port
+    named = passed.name == mailing.LMTP
+    if passed.path is not None:
+        if named and on_unix is None:
+            raise PassedSocketError(
+                f"{passed} was passed, and [mail] has no lmtp_socket: set it to this path"
+            )
+        return named or passed.path == on_unix
+    host, port = passed.address
+    if named and on_tcp is None:
+        raise PassedSocketError(f"{passed} was passed, and [mail] has no lmtp_host: set it, and lmtp_port")
+    # A listener may have the same port on another address; then the name has to tell.
+    if not named and (port != on_tcp or any(listener.port == port for listener in listeners)):
+        return False
+    if not mailing.is_loopback(host):
+        raise PassedSocketError(
+            f"{passed} was passed, and can be reached from other machines ({host!r}), which could then write"
+            " in any partner's name: set ListenStream= to 127.0.0.1 and the port"
+        )
+    return True
+
+
 def _listener_for(passed: Passed, listeners: Sequence[Listener]) -> str:
+    if passed.path is not None:
+        raise PassedSocketError(
+            f"{passed} was passed, and no listener has it: set lmtp_socket in [mail] to this path, and"
+            f" FileDescriptorName= to {mailing.LMTP}"
+        )
     host, port = passed.address
     named = [listener.name for listener in listeners if listener.name == passed.name]
     fitting = [listener for listener in listeners if listener.port == port]
@@ -197,7 +243,7 @@ def _listener_for(passed: Passed, listeners: Sequence[Listener]) -> str:
     for names in (named, exact, [listener.name for listener in fitting]):
         if len(names) == 1:
             return names[0]
-    what = f"the socket {passed.name!r} on port {port} was passed, and"
+    what = f"{passed} was passed, and"
     if fitting:
         several = ", ".join(repr(listener.name) for listener in fitting)
         raise PassedSocketError(

@@ -12,7 +12,7 @@ import contextlib
 import datetime as dt
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Final, Self, TypeAlias
 
 from adapters.envelope import Envelope, Transport
@@ -103,6 +103,7 @@ class SimulatedPartner:
             profile, scenario, new_qualifier=lambda: secrets.token_hex(6), observer=self._happened
         )
         self._gateway: TcpTransport | None = None
+        self._others: dict[Symbol, TcpTransport] = {}
         self._them: Symbol | None = None
         self._connections: dict[tuple[bytes, Role], str] = {}
         self._locks: defaultdict[tuple[bytes, Role], asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -152,13 +153,22 @@ class SimulatedPartner:
         """How often anything has happened here, the gateway's taking of an APDU included."""
         return self._moves
 
-    def meets(self, gateway: tuple[str, int], them: Symbol) -> None:
+    def meets(self, gateway: tuple[str, int], them: Symbol, others: Iterable[Partner] = ()) -> None:
         """Tell it where the gateway listens; until then it sends nothing.
 
         Args:
             gateway: host and port of the listener of the partner's mode.
             them: the library of the gateway that requests go to.
+            others: profiles of other libraries, which listen where those say: to forward to, and to answer.
         """
+        known = [one for one in others if isinstance(one.transport, TcpTransport)]
+        self._script.others = {one.name: one for one in known}
+        self._others = {
+            symbol: one.transport
+            for one in known
+            for symbol in one.symbols
+            if isinstance(one.transport, TcpTransport)
+        }
         self._gateway = TcpTransport(host=gateway[0], port=gateway[1], mode=self._mode)
         self._them = them
         self._running.set()
@@ -262,7 +272,12 @@ class SimulatedPartner:
         """Take what came in, as the scenario says."""
         taken = self._script.receive(octets, self._clock())
         conversation = taken.conversation
-        if conversation is not None and envelope.transport is Transport.TCP_TWO_WAY:
+        if (
+            conversation is not None
+            and envelope.transport is Transport.TCP_TWO_WAY
+            and not conversation.request.forward_flag
+        ):
+            # What was handed on came from another library than the one that is answered.
             self._connections[conversation.key] = envelope.connection_id
         if conversation is not None and (taken.at_once or taken.steps):
             self._run(self._react(conversation, taken.at_once, taken.steps))
@@ -339,9 +354,12 @@ class SimulatedPartner:
                 continue
             while True:
                 await self._running.wait()
-                connection_id = self._connections.get(conversation.key)
+                other = self._others.get(sending.to)
+                connection_id = None if other else self._connections.get(conversation.key)
                 try:
-                    await self._shielded(self._deliver(sending.octets, connection_id=connection_id))
+                    await self._shielded(
+                        self._deliver(sending.octets, connection_id=connection_id, other=other)
+                    )
                 except DeliveryFailed:
                     await asyncio.sleep(RETRY.total_seconds())
                 else:
@@ -356,8 +374,10 @@ class SimulatedPartner:
         task.add_done_callback(self._deliveries.discard)
         await asyncio.shield(task)
 
-    async def _deliver(self, octets: bytes, *, connection_id: str | None) -> None:
-        listeners, sender, gateway = self._listeners, self._sender, self._gateway
+    async def _deliver(
+        self, octets: bytes, *, connection_id: str | None, other: TcpTransport | None = None
+    ) -> None:
+        listeners, sender, gateway = self._listeners, self._sender, other or self._gateway
         if listeners is None or sender is None or gateway is None:
             raise DeliveryFailed(
                 "the partner is down", temporary=True, ambiguous=False, failure=Failure.CONNECTION_GONE

@@ -86,21 +86,25 @@ in the file is told at once, each mistake as `FILE: KEY: problem; expected ...`.
   report. `reports = false` turns that off.
 - A step that the protocol does not allow now is left out, and a line says so, unless it says `force = true`;
   then it is sent, and the partner's own state stays as it is.
-- Dates are written `2026-12-31`, or from the day on which they are sent: `+21d`.
+- Dates are written `2026-12-31`, or from the day on which they are sent: `+21d`. A SHIPPED that is of a copy
+  says no `date_due`, whatever the rule says: nobody gives a copy back.
 - What stands under `request` are the keys of [a request file](request-file.md).
 """
 
 _SERVICES: Final = """\
 ## Services, and the fields that they take
 
-Fields in italics have to be there. `ILL-REQUEST` and `FORWARD-NOTIFICATION` can stand in `on` only.
+Fields in italics have to be there. `ILL-REQUEST` can stand in `on` only. `FORWARD-NOTIFICATION` hands the
+request on as well, where it permits that (`may_forward`): `to` is the name of a partner with `test = true`,
+which has to be played too. Whatever becomes of the notification (`way`), the request goes out; a repeat
+repeats the notification alone. As borrower, a simulated partner talks to whichever library has its request.
 """
 
 _PYTHON: Final = """
 ## In tests
 
     async with SimulatedPartner(profile, scenario.load("prompt-lender"), pause=no_pause) as partner:
-        partner.meets(address_of_the_gateway, Symbol.parse("ILLUME:BEX"))
+        partner.meets(address_of_the_gateway, Symbol.parse("ILLUME:BEX"), others=[to_forward_to])
         conversation = await partner.request(Order(request=NewRequest(item=Item(title="A book"))))
         await partner.reached(State.RETURNED)
 

@@ -10,9 +10,10 @@ misbehaviour that concerns octets under way (`Way`, `Arrival`) is told to whoeve
 import dataclasses
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Final, assert_never
 
 from asn1 import ill
@@ -22,6 +23,7 @@ from config.settings import ApduName, Partner, TransactionResults
 from config.symbols import Symbol
 from iso_gateway import compose
 from iso_gateway.compose import ServiceRecord
+from iso_gateway.errors import PrimitiveInvalidError
 from iso_gateway.half import interpretation
 from iso_gateway.message.identity import canonical_transaction, request_number, symbol_of, text_of
 from iso_gateway.protocol import effects, machine
@@ -34,7 +36,9 @@ from iso_gateway.protocol.events import (
     ServiceRequested,
 )
 from iso_gateway.protocol.states import HalfState, Role, State, TableProfile
-from iso_gateway.simulation import composing
+from iso_gateway.protocol.tables import ALWAYS
+from iso_gateway.request import primitives
+from iso_gateway.simulation import composing, templates
 from iso_gateway.simulation.scenario import Arrival, Order, Scenario, Step, Way, rule_for
 
 #: Every request that comes in can expire, if the scenario says so; when is the scenario's affair.
@@ -85,15 +89,32 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarding:
+    """The two APDUs of a forwarding.
+
+    Args:
+        onward: the request, for the library that it goes to.
+        notification: what the requester is told.
+        to: that library.
+    """
+
+    onward: ILLRequest
+    notification: ill.ForwardNotification
+    to: Symbol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """Octets that are to go out.
 
     Args:
         octets: an APDU.
         way: what becomes of them; `ONCE`, `CUT` or `RESET`.
+        to: the library that they are for.
     """
 
     octets: bytes = field(repr=False)
+    to: Symbol
     way: Way = Way.ONCE
 
 
@@ -111,6 +132,7 @@ class Conversation:
         history: the services, for a status report.
         fitted: how often each rule has fitted.
         held: octets that go out after the next APDU.
+        forwarded_to: whom the request was handed on to.
         last_service_at: the service-date-time of what was sent last.
         handed_over: how many APDUs the gateway has taken.
     """
@@ -126,6 +148,7 @@ class Conversation:
     history: list[ServiceRecord] = field(default_factory=list)
     fitted: Counter[int] = field(default_factory=Counter)
     held: list[bytes] = field(default_factory=list)
+    forwarded_to: Symbol | None = None
     last_service_at: dt.datetime | None = None
     handed_over: int = 0
 
@@ -181,6 +204,7 @@ class Script:
         scenario: what it does.
         new_qualifier: a text that no request of this partner had before.
         observer: is told everything that happens, as it happens.
+        others: the libraries besides the gateway that it knows, by the names of their profiles.
     """
 
     def __init__(
@@ -190,9 +214,11 @@ class Script:
         *,
         new_qualifier: Callable[[], str],
         observer: Callable[[Happening], None] = lambda _: None,
+        others: Mapping[str, Partner] = MappingProxyType({}),
     ) -> None:
         self.profile: Final = profile
         self.scenario: Final = scenario
+        self.others = others
         self._new_qualifier = new_qualifier
         self._observer = observer
         self._conversations: dict[tuple[bytes, Role], Conversation] = {}
@@ -264,6 +290,7 @@ class Script:
             self._keep(conversation)
             conversation.half = outcome.state
             conversation.received.append(apdu)
+            _follow_forwarding(conversation, apdu, service)
             self._record(conversation, service, at, before=before, by_us=False)
         self._happened(
             conversation,
@@ -341,22 +368,28 @@ class Script:
             self._happened(conversation, left_out)
             return ()
         conversation.last_service_at = at
-        return self._made(conversation, service, made, step.way, before, at)
+        if not isinstance(made, Forwarding):
+            return self._made(conversation, service, made, step.way, before, at)
+        onward = self._handed_on(conversation, made)
+        return (*onward, *self._made(conversation, service, made.notification, step.way, before, at))
 
     def end(self, conversation: Conversation) -> tuple[Sending, ...]:
         """End a rule: what still waits for the next APDU goes out."""
         held, conversation.held = conversation.held, []
-        return tuple(Sending(octets=octets) for octets in held)
+        return tuple(Sending(octets=octets, to=conversation.them) for octets in held)
 
     # -- the APDUs
 
     def _performed(
         self, conversation: Conversation, service: Service, step: Step, at: dt.datetime
-    ) -> ILLApdu | str:
+    ) -> ILLApdu | Forwarding | str:
         """The APDU of a service, the half moved; or why not."""
         if not step.force and not self._can_say(service):
             return f"{self.profile.name}'s software does not send it, as its profile says"
-        apdu = self._composed(conversation, service, step, at)
+        composed = self._composed(conversation, service, step, at)
+        if isinstance(composed, str):
+            return composed
+        apdu = composed.notification if isinstance(composed, Forwarding) else composed
         event: Event = ExpiryReached()
         if service is not Service.EXP:
             facts = interpretation.facts_sent(apdu, self._gateway(conversation))
@@ -368,18 +401,54 @@ class Script:
             self._record(conversation, service, at, before=before, by_us=True)
         elif not step.force:
             return outcome.reason
-        return apdu
+        return composed
 
-    def _composed(self, conversation: Conversation, service: Service, step: Step, at: dt.datetime) -> ILLApdu:
+    def _composed(
+        self, conversation: Conversation, service: Service, step: Step, at: dt.datetime
+    ) -> ILLApdu | Forwarding | str:
         frame = self._frame(conversation, at)
         if service is Service.STR:
             return self._status_report(conversation, at)
         template = step.template
         if template is None:
             return compose.expired(frame)
-        return compose.apdu_for(
-            template.made(at.date()), conversation.request, frame, composing.terms_of(self.profile)
-        )
+        wanted = (kind.value for kind in conversation.request.iLL_service_type)
+        primitive = templates.suiting(template.made(at.date()), wanted)
+        if isinstance(primitive, primitives.Forward):
+            return self._forwarding(conversation, primitive, frame)
+        return compose.apdu_for(primitive, conversation.request, frame, composing.terms_of(self.profile))
+
+    def _forwarding(
+        self, conversation: Conversation, primitive: primitives.Forward, frame: compose.Frame
+    ) -> Forwarding | str:
+        other = self.others.get(primitive.to)
+        if other is None:
+            known = ", ".join(self.others) or "none"
+            return f"no library {primitive.to!r} is known to forward to; there are: {known}"
+        request = conversation.request
+        encoding = self.profile.character_set.value
+        try:
+            return Forwarding(
+                onward=compose.forwarded_request(
+                    request,
+                    frame.to(other.symbols[0], encoding=other.character_set.value),
+                    composing.terms_of(self.profile),
+                    intermediary=conversation.us,
+                    requester_address=ill.SystemAddress(),
+                    note=primitive.note,
+                    read_as=encoding,
+                ),
+                notification=compose.forward_notification(frame, to=other.symbols[0], note=primitive.note),
+                to=other.symbols[0],
+            )
+        except PrimitiveInvalidError as error:
+            return str(error)
+
+    def _handed_on(self, conversation: Conversation, forwarding: Forwarding) -> tuple[Sending, ...]:
+        """The request to the next responder: it goes out, whatever becomes of the notification."""
+        conversation.forwarded_to = forwarding.to
+        conversation.sent.append(forwarding.onward)
+        return (Sending(octets=encode(forwarding.onward), to=forwarding.to),)
 
     def _repeated(
         self, conversation: Conversation, service: Service, step: Step, at: dt.datetime
@@ -413,7 +482,7 @@ class Script:
         self._happened(
             conversation, Happening(at=at, fate=Fate.SENT, service=service, before=before, way=way)
         )
-        held = conversation.held
+        held, to = conversation.held, conversation.them
         match way:
             case Way.LOST:
                 return ()
@@ -421,13 +490,13 @@ class Script:
                 held.append(octets)
                 return ()
             case Way.ONCE | Way.CUT | Way.RESET:
-                going = [Sending(octets=octets, way=way)]
+                going = [Sending(octets=octets, to=to, way=way)]
             case Way.TWICE:
-                going = [Sending(octets=octets), Sending(octets=octets)]
+                going = [Sending(octets=octets, to=to), Sending(octets=octets, to=to)]
             case Way.REPEATED:
                 again = compose.repeat_of(apdu, at + dt.timedelta(seconds=1))
                 conversation.last_service_at = at + dt.timedelta(seconds=1)
-                going = [Sending(octets=octets), Sending(octets=encode(again))]
+                going = [Sending(octets=octets, to=to), Sending(octets=encode(again), to=to)]
             case _:
                 assert_never(way)
         return (*going, *self.end(conversation))
@@ -456,6 +525,7 @@ class Script:
                         self._frame(conversation, at),
                         problem,
                         compose.correlation_of(service.apdu_type, apdu.service_date_time),
+                        forwarded_to=conversation.forwarded_to,
                     )
                 case _:
                     assert_never(effect)
@@ -467,7 +537,7 @@ class Script:
                     at=at, fate=Fate.SENT, service=Service.STR, before=conversation.state, way=Way.ONCE
                 ),
             )
-            yield Sending(octets=encode(report))
+            yield Sending(octets=encode(report), to=conversation.them)
 
     def _status_report(self, conversation: Conversation, at: dt.datetime) -> ill.StatusOrErrorReport:
         frame = self._frame(conversation, at)
@@ -578,6 +648,13 @@ class Script:
 
     def _tell(self, happening: Happening) -> None:
         self._observer(happening)
+
+
+def _follow_forwarding(conversation: Conversation, apdu: ILLApdu, service: Service) -> None:
+    """As borrower: talk to the library that has the request now, which tells by answering, or is named."""
+    flags = conversation.half.flags
+    if conversation.role is Role.REQUESTER and flags.may_forward and service not in ALWAYS:
+        conversation.them = symbol_of(apdu.responder_id) or conversation.them
 
 
 def _was_said(apdu: ILLApdu, service: Service, conversation: Conversation) -> bool:

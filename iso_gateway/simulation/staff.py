@@ -20,6 +20,7 @@ from iso_gateway.errors import GatewayError, PrimitiveRefusedError
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, State
 from iso_gateway.request.new_request import NewRequest
+from iso_gateway.simulation import templates
 from iso_gateway.simulation.partner import Pause, pause_for
 from iso_gateway.simulation.scenario import Arrival, Rule, Scenario, Step, rule_for
 from iso_gateway.site import Site
@@ -191,7 +192,15 @@ class Staff:
         if step.template is None:
             raise AssertionError("staff who do what has no primitive are refused when they are hired")
         primitive = step.template.made(self._site.clock().date())
-        self._site.store.perform(lambda uow: self._site.gateway.act(uow, half_id, primitive, actor=ACTOR))
+
+        def act(uow: UnitOfWork) -> Acted:
+            summary = self._listing(uow, half_id).summary or {}
+            told = summary.get("service_types")
+            wanted = [kind for kind in told if isinstance(kind, int)] if isinstance(told, list) else []
+            suiting = templates.suiting(primitive, wanted)
+            return self._site.gateway.act(uow, half_id, suiting, actor=ACTOR)
+
+        self._site.store.perform(act)
 
     def _request(self, new: NewRequest, partner: Partner, local: LocalSymbol) -> Acted:
         return self._site.store.perform(

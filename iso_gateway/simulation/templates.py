@@ -6,12 +6,12 @@ then. Imports nothing that does I/O.
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
-from asn1.ill import TransactionResults
+from asn1.ill import ILLServiceType, TransactionResults
 from asn1.schema import Enumerated
 from config.errors import shown
 from config.keys import Location
@@ -82,6 +82,7 @@ KINDS: Final[Mapping[Service, Kind]] = MappingProxyType(
         Service.DAM: _kind(primitives.ReportDamaged),
         Service.MSG: _kind(primitives.SendMessage),
         Service.STQ: _kind(primitives.QueryStatus),
+        Service.FWN: _kind(primitives.Forward),
     }
 )
 """The services for which there is a primitive."""
@@ -104,6 +105,25 @@ class Template:
         return self.kind.primitive(
             **{**self.kind.fixed, **{name: _on(value, today) for name, value in self.values.items()}}
         )
+
+
+def suiting(primitive: Any, wanted: Iterable[int]) -> Any:
+    """A primitive as it suits a request: a copy is not given back, so no day is said on which it is due.
+
+    Args:
+        primitive: what a template made.
+        wanted: the numbers of the service types that the request names, the one liked best first.
+    """
+    if not isinstance(primitive, primitives.Ship):
+        return primitive
+    supplied = primitive.service_type
+    if supplied is None:
+        liked = (kind for number in wanted for kind in _SUPPLIED if kind.value == number)
+        supplied = next(liked, ILLServiceType.loan)
+    return replace(primitive, date_due=None) if supplied is ILLServiceType.copy_non_returnable else primitive
+
+
+_SUPPLIED: Final = (ILLServiceType.loan, ILLServiceType.copy_non_returnable)
 
 
 @dataclass(frozen=True, slots=True)

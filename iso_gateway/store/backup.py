@@ -5,6 +5,7 @@ name, checked, put on disk, and only then given its name, which nothing may have
 a whole backup. Nothing is ever sent from a backup by itself. It is marked as held (`gateways.Sending`), and a
 gateway that is started on it, or on a database that it was restored to, receives and sends nothing until an
 operator resumes: what the backup holds as waiting was delivered long ago, unless it was taken a moment ago.
+Numbers that were given after it was taken are not given a second time.
 """
 
 import os
@@ -14,16 +15,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
+import sqlalchemy
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.exc import DBAPIError
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.connection import Connection
-from iso_gateway.store.copying import TABLES, copy
+from iso_gateway.store.copying import TABLES, copy, skip_numbers
 from iso_gateway.store.engine import describe, failure, open_sqlite_file, upgrade
 from iso_gateway.store.gateways import hold_sending
-from iso_gateway.store.tables import gateways, site_state
+from iso_gateway.store.tables import events, gateways, halves, messages, outbox, site_state
+
+#: How many numbers a restored database leaves out: more than any gateway gives between two backups.
+SKIPPED: Final = 1_000_000
 
 
 def back_up(engine: Engine, path: Path, at: datetime) -> Mapping[str, int]:
@@ -68,6 +74,7 @@ def restore(
                 upgrade(made)
                 check(made)
                 hold(made, f"this was restored from a backup on {at:%Y-%m-%d %H:%M} UTC", at, keep=True)
+                _skip_numbers(made)
                 counts = _checked(made)
                 if isinstance(target, Engine):
                     copy(made, target)
@@ -85,8 +92,35 @@ def hold(engine: Engine, reason: str, at: datetime, *, keep: bool = False) -> No
     try:
         with engine.begin() as connection:
             connection.execute(delete(gateways))
-            if not (keep and connection.execute(select(site_state)).first()):
-                hold_sending(Connection(connection), reason, at)
+            hold_in(connection, reason, at, keep=keep)
+    except DBAPIError as error:
+        raise failure(engine, error) from error
+
+
+def hold_in(connection: sqlalchemy.Connection, reason: str, at: datetime, *, keep: bool = False) -> None:
+    """As `hold`, in a transaction in which no gateway is known."""
+    if not (keep and connection.execute(select(site_state)).first()):
+        hold_sending(Connection(connection), reason, at)
+
+
+def release(engine: Engine) -> None:
+    """Let a database send that was held."""
+    try:
+        with engine.begin() as connection:
+            connection.execute(delete(site_state))
+    except DBAPIError as error:
+        raise failure(engine, error) from error
+
+
+def _skip_numbers(engine: Engine) -> None:
+    """Leave out the numbers that may have been given after the backup was taken, and that others remember.
+
+    A webhook passes over events that it has been told of; a mail that comes back names the row of the outbox
+    that it was sent for; people know requests and messages by their numbers.
+    """
+    try:
+        with engine.begin() as connection:
+            skip_numbers(connection, (messages, halves, events, outbox), SKIPPED)
     except DBAPIError as error:
         raise failure(engine, error) from error
 

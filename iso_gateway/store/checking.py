@@ -11,12 +11,13 @@ from sqlalchemy import Row, Select, exists, func, select
 
 from iso_gateway.errors import StoreError
 from iso_gateway.store.connection import Connection
-from iso_gateway.store.documents import document_place, mail_place
+from iso_gateway.store.documents import document_place
 from iso_gateway.store.history import audit_place, event_place
 from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.keys import Vault
+from iso_gateway.store.mails import mail_place
 from iso_gateway.store.messages import RAW_DIGEST, Messages
-from iso_gateway.store.records import Direction, KeyId, MessageId
+from iso_gateway.store.records import Direction, KeyId, MessageId, OutboxKind
 from iso_gateway.store.tables import (
     audit,
     documents,
@@ -128,16 +129,25 @@ class Checks:
         return _checked([row.id for row in rows], self._do_not_open(places))
 
     def documents(self, after: int, limit: int) -> Checked:
-        """Whether the links of documents open, and their mails."""
+        """Whether the links of documents open."""
         query = (
-            select(documents, outbox.c.lane, outbox.c.payload, outbox.c.key_id.label("mail_key_id"))
-            .outerjoin(outbox, outbox.c.id == documents.c.outbox_id)
+            select(documents.c.id, documents.c.message_id, documents.c.key_id, documents.c.sealed)
             .where(documents.c.id > after)
             .order_by(documents.c.id)
         )
         rows = self._page(query, limit)
         places = [(row.message_id, row.key_id, row.sealed, document_place(row.id)) for row in rows]
-        places += [(row.message_id, row.mail_key_id, row.payload, mail_place(row.lane)) for row in rows]
+        return _checked([row.id for row in rows], self._do_not_open(places))
+
+    def mails(self, after: int, limit: int) -> Checked:
+        """Whether what mails of their own say opens."""
+        query = (
+            select(outbox.c.id, outbox.c.lane, outbox.c.key_id, outbox.c.payload)
+            .where(outbox.c.id > after, outbox.c.kind == OutboxKind.MAIL)
+            .order_by(outbox.c.id)
+        )
+        rows = self._page(query, limit)
+        places = [(None, row.key_id, row.payload, mail_place(row.lane)) for row in rows]
         return _checked([row.id for row in rows], self._do_not_open(places))
 
     def without_input(self, after: int, limit: int, verdicts: Sequence[str]) -> Checked:

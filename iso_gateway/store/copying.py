@@ -4,7 +4,7 @@ Sealed values are copied as they are: they are bound to their tables and ids, an
 were given out stay given, so that none is given twice. Which gateways run is no part of the data.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -28,10 +28,17 @@ BATCH: Final = 200
 TABLES: Final = tuple(table for table in metadata.sorted_tables if table is not gateways)
 
 
-def copy(source: Engine, target: Engine) -> Mapping[str, int]:
+def copy(
+    source: Engine, target: Engine, *, also: Callable[[Connection], None] | None = None
+) -> Mapping[str, int]:
     """Copy everything to an empty database, whose tables are made; gives the number of rows by table.
 
     The source is seen as of one moment, and may be written to meanwhile. The target gets all or nothing.
+
+    Args:
+        source: what is copied.
+        target: where to.
+        also: what is written to the target besides, in the same transaction.
 
     Raises:
         StoreError: the source is not at this version's revision, the target is not empty, or one of them
@@ -45,9 +52,19 @@ def copy(source: Engine, target: Engine) -> Mapping[str, int]:
             _require_empty(target, writing)
             counts = {table.name: _copy_table(reading, writing, table) for table in TABLES}
             _compare(source, target, reading, writing, counts)
+            if also is not None:
+                also(writing)
     except DBAPIError as error:
         raise failure(_of(error, target, source), error) from error
     return counts
+
+
+def skip_numbers(connection: Connection, tables: Iterable[Table], many: int) -> None:
+    """Have tables give their next numbers so many further on."""
+    for table in tables:
+        [column] = table.primary_key
+        last = _given(connection, table.name, column.name)
+        _give_on(connection, table.name, column.name, last + many)
 
 
 @contextmanager

@@ -1,47 +1,27 @@
 """The documents whose links borrowers were given, each with the mail that says where it is.
 
-The mail stands in the outbox, sealed by the transaction's key and bound to its lane, which no other row has.
+The mail stands in the outbox (`mails`), sealed by the transaction's key.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
-from iso_gateway.errors import StoreError
 from iso_gateway.store.connection import Connection
 from iso_gateway.store.keyring import KeyDisposedError
-from iso_gateway.store.keys import HeldKey, Vault, inserted_id
+from iso_gateway.store.keys import Vault, inserted_id
+from iso_gateway.store.mails import Mails, QueuedMail
 from iso_gateway.store.outbox import Outbox
-from iso_gateway.store.records import DocumentId, DocumentRecord, HalfId, MessageId, OutboxId, Unmailed
-from iso_gateway.store.tables import documents, outbox
+from iso_gateway.store.records import DocumentId, DocumentRecord, HalfId, MessageId, Unmailed
+from iso_gateway.store.tables import documents
 
 _INSERT = insert(documents).returning(documents.c.id)
 _MAILED = update(documents).where(documents.c.id == bindparam("document")).values(outbox_id=bindparam("mail"))
 _SEALED = update(documents).where(documents.c.id == bindparam("document")).values(sealed=bindparam("content"))
 _OF = select(documents).where(documents.c.half_id == bindparam("half")).order_by(documents.c.id)
 _NEWEST = select(documents).order_by(documents.c.id.desc()).limit(bindparam("at_most"))
-_BY_MAIL = select(documents.c.id, documents.c.half_id).where(documents.c.outbox_id == bindparam("mail"))
-_PAYLOAD = select(outbox.c.lane, outbox.c.key_id, outbox.c.payload).where(outbox.c.id == bindparam("mail"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedMail:
-    """A mail to be queued with a document.
-
-    Args:
-        payload: what it says, as JSON values; stored sealed.
-        partner: whom it is for.
-        expires_at: when it is given up.
-        check_at: when it is looked at first for being late.
-    """
-
-    payload: Mapping[str, object] = field(repr=False)
-    partner: str
-    expires_at: datetime
-    check_at: datetime | None
 
 
 class Documents:
@@ -79,21 +59,9 @@ class Documents:
         sealed = self._vault.seal_json(key, content, context=document_place(document_id))
         self._connection.execute(_SEALED, {"document": document_id, "content": sealed})
         if mail is not None:
-            queued = self._queue(document_id, mail, key, at)
+            queued = Mails(self._connection, self._vault).queue(f"document {document_id}", mail, key, at)
             self._connection.execute(_MAILED, {"document": document_id, "mail": queued})
         return document_id
-
-    def _queue(self, document_id: DocumentId, mail: QueuedMail, key: HeldKey, at: datetime) -> OutboxId:
-        lane = f"document {document_id}"
-        return Outbox(self._connection).add_mail(
-            lane=lane,
-            payload=self._vault.seal_json(key, mail.payload, context=mail_place(lane)),
-            key_id=key.id,
-            partner=mail.partner,
-            at=at,
-            expires_at=mail.expires_at,
-            check_at=mail.check_at,
-        )
 
     def of(self, half_id: HalfId) -> tuple[DocumentRecord, ...]:
         """The documents of a request, oldest first."""
@@ -104,23 +72,6 @@ class Documents:
         """The documents of all requests, newest first."""
         rows = self._connection.execute(_NEWEST, {"at_most": limit}).all()
         return tuple(self._record(row) for row in rows)
-
-    def with_mail(self, outbox_id: OutboxId) -> tuple[DocumentId, HalfId] | None:
-        """The document whose mail a row of the outbox is, and its request; None for any other row."""
-        row = self._connection.execute(_BY_MAIL, {"mail": outbox_id}).one_or_none()
-        return None if row is None else (DocumentId(row.id), HalfId(row.half_id))
-
-    def mail(self, outbox_id: OutboxId) -> dict[str, object]:
-        """What a queued mail says, as `add` got it.
-
-        Raises:
-            KeyDisposedError: it has been disposed of with its request.
-            StoreError: there is no such mail.
-        """
-        row = self._connection.execute(_PAYLOAD, {"mail": outbox_id}).one_or_none()
-        if row is None or row.payload is None:
-            raise StoreError(f"outbox row {outbox_id} is no mail")
-        return self._vault.open_json(self._vault.key(row.key_id), row.payload, context=mail_place(row.lane))
 
     def _record(self, row: Row[*tuple[Any, ...]]) -> DocumentRecord:
         content, disposed = None, False
@@ -146,8 +97,3 @@ class Documents:
 def document_place(document_id: int) -> str:
     """The context that a document is sealed in."""
     return f"documents.sealed:{document_id}"
-
-
-def mail_place(lane: str) -> str:
-    """The context that a mail is sealed in: no other row has its lane."""
-    return f"outbox.payload:{lane}"

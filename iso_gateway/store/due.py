@@ -101,6 +101,13 @@ _waited_for = _waited_for.union_all(
     ).where(_waited_for.c.partner.is_not(None))
 )
 _PARTNERS = select(_waited_for.c.partner).where(_waited_for.c.partner.is_not(None))
+#: Literal, as in `_IS_MAIL`.
+_SENT_BY_OTHERS = select(func.count()).where(
+    outbox.c.status == literal_column("'sending'"),
+    outbox.c.partner == bindparam("name"),
+    outbox.c.lease_owner != bindparam("gateway"),
+    outbox.c.lease_until > bindparam("now"),
+)
 _STRANGERS = select(exists().where(outbox.c.finished_at.is_(None), outbox.c.partner.is_(None)))
 _TO_CHECK = (
     select(outbox)
@@ -192,6 +199,13 @@ class Due:
         if self._connection.execute(_STRANGERS).scalar_one():
             partners.append(None)
         return tuple(partners)
+
+    def sent_by_others(self, partner: str, now: datetime) -> int:
+        """How much other gateways have on its way to a partner."""
+        if self._by is None:
+            return 0
+        parameters = {"name": partner, "gateway": self._by.gateway, "now": now}
+        return int(self._connection.execute(_SENT_BY_OTHERS, parameters).scalar_one())
 
     def to_check(self, now: datetime, limit: int = 100) -> tuple[OutboxRecord, ...]:
         """What waits, and is to be looked at now for being late."""

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from iso_gateway.errors import ConflictError, DisconnectedError, StoreError, UnavailableError
+from iso_gateway.logs import escaped
 from iso_gateway.store.migrations import versions
 
 if TYPE_CHECKING:
@@ -55,8 +56,22 @@ _ADVICE = {
     sqlite3.SQLITE_NOMEM: "this machine is out of memory",
 }
 
+#: The most that is told of what a server says, in characters.
+_LONGEST_REASON = 200
+
 _UPGRADE_LOCK = 0x49534F31  # any number that only this program uses: "ISO1"
 _BASE = "base"
+
+
+def parsed_url(url: str) -> URL:
+    """Read the URL of a database. Raises StoreError, which does not show it: it may hold a password."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        raise StoreError(
+            "the database URL is not one; give sqlite:///PATH or postgresql://USER@HOST/NAME,"
+            " in a password %2F for /, %40 for @, %3A for :"
+        ) from None
 
 
 def open_engine(url: str) -> Engine:
@@ -64,12 +79,7 @@ def open_engine(url: str) -> Engine:
 
     Raises StoreError for a URL that is neither, or for a place where no file can be made.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise StoreError(
-            "the database URL is not one; give sqlite:///PATH or postgresql://USER@HOST/NAME"
-        ) from None
+    parsed = parsed_url(url)
     match parsed.get_backend_name():
         case "sqlite":
             return _open_sqlite(parsed)
@@ -272,6 +282,10 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
     # psycopg's messages quote values ("Key (a)=(b) already exists"): only the kind of error, and its
     # SQLSTATE.
     state = getattr(original, "sqlstate", None)
+    if isinstance(error, OperationalError) and state is None and error.statement is None:
+        return UnavailableError(
+            f"database {where!r} cannot be reached; see whether its server runs, and whether it lets us in"
+        )
     if error.connection_invalidated:
         return DisconnectedError(
             f"the connection to database {where!r} broke: {type(original).__name__} (SQLSTATE {state});"
@@ -281,6 +295,13 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
         return UnavailableError(
             f"database {where!r} can take nothing now: {type(original).__name__} (SQLSTATE {state});"
             " see the server's log, and whether its disk is full"
+        )
+    if state is None and error.statement is None and isinstance(error, OperationalError):
+        # Of a connection that was never made; libpq says who could not be reached, or was not let in, and
+        # never a password.
+        said = escaped(next(iter(str(original).splitlines()), "")[:_LONGEST_REASON])
+        return UnavailableError(
+            f"cannot connect to database {where!r}: {said}; check database_url, and whether the server runs"
         )
     kind = ConflictError if state in _CONFLICTS else StoreError
     return kind(

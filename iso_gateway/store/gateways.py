@@ -47,6 +47,9 @@ _SEEN = (
     .where(gateways.c.id == bindparam("gateway"), gateways.c.stopped_at.is_(None))
     .values(last_seen_at=bindparam("seen_at"))
 )
+_HEARD_LATEST = (
+    update(gateways).where(gateways.c.last_seen_at > bindparam("now")).values(last_seen_at=bindparam("now"))
+)
 _END = (
     update(gateways)
     .where(gateways.c.id == bindparam("gateway"), gateways.c.stopped_at.is_(None))
@@ -136,6 +139,10 @@ class Gateways:
     def seen(self, gateway: GatewayId, at: datetime) -> bool:
         """Say that a gateway is there. False if another has found it dead: it must not go on."""
         return self._connection.execute(_SEEN, {"gateway": gateway, "seen_at": at}).rowcount == 1
+
+    def no_later_than(self, now: datetime) -> None:
+        """Let no gateway have been heard of later than now, by a clock that was set back."""
+        self._connection.execute(_HEARD_LATEST, {"now": now})
 
     def leave(self, gateway: GatewayId, at: datetime) -> None:
         """Say that a gateway has ended, so that nobody waits for it."""

@@ -1,6 +1,6 @@
 """Halves: one party's view of a transaction each, which the protocol machine moves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -10,9 +10,10 @@ from sqlalchemy import Row, Select, Update, bindparam, insert, select, update
 from iso_gateway.errors import StoreError
 from iso_gateway.store.connection import Connection, locking
 from iso_gateway.store.keys import Vault, inserted_id
-from iso_gateway.store.records import Basis, HalfId, HalfListing, HalfRecord, TransactionId
+from iso_gateway.store.records import Basis, HalfId, HalfListing, HalfRecord, TransactionId, Unarrived
 from iso_gateway.store.tables import halves, keys, transactions
 from iso_gateway.store.transactions import summary_place
+from iso_gateway.store.unarrived import halves_with
 
 _INSERT = insert(halves).returning(halves.c.id)
 _GET = select(halves).where(halves.c.id == bindparam("half_id"))
@@ -138,6 +139,13 @@ class Halves:
         """
         self._change(half_id, {"partner": partner, "former_partners": tuple(former), "updated_at": at})
 
+    def spoke(self, half_id: HalfId, service_at: datetime) -> None:
+        """Remember the service-date-time of something that was sent and moves nothing.
+
+        Raises StoreError when there is none such.
+        """
+        self._change(half_id, {"last_service_at": service_at})
+
     def _change(self, half_id: HalfId, values: Mapping[str, object]) -> None:
         parameters = {"moved": half_id, **{f"new_{name}": value for name, value in values.items()}}
         if self._connection.execute(_moving(*values), parameters).rowcount != 1:
@@ -152,8 +160,12 @@ class Halves:
         local: str | None = None,
         partner: str | None = None,
         state: str | None = None,
+        unarrived: Collection[Unarrived] = (),
     ) -> tuple[HalfListing, ...]:
-        """Halves, newest first, with their transactions' summaries; `before_id` continues a list."""
+        """Halves, newest first, with their transactions' summaries; `before_id` continues a list.
+
+        `unarrived`: only those that have messages of ours of any of these kinds.
+        """
         query = _LIST.limit(limit)
         if before_id is not None:
             query = query.where(halves.c.id < before_id)
@@ -166,6 +178,8 @@ class Halves:
         for column, value in wanted.items():
             if value is not None:
                 query = query.where(column == value)
+        if unarrived:
+            query = query.where(halves.c.id.in_(halves_with(unarrived)))
         return tuple(self._listing(row) for row in self._connection.execute(query))
 
     def after(self, half_id: int, limit: int) -> tuple[HalfRecord, ...]:

@@ -61,6 +61,15 @@ _RETRY = (
     )
 )
 _RENEW = update(outbox).where(_HELD_BY_FENCE).values(lease_until=bindparam("until"))
+_CUT = (
+    update(outbox)
+    .where(
+        outbox.c.status == OutboxStatus.SENDING,
+        outbox.c.finished_at.is_(None),
+        outbox.c.lease_until > bindparam("latest"),
+    )
+    .values(lease_until=bindparam("latest"))
+)
 _END_ALL = (
     update(outbox)
     .where(outbox.c.status == OutboxStatus.SENDING, outbox.c.finished_at.is_(None))
@@ -161,18 +170,10 @@ class Leases:
             doubt or Trouble(),
         )
 
-    def gave_up(
-        self, outbox_id: OutboxId, fence: int, at: datetime, error: str, failure: Failure | None = None
-    ) -> bool:
-        """It will not be sent any more; the lane goes on. False as in `delivered`. `error` stays in plain."""
+    def gave_up(self, outbox_id: OutboxId, fence: int, at: datetime, trouble: Trouble) -> bool:
+        """It will not be sent any more; the lane goes on. False as in `delivered`."""
         return self._end(
-            _FINISH,
-            outbox_id,
-            fence,
-            at,
-            OutboxStatus.NOT_DELIVERED,
-            AttemptOutcome.GAVE_UP,
-            Trouble(error=error, failure=failure),
+            _FINISH, outbox_id, fence, at, OutboxStatus.NOT_DELIVERED, AttemptOutcome.GAVE_UP, trouble
         )
 
     def failed(
@@ -226,6 +227,10 @@ class Leases:
             .values(lease_until=at)
         )
         return self._connection.execute(statement).rowcount if dead else 0
+
+    def no_later_than(self, latest: datetime) -> None:
+        """Let no lease run for longer than it can have been given: a clock that was set back gave it."""
+        self._connection.execute(_CUT, {"latest": latest})
 
     def end_all(self, at: datetime) -> int:
         """End every lease: for the only gateway of a database, when it starts, because whoever held one died.

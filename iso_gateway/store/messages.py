@@ -78,9 +78,9 @@ _LEFT_BEHIND = _UNPROCESSED.where(
         ),
     ),
 )
-_LAST_STORED = select(func.max(messages.c.id)).where(
-    messages.c.id > bindparam("after"), messages.c.stored_at <= bindparam("until")
-)
+_LAST_STORED = select(func.max(messages.c.id))
+#: Not the last of those before it: a clock that was set back gives later messages earlier times.
+_FIRST_LATER = select(func.min(messages.c.id)).where(messages.c.stored_at > bindparam("until"))
 _EQUAL_OCTETS = 0x49534F33  # any number that only this program uses: "ISO3"
 #: Until the end of the transaction, and by the octets: those of one message, and of its exact copies.
 _LOCK = select(
@@ -249,8 +249,9 @@ class Messages:
         parameters = {"after": after, "until": until, "alive": alive_since}
         rows = self._connection.execute(_LEFT_BEHIND, parameters)
         found = tuple(MessageId(row.id) for row in rows)
-        settled = self._connection.execute(_LAST_STORED, {"after": after, "until": until}).scalar()
-        return found, after if settled is None else int(settled)
+        later = self._connection.execute(_FIRST_LATER, {"until": until}).scalar()
+        settled = self._connection.execute(_LAST_STORED).scalar() if later is None else later - 1
+        return found, max(after, settled or 0)
 
     def take_up(self, message_id: MessageId) -> bool:
         """Take a received message to classify it. False if another gateway has done that.

@@ -21,7 +21,7 @@ from iso_gateway.store.records import (
     OutboxId,
     OutboxStatus,
 )
-from iso_gateway.store.tables import events, halves, inputs, messages, outbox, processings
+from iso_gateway.store.tables import daily_mails, events, halves, inputs, messages, outbox, processings
 
 _STEPS = (
     select(
@@ -55,13 +55,19 @@ _LAST_HEARD = (
     .join(processings, processings.c.message_id == messages.c.id)
     .where(
         processings.c.partner == bindparam("name"),
-        processings.c.verdict != bindparam("not_from_it"),
+        processings.c.verdict.not_in(bindparam("not_from_it", expanding=True)),
         messages.c.direction == Direction.RECEIVED,
     )
     .order_by(processings.c.message_id.desc())
     .limit(1)
 )
 _later = processings.alias("later")
+_WITH_PARTNERS = (
+    select(halves.c.partner, func.count().label("number"))
+    .where(halves.c.state.in_(bindparam("states", expanding=True)))
+    .group_by(halves.c.partner)
+    .order_by(halves.c.partner)
+)
 _UNCLASSIFIED = (
     select(messages.c.id, messages.c.stored_at)
     .where(
@@ -107,6 +113,8 @@ _UNDELIVERED = (
         ~select(_again.c.id)
         .where(_again.c.message_id == outbox.c.message_id, _again.c.id > outbox.c.id)
         .exists(),
+        # The last of them tells how it stands with its recipient: `daily_mails.lost`.
+        ~select(daily_mails.c.id).where(daily_mails.c.outbox_id == outbox.c.id).exists(),
     )
     .order_by(outbox.c.id)
 )
@@ -207,9 +215,9 @@ class Observations:
         parameters = {"role": role, "states": sorted(states), "since": since}
         return tuple(HalfId(row.id) for row in self._connection.execute(_MOVED, parameters))
 
-    def last_heard(self, partner: str, *, not_from_it: str) -> datetime | None:
-        """When the last message of a partner came; those of one verdict are not its own."""
-        parameters = {"name": partner, "not_from_it": not_from_it}
+    def last_heard(self, partner: str, *, not_from_it: Collection[str]) -> datetime | None:
+        """When the last message of a partner came; those of some verdicts are not its own."""
+        parameters = {"name": partner, "not_from_it": list(not_from_it)}
         heard: datetime | None = self._connection.execute(_LAST_HEARD, parameters).scalar()
         return heard
 
@@ -235,6 +243,11 @@ class Observations:
         parameters = {"since": since, "until": until}
         rows = self._connection.execute(_UNCLASSIFIED, parameters)
         return tuple((MessageId(row.id), row.stored_at) for row in rows)
+
+    def with_partners(self, states: Collection[str]) -> Mapping[str, int]:
+        """With which partners there are requests in one of some states, and how many with each."""
+        rows = self._connection.execute(_WITH_PARTNERS, {"states": sorted(states)})
+        return {row.partner: int(row.number) for row in rows}
 
     def undelivered(self, since: datetime) -> tuple[StuckRecord, ...]:
         """What was queued for a partner since, given up, and not put into the outbox again."""

@@ -52,7 +52,8 @@ _NEWEST_OF = select(func.max(outbox.c.id)).where(
 )
 _HAS_OLDER = select(
     exists().where(
-        outbox.c.finished_at.is_(None),
+        IS_HEAD,
+        outbox.c.status != OutboxStatus.HELD,
         outbox.c.partner == bindparam("name"),
         outbox.c.id <= bindparam("newest"),
     )
@@ -190,7 +191,7 @@ class Outbox:
         expires_at: datetime,
         check_at: datetime | None,
     ) -> OutboxId:
-        """Queue a mail of its own; its payload is sealed already, by the key named (see `documents`)."""
+        """Queue a mail of its own; its payload is sealed already, by the key named (see `mails`)."""
         row = {
             "lane": lane,
             "kind": OutboxKind.MAIL,
@@ -220,7 +221,7 @@ class Outbox:
         return None if newest is None else OutboxId(newest)
 
     def has_backlog(self, partner: str, newest: OutboxId) -> bool:
-        """Whether anything up to a row is unfinished for a partner."""
+        """Whether anything up to a row is still to go to a partner, as far as nobody holds it back."""
         parameters = {"name": partner, "newest": newest}
         return bool(self._connection.execute(_HAS_OLDER, parameters).scalar_one())
 

@@ -1,10 +1,12 @@
 """What stands between us and each partner: an operator who suspended it, and its circuit breaker."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, or_, select, update
+from sqlalchemy import Row, String, bindparam, func, insert, or_, select, update
 
+from iso_gateway.store import renaming
 from iso_gateway.store.connection import Connection, locking
 from iso_gateway.store.records import AuditId, BreakerState, OutboxId, PartnerStateRecord
 from iso_gateway.store.tables import partner_states
@@ -12,6 +14,10 @@ from iso_gateway.store.tables import partner_states
 _ALL = select(partner_states).order_by(partner_states.c.partner)
 _GET = select(partner_states).where(partner_states.c.partner == bindparam("name"))
 _INSERT = insert(partner_states)
+_PARTNERS_TURN = 0x49534F34  # any number that only this program uses: "ISO4"
+_TAKE_TURN = select(
+    func.pg_try_advisory_xact_lock(_PARTNERS_TURN, func.hashtext(bindparam("name", type_=String)))
+)
 _TAKE_PROBE = (
     update(partner_states)
     .where(
@@ -55,6 +61,15 @@ class PartnerStates:
         query = locking(_GET) if to_change else _GET
         row = self._connection.execute(query, {"name": partner}).one_or_none()
         return PartnerStateRecord(partner=partner) if row is None else _record(row)
+
+    def take_turn(self, partner: str) -> bool:
+        """Keep other gateways from beginning anything for a partner until the unit of work ends.
+
+        False if one is just beginning something. SQLite has one gateway only.
+        """
+        if self._connection.dialect.name == "sqlite":
+            return True
+        return bool(self._connection.execute(_TAKE_TURN, {"name": partner}).scalar())
 
     def suspend(self, partner: str, *, at: datetime, by: str, audit_id: AuditId) -> None:
         """Send nothing to a partner any more; `audit_id` is where the reason stands."""
@@ -123,6 +138,10 @@ class PartnerStates:
         state = self.get(partner)
         if state.breaker is BreakerState.OPEN:
             self._change(partner, retry_at=at)
+
+    def rename(self, old: str, new: str) -> Mapping[str, int]:
+        """Name a partner otherwise wherever it is named; see `renaming`."""
+        return renaming.rename(self._connection, old, new)
 
     def _change(self, partner: str, **values: Any) -> None:
         changed = update(partner_states).where(partner_states.c.partner == partner).values(values)

@@ -8,7 +8,7 @@ are the store's own.
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import NewType
 
 from iso_gateway.failure import Failure
@@ -19,6 +19,7 @@ TransactionId = NewType("TransactionId", int)
 HalfId = NewType("HalfId", int)
 OutboxId = NewType("OutboxId", int)
 DocumentId = NewType("DocumentId", int)
+DailyMailId = NewType("DailyMailId", int)
 GatewayId = NewType("GatewayId", str)
 AuditId = NewType("AuditId", int)
 KeyId = NewType("KeyId", int)
@@ -75,8 +76,17 @@ class DeadlineKind(enum.StrEnum):
     OVERDUE = "overdue"
 
 
+class Unarrived(enum.Enum):
+    """Why a message of ours is not with the partner of its request."""
+
+    WAITING = "waiting"
+    """It is still to be sent."""
+    NOT_DELIVERED = "not-delivered"
+    """It was given up, and nothing of the request arrived since."""
+
+
 class OutboxKind(enum.StrEnum):
-    """What an outbox row sends: the octets of a stored message, or a mail of its own (documents)."""
+    """What an outbox row sends: the octets of a stored message, or a mail of its own (`store.mails`)."""
 
     MESSAGE = "message"
     MAIL = "mail"
@@ -274,6 +284,7 @@ class OutboxRecord:
 
     `failure` is what went wrong last, by its word. `check_at` is when it is looked at next for being late.
     `held_by` is the operator who held it back; None when the gateway did, because it may have arrived.
+    `partner` is the address, for a mail to our own people.
     """
 
     id: OutboxId
@@ -321,6 +332,30 @@ class DocumentRecord:
     added_at: datetime
     content: Mapping[str, object] | None
     disposed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyMailRecord:
+    """What somebody was told on the morning of a day of what wants a person.
+
+    Args:
+        id: its number.
+        recipient: whose, as `store.daily_mails.comparable` writes the address.
+        day: of which day, where our library is.
+        made_at: when.
+        newest: the newest row of attention that there was then, 0 for none: what has a greater number is
+            new in the next mail.
+        entries: how much it tells of.
+        mail: the mail, and what became of it; None where there was nothing to tell.
+    """
+
+    id: DailyMailId
+    recipient: str
+    day: date
+    made_at: datetime
+    newest: int
+    entries: int
+    mail: OutboxRecord | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -364,6 +365,13 @@ outbox = Table(
         sqlite_where=text("finished_at IS NULL AND kind = 'mail'"),
         postgresql_where=text("finished_at IS NULL AND kind = 'mail'"),
     ),
+    # What all gateways have on their way to a partner is counted, and is little however much waits.
+    Index(
+        "ix_outbox_sending",
+        "partner",
+        sqlite_where=text("status = 'sending'"),
+        postgresql_where=text("status = 'sending'"),
+    ),
     Index("ix_outbox_message_id", "message_id"),
     comment="everything that is to be sent; nothing is sent from anywhere else",
     sqlite_autoincrement=True,
@@ -387,6 +395,24 @@ documents = Table(
     CheckConstraint("actor <> ''", name="actor"),
     Index("ix_documents_half_id_id", "half_id", "id"),
     comment="the documents whose links borrowers were given",
+    sqlite_autoincrement=True,
+)
+
+daily_mails = Table(
+    "daily_mails",
+    metadata,
+    Column("id", ROW_ID, primary_key=True),
+    Column("recipient", String(255), nullable=False, comment="the address, in small letters"),
+    Column("day", Date, nullable=False, comment="where our library is"),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("newest", ROW_ID, nullable=False, comment="the last number that attention had given then"),
+    Column("entries", Integer, nullable=False, comment="how much it tells of"),
+    Column("outbox_id", ROW_ID, ForeignKey("outbox.id"), comment="the mail; NULL if there was none to send"),
+    UniqueConstraint("recipient", "day"),
+    UniqueConstraint("outbox_id"),
+    CheckConstraint("recipient <> ''", name="recipient"),
+    CheckConstraint("newest >= 0 AND entries >= 0", name="counts"),
+    comment="what each of our own people was told on a morning; one row, and at most one mail, a day",
     sqlite_autoincrement=True,
 )
 

@@ -18,6 +18,7 @@ from iso_gateway.store.attention import Attention
 from iso_gateway.store.checking import Checks
 from iso_gateway.store.connection import Connection, Statements
 from iso_gateway.store.contention import HEAD_START, REPETITIONS, give_way, may_be_done_again
+from iso_gateway.store.daily_mails import DailyMails
 from iso_gateway.store.documents import Documents
 from iso_gateway.store.due import Due
 from iso_gateway.store.engine import BEGIN_OPTION, failure, may_take_long, require_current
@@ -27,12 +28,14 @@ from iso_gateway.store.history import Audit, Events, Inputs
 from iso_gateway.store.keyring import KeyRing
 from iso_gateway.store.keys import Vault, standing_keys
 from iso_gateway.store.leases import Leases
+from iso_gateway.store.mails import Mails
 from iso_gateway.store.messages import Messages
 from iso_gateway.store.observations import Observations
 from iso_gateway.store.outbox import Outbox
 from iso_gateway.store.partner_states import PartnerStates
 from iso_gateway.store.searching import Search
 from iso_gateway.store.transactions import Transactions
+from iso_gateway.store.unarrived import UnarrivedMessages
 from iso_gateway.store.waiting import Deadlines, Held
 from iso_gateway.store.webhooks import Webhooks
 
@@ -53,6 +56,7 @@ class UnitOfWork:
         "attention",
         "audit",
         "checks",
+        "daily_mails",
         "deadlines",
         "documents",
         "due",
@@ -62,6 +66,7 @@ class UnitOfWork:
         "held",
         "inputs",
         "leases",
+        "mails",
         "messages",
         "observations",
         "outbox",
@@ -69,6 +74,7 @@ class UnitOfWork:
         "search",
         "sending",
         "transactions",
+        "unarrived",
         "webhooks",
     )
 
@@ -84,8 +90,11 @@ class UnitOfWork:
         self.inputs = Inputs(connection, vault)
         self.events = Events(connection, vault)
         self.outbox = Outbox(connection)
+        self.unarrived = UnarrivedMessages(connection)
         self.due = Due(connection)
         self.documents = Documents(connection, vault)
+        self.daily_mails = DailyMails(connection, vault)
+        self.mails = Mails(connection, vault)
         self.partners = PartnerStates(connection)
         self.audit = Audit(connection, vault)
         self.attention = Attention(connection)

@@ -22,6 +22,16 @@ _CLAIM = (
     )
     .values(lease_owner=bindparam("owner"), lease_until=bindparam("until"))
 )
+_RETRY_LATEST = (
+    update(webhooks)
+    .where(webhooks.c.name == bindparam("hook"), webhooks.c.retry_at > bindparam("now"))
+    .values(retry_at=bindparam("now"))
+)
+_LEASE_LATEST = (
+    update(webhooks)
+    .where(webhooks.c.name == bindparam("hook"), webhooks.c.lease_until > bindparam("now"))
+    .values(lease_until=bindparam("now"))
+)
 _TOLD = (
     update(webhooks)
     .where(webhooks.c.name == bindparam("hook"), webhooks.c.lease_owner == bindparam("owner"))
@@ -87,6 +97,11 @@ class Webhooks:
             "until": until,
         }
         return self._connection.execute(_CLAIM, parameters).rowcount == 1
+
+    def no_later_than(self, name: str, now: datetime) -> None:
+        """Let a webhook wait for no moment that a clock set back has moved away."""
+        self._connection.execute(_RETRY_LATEST, {"hook": name, "now": now})
+        self._connection.execute(_LEASE_LATEST, {"hook": name, "now": now})
 
     def told(self, name: str, *, owner: str, sequence: int) -> bool:
         """It has taken everything up to an event. False if another gateway posts by now."""

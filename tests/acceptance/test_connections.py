@@ -1,5 +1,6 @@
 """Connections of partners that the gateway makes more of: what is written on them unasked, and TLS."""
 
+import signal
 import socket
 import ssl
 from datetime import timedelta
@@ -77,15 +78,28 @@ def test_two_apdus_to_a_partner_go_on_one_connection(tmp_path: Path) -> None:
                 assert partner.is_quiet()
 
 
-def test_a_conversation_by_tls(tmp_path: Path) -> None:
-    tls = tmp_path / "tls"
-    tls.mkdir()
-    authority = Authority(tls)
-    authority.identity("gateway", lifetime=timedelta(days=20))
-    installation = Installation(tmp_path)
+def protected(directory: Path, authority: Authority, *, lifetime: timedelta) -> Installation:
+    """An installation whose two-way listener shows a certificate of the authority."""
+    tls = directory / "tls"
+    authority.identity("gateway", lifetime=lifetime)
+    installation = Installation(directory)
     old = 'mode = "two-way"\nhost = "127.0.0.1"\nport = 0'
     pair = f'certificate_file = "{tls}/gateway.pem"\nkey_file = "{tls}/gateway.key"'
     installation.edit("gateway.toml", old, f"{old}\ntls = true\n{pair}")
+    return installation
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Path:
+    """Where certificates are."""
+    directory = tmp_path / "tls"
+    directory.mkdir()
+    return directory
+
+
+def test_a_conversation_by_tls(tls: Path, tmp_path: Path) -> None:
+    authority = Authority(tls)
+    installation = protected(tmp_path, authority, lifetime=timedelta(days=20))
     with installation.running() as gateway:
         warned = gateway.await_line("certificate.expires")
         assert warned["file"] == f"{tls}/gateway.pem"
@@ -100,3 +114,46 @@ def test_a_conversation_by_tls(tmp_path: Path) -> None:
             in_the_clear.send(ill_request(transaction="2"))
             gateway.await_line("connection.closed", ending="no-tls")
     assert len(installation.received()) == 1
+
+
+def test_a_renewed_certificate_is_shown_after_a_reload_and_nobody_is_cut_off(
+    tls: Path, tmp_path: Path
+) -> None:
+    authority = Authority(tls)
+    installation = protected(tmp_path, authority, lifetime=timedelta(days=20))
+    context = ssl.create_default_context(cafile=str(authority.file))
+
+    def shown(peer: ssl.SSLSocket) -> bytes:
+        return peer.getpeercert(binary_form=True) or b""
+
+    def connected(port: int) -> ssl.SSLSocket:
+        return context.wrap_socket(socket.create_connection((HOST, port), 60), server_hostname="localhost")
+
+    def converse(peer: ssl.SSLSocket, transaction: str) -> None:
+        peer.sendall(encode(ill_request(transaction=transaction)))
+        assert isinstance(decode(peer.recv(65_536)), StatusOrErrorReport)
+
+    with installation.running() as gateway, connected(gateway.ports[TWO_WAY]) as early:
+        first = shown(early)
+        converse(early, "1")
+        # A renewal that is half done: the new key is there, and its certificate is not.
+        old = (tls / "gateway.pem").read_bytes()
+        authority.identity("gateway")
+        new = (tls / "gateway.pem").read_bytes()
+        (tls / "gateway.pem").write_bytes(old)
+        gateway.tell(signal.SIGHUP)
+        refused = gateway.await_line("settings.refused")
+        assert "listeners[1].key_file" in refused["problem"]
+        assert "is not the private key of the certificate" in refused["problem"]
+        with connected(gateway.ports[TWO_WAY]) as peer:
+            assert shown(peer) == first
+            converse(peer, "2")
+        (tls / "gateway.pem").write_bytes(new)
+        gateway.tell(signal.SIGHUP)
+        gateway.await_line("settings.reloaded")
+        with connected(gateway.ports[TWO_WAY]) as peer:
+            assert shown(peer) not in {first, b""}
+            converse(peer, "3")
+        converse(early, "4")
+        assert not [line for line in gateway.log if line["event"] == "settings.restart-needed"]
+    assert len(installation.received()) == 4

@@ -6,6 +6,7 @@ does. `test_scenarios` plays the others.
 
 import asyncio
 import datetime as dt
+import itertools
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -18,15 +19,13 @@ import pytest
 from asn1 import ill
 from asn1.codec import decode
 from config.symbols import Symbol
-from iso_gateway import compose
-from iso_gateway.message.identity import system_id_of
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, State
 from iso_gateway.request import primitives
 from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.simulation import composing, scenario
 from iso_gateway.simulation.partner import SimulatedPartner, no_pause
-from iso_gateway.simulation.scenario import Order, Step
+from iso_gateway.simulation.scenario import Order, Step, Way
 from iso_gateway.simulation.script import Conversation
 from iso_gateway.site import Site, opened
 from iso_gateway.store.records import HalfId, HalfRecord
@@ -120,7 +119,8 @@ class Stage:
                 play = scenario.read({"description": "A test", "rules": list(follows)}, Path("test.toml"))
                 partner = SimulatedPartner(profile, play, port=port, pause=no_pause)
                 partners.append(await stack.enter_async_context(partner))
-                partner.meets((HOST, self.daemon.ports[ONE_WAY]), BEX)
+            for partner, other in itertools.permutations(partners):
+                partner.meets((HOST, self.daemon.ports[ONE_WAY]), BEX, others=[other.profile])
             yield Talk(daemon=self.daemon, site=site, ann=partners[0], ben=partners[1])
 
 
@@ -222,10 +222,7 @@ async def test_a_request_that_we_forward_is_lent_by_the_other(stage: Stage) -> N
         await talk.came(ann, "Cancel", verdict="already-forwarded")
         await ann.until(lambda: isinstance(asked.received[-1], ill.StatusOrErrorReport))
         assert (asked.state, asked.half.flags.cancel_wished) == (State.PENDING, True)
-        await asyncio.gather(ann.settle(), ben.settle())
-        # The two go on without us: each is what the other talks to.
-        ann.meets(ben.address, ben.profile.symbols[0])
-        ben.meets(ann.address, ann.profile.symbols[0])
+        # The two go on without us.
         await ben.do(lent, send(Service.SHI))
         await ann.do(asked, send(Service.RCV), send(Service.RET))
         await ben.do(lent, send(Service.CHK))
@@ -233,42 +230,23 @@ async def test_a_request_that_we_forward_is_lent_by_the_other(stage: Stage) -> N
         assert talk.half(half).state == "FORWARD"
 
 
-async def handed_on(talk: Talk) -> tuple[HalfId, Conversation]:
-    """Let ANN forward our request to BEN, as another library's gateway would; BEN has it then."""
+async def handed_on(talk: Talk) -> tuple[HalfId, Conversation, Conversation]:
+    """Let ANN forward our request to BEN, which has it then; we hear nothing of it yet."""
     half = talk.ask()
-    request = (await only(talk.ann, State.IN_PROCESS)).request
-    ann, ben = talk.ann.profile, talk.ben.profile
-    frame = compose.frame_for(request, local=ann.symbols[0], partner=BEX, at=talk.site.clock())
-    onward = compose.forwarded_request(
-        request,
-        frame.to(ben.symbols[0], encoding="utf-8"),
-        composing.terms_of(ann),
-        intermediary=ann.symbols[0],
-        requester_address=ill.SystemAddress(),
-    )
-    talk.ann.meets(talk.ben.address, ben.symbols[0])
-    await talk.ann.send_raw(onward)
-    talk.ann.meets((HOST, talk.daemon.ports[ONE_WAY]), BEX)
-    return half, await only(talk.ben, State.IN_PROCESS)
-
-
-def notification(talk: Talk, conversation: Conversation) -> ill.ForwardNotification:
-    """Give ANN's word that BEN has the request."""
-    ann, ben = talk.ann.profile, talk.ben.profile
-    at = talk.site.clock()
-    frame = compose.frame_for(conversation.request, local=ann.symbols[0], partner=BEX, at=at)
-    said = compose.forward_notification(frame, to=ben.symbols[0])
-    return replace(said, intermediary_id=system_id_of(ann.symbols[0]))
+    asked = await only(talk.ann, State.IN_PROCESS)
+    to = talk.ben.profile.name
+    await talk.ann.do(asked, Step(send=Service.FWN, fields={"to": to}, way=Way.LOST))
+    return half, asked, await only(talk.ben, State.IN_PROCESS)
 
 
 async def test_a_request_of_ours_that_was_forwarded_is_lent_by_the_other(stage: Stage) -> None:
     async with stage.talk("HANDED") as talk:
-        half, lent = await handed_on(talk)
+        half, asked, lent = await handed_on(talk)
         # BEN is heard of first.
         await talk.ben.do(lent, send(Service.SHI))
         await talk.came(talk.ben, "Shipped")
-        await talk.ann.send_raw(notification(talk, lent))
-        await talk.came(talk.ann, "Forward-Notification")
+        await talk.ann.do(asked, Step(repeat=Service.FWN))
+        await talk.came(talk.ann, "Forward-Notification", verdict="repeated")
         after = talk.half(half)
         assert (after.state, after.partner) == ("SHIPPED", "HANDED-BEN")
         assert after.former_partners == ("HANDED-ANN",)
@@ -282,10 +260,10 @@ async def test_a_request_of_ours_that_was_forwarded_is_lent_by_the_other(stage: 
 
 async def test_a_cancel_that_a_forwarding_outran_goes_to_the_new_responder(stage: Stage) -> None:
     async with stage.talk("CROSSED") as talk:
-        half, lent = await handed_on(talk)
+        half, asked, lent = await handed_on(talk)
         talk.act(half, primitives.Cancel())
-        await talk.ann.reached(State.CANCEL_PENDING)
-        await talk.ann.send_raw(notification(talk, lent))
+        await talk.came(talk.ann, "Status-Or-Error-Report")
+        await talk.ann.do(asked, Step(repeat=Service.FWN))
         await talk.came(talk.ann, "Forward-Notification")
         assert (talk.half(half).state, talk.half(half).partner) == ("PENDING", "CROSSED-BEN")
         assert "cancel_wished" in talk.half(half).flags

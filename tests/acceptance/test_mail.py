@@ -1,14 +1,15 @@
 """The daemon and mail: what it has acknowledged by 250 survives it, what it has not comes again."""
 
+import re
 import smtplib
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from asn1.codec import encode
-from config import starter
 from tests.integration.adapters.mails import carrying
 from tests.support.apdus import ill_request
 from tests.support.daemon import HOLD, Installation, RunningDaemon
@@ -23,15 +24,7 @@ REQUEST: Final = ill_request(requester="ILLUME:MEL")
 def installation(tmp_path: Path) -> Installation:
     """An installation that lets mail in, with the partner MEL that is reached by it: nobody is there."""
     made = Installation(tmp_path)
-    made.edit(starter.GATEWAY_FILE, 'symbol = "ILLUME:BEX"', f'symbol = "ILLUME:BEX"\npublic_mail = "{OURS}"')
-    config = made.config.read_text(encoding="utf-8")
-    made.config.write_text(
-        f'{config}\n[mail]\nrelay_port = 1\nlmtp_host = "{HOST}"\nlmtp_port = 0\n', encoding="utf-8"
-    )
-    (tmp_path / "partners" / "MEL.toml").write_text(
-        f'name = "MEL"\nsymbols = ["ILLUME:MEL"]\n[transport]\nkind = "mail"\naddress = "{THEIRS}"\n',
-        encoding="ascii",
-    )
+    made.let_mail_in(f'lmtp_host = "{HOST}"\nlmtp_port = 0')
     return made
 
 
@@ -71,6 +64,56 @@ def test_what_was_stored_and_not_acknowledged_counts_once(installation: Installa
         gateway.await_line("gateway.recovered", unprocessed=1)
         deliver(gateway, mail)
         gateway.await_line("apdu.processed", verdict="exact-duplicate")
+    assert len(installation.requests()) == 1
+
+
+def peak(gateway: RunningDaemon) -> int:
+    """The most memory that the process has had at once, in octets."""
+    status = Path(f"/proc/{gateway.process_id}/status").read_text(encoding="ascii")
+    [kilobytes] = re.findall(r"^VmHWM:\s+([0-9]+) kB$", status, re.MULTILINE)
+    return int(kilobytes) * 1_024
+
+
+def test_hostile_mails_are_refused_cheaply_and_counted_and_others_are_served(
+    installation: Installation,
+) -> None:
+    """A million octets of garbage, ten thousand parts, and a mail of 100 MB without a line break."""
+    talk = f"LHLO x\r\nMAIL FROM:<{THEIRS}>\r\nRCPT TO:<{OURS}>\r\nDATA\r\n".encode()
+    with installation.running() as gateway:
+        address = (HOST, gateway.ports["lmtp"])
+        deliver(gateway, b"Subject: the first\r\n\r\n")
+        before = peak(gateway)
+        with socket.create_connection(address, 60) as client, suppress(ConnectionError):
+            client.sendall(bytes(range(256)) * 4_000)
+            while client.recv(65_536):
+                continue
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            deliver(gateway, carrying(*[b"a"] * 10_000, author=THEIRS))
+        assert refused.value.smtp_error == b"5.6.0 it has more than 100 parts"
+        with socket.create_connection(address, 60) as client:
+            client.sendall(talk)
+            for number in range(1_600):
+                client.sendall(bytes(65_536))
+                if number == 800:
+                    deliver(gateway, carrying(encode(REQUEST), author=THEIRS))
+                    gateway.await_line("apdu.processed", verdict="applied")
+            client.sendall(b"\r\n.\r\nQUIT\r\n")
+            answers = client.makefile("rb").read().splitlines()
+        assert answers[-2] == b"552 5.3.4 it is longer than this gateway reads"
+        assert peak(gateway) - before < 32 * 2**20, "13 MB when this was written"
+        status = installation.command("status")
+    assert gateway.await_line("lmtp.refused", count=1)["reason"] == "too many mistakes"
+    assert gateway.await_line("mail.refused", count=1)["reason"] == "it has more than 100 parts"
+    assert gateway.await_line("mail.refused", count=1, times=2), "the second is told when it stops"
+    kept = [one.processing.reason for one in installation.received() if one.processing is not None]
+    assert kept == [
+        "a mail that carries no APDU",
+        "a mail that was refused: it has more than 100 parts",
+        "ILL-REQUEST received: IDLE to IN-PROCESS",
+        "a mail that was refused: it is longer than this gateway reads",
+    ]
+    assert b"4 received" in status.stdout
+    assert b"3 refused" in status.stdout
     assert len(installation.requests()) == 1
 
 

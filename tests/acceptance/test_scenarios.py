@@ -180,6 +180,8 @@ SHIPPED_CASES: Final = (
         ends=(State.NOT_SUPPLIED, State.NOT_SUPPLIED),
     ),
     Case(scenario="unfilled-lender", lender=True, staff=(), ends=(State.NOT_SUPPLIED, State.NOT_SUPPLIED)),
+    # Our request does not permit it.
+    Case(scenario="forwarding-lender", lender=True, staff=(), ends=(State.NOT_SUPPLIED, State.NOT_SUPPLIED)),
     Case(scenario="silent-lender", lender=True, staff=(), ends=(State.PENDING, State.IN_PROCESS)),
     Case(scenario="lost-shipped", lender=True, staff=(ASK, ASK_AGAIN, *BORROW), ends=LENT),
     Case(

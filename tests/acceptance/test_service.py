@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import smtplib
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,9 @@ from typing import Final
 import psycopg
 import pytest
 
-from asn1.codec import decode
+from asn1.codec import decode, encode
 from asn1.ill import StatusOrErrorReport
+from tests.integration.adapters.mails import carrying
 from tests.support.apdus import ill_request, status_query
 from tests.support.daemon import DOWN, HOST, ONE_WAY, TWO_WAY, Installation, PartnerListener, Peer
 from tests.support.peers import require
@@ -149,8 +151,13 @@ class TestReload:
         self, tmp_path: Path, manager: ServiceManager
     ) -> None:
         installation = Installation(tmp_path / "site")
+        installation.edit("gateway.toml", "[logging]", '[documents]\ntemplate_dir = "own"\n[logging]')
+        letter = tmp_path / "site" / "own" / "en" / "letter.txt"
+        letter.parent.mkdir(parents=True)
+        letter.write_text("{{ link }}", encoding="ascii")
         with installation.running(tracer=under(manager)) as gateway:
             manager.await_said("READY=1")
+            letter.write_text("Dear library,\n{{ link }", encoding="ascii")
             installation.edit("partners/yaz.toml", f"port = {DOWN}", 'port = "a port"')
             installation.edit("partners/ZED.toml", "test = true", "tset = true")
             gateway.tell(signal.SIGHUP)
@@ -158,7 +165,8 @@ class TestReload:
             said = manager.await_said("READY=1")
             assert said.startswith("the new configuration was refused, the old one holds: ")
             problems = [line["problem"] for line in gateway.log if line["event"] == "settings.refused"]
-            assert len(problems) == 2
+            assert len(problems) == 3
+            assert any("own/en/letter.txt: line 2: " in problem for problem in problems)
             assert any("yaz.toml: transport.port" in problem for problem in problems)
             assert any("ZED.toml: tset" in problem for problem in problems)
             answer = gateway.exchange(TWO_WAY, REQUEST)
@@ -198,6 +206,26 @@ class TestSocketActivation:
         passed = [f"--setenv={name}" for name in os.environ if name.startswith(("PYTHON", "COV"))]
         listened = [f"--listen={HOST}:{port}" for port in ports]
         return [found, *listened, *options, *passed]
+
+    def test_a_unix_socket_of_systemds_is_listened_on_for_lmtp_and_left_to_it(
+        self, tmp_path: Path, ports: tuple[int, int]
+    ) -> None:
+        installation = Installation(tmp_path / "site")
+        path = tmp_path / "lmtp"
+        installation.let_mail_in(f'lmtp_socket = "{path}"')
+        options = (f"--listen={path}", f"--fdname={ONE_WAY}:{TWO_WAY}:lmtp")
+        gateway = installation.start(tracer=self.activator(ports, *options))
+        try:
+            gateway.await_text(b"Listening on", times=3)
+            mail = carrying(encode(ill_request(requester="ILLUME:MEL")), author="ill@mel.example")
+            # It is connected to before there is a gateway, which this starts.
+            with smtplib.LMTP(str(path), timeout=60) as client:
+                assert client.sendmail("ill@mel.example", ["ill@bex.example"], mail) == {}
+            gateway.await_line("apdu.processed", verdict="applied", partner="MEL")
+            assert gateway.stop() == 0
+        finally:
+            gateway.kill()
+        assert path.is_socket(), "it is systemd's"
 
     def served(self, installation: Installation, tracer: Sequence[str], port: int) -> None:
         """Prove that the first connection starts the gateway, which serves it."""
@@ -243,7 +271,7 @@ def test_the_master_key_is_read_from_the_credential(tmp_path: Path) -> None:
     # As systemd makes it: root's, and an ACL for the user, which shows as the group's right.
     key.chmod(0o440)
     refused = installation.start()
-    assert refused.wait() == 1
+    assert refused.wait() == 2
     assert b"master.key' is missing" in refused.output
     with installation.running(tracer=["env", f"CREDENTIALS_DIRECTORY={credentials}"]) as gateway:
         assert isinstance(decode(gateway.exchange(TWO_WAY, status_query(REQUEST))), StatusOrErrorReport)

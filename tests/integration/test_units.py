@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from config import starter
+from config import mailing, starter
 from config.loading import load
 from tests.support.peers import require
 
@@ -16,6 +16,7 @@ ROOT: Final = Path(__file__).parents[2]
 UNITS: Final = ROOT / "config" / "systemd"
 SERVICE: Final = UNITS / "iso-gateway.service"
 SOCKET: Final = UNITS / "iso-gateway.socket"
+OF_MAIL: Final = UNITS / "iso-gateway-lmtp.socket"
 
 
 def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -61,8 +62,10 @@ def test_systemd_finds_no_mistake_in_the_units(tmp_path: Path) -> None:
     (tmp_path / SERVICE.name).write_text(
         service.replace("Documentation=", "# Documentation="), encoding="utf-8"
     )
-    shutil.copy(SOCKET, tmp_path)
-    result = analyze("verify", "--man=no", tmp_path / SERVICE.name, tmp_path / SOCKET.name)
+    names = [SERVICE.name, SOCKET.name, OF_MAIL.name]
+    for socket in (SOCKET, OF_MAIL):
+        shutil.copy(socket, tmp_path)
+    result = analyze("verify", "--man=no", *(tmp_path / name for name in names))
     ours = [line for line in result.stderr.splitlines() if "iso-gateway" in line]
     assert ours == []
 
@@ -80,6 +83,18 @@ def test_a_service_has_the_ports_and_folders_of_its_units(tmp_path: Path) -> Non
     assert settings.partners == ()
     assert (tmp_path / "partners").is_dir()
     assert {file.parent for file in examples} == {tmp_path / "examples"}
+
+
+def test_the_socket_for_mail_is_for_postfix_and_as_the_manual_has_it() -> None:
+    unit = dict(settings_of(OF_MAIL, "Socket"))
+    assert unit["FileDescriptorName"] == mailing.LMTP
+    assert unit["Service"] == SERVICE.name
+    assert (unit["SocketUser"], unit["SocketMode"]) == ("postfix", "0600")
+    manual = (ROOT / "docs" / "mail.md").read_text(encoding="utf-8")
+    assert f'lmtp_socket = "{unit["ListenStream"]}"' in manual
+    assert unit["ListenStream"] == "/var/spool/postfix/private/iso-gateway"
+    assert "lmtp:unix:private/iso-gateway" in manual
+    assert f"systemctl enable {OF_MAIL.name}" in manual
 
 
 @pytest.mark.parametrize("old", [old for old, _ in starter._FOR_A_SERVICE])
@@ -115,6 +130,7 @@ class TestInstallFiles:
         once = self.files(tmp_path)
         assert once["usr/local/lib/systemd/system/iso-gateway.service"] == 0o644
         assert once["usr/local/lib/systemd/system/iso-gateway.socket"] == 0o644
+        assert once["usr/local/lib/systemd/system/iso-gateway-lmtp.socket"] == 0o644
         assert once["usr/local/lib/sysusers.d/iso-gateway.conf"] == 0o644
         assert once["usr/local/bin/iso-gateway"] == 0o755
         assert once["usr/local/share/doc/iso-gateway/operations.md"] == 0o644

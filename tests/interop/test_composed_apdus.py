@@ -47,6 +47,12 @@ def named(name: str) -> Reading:
     return {"u": {"name_of_institution": string(name)}}
 
 
+def hexadecimal(*parts: str | bytes) -> Reading:
+    """Give the reading of a value that libyaz does not look into, written in hexadecimal and in letters."""
+    digits = (part.hex() if isinstance(part, bytes) else part.replace(" ", "") for part in parts)
+    return {"any": "".join(digits)}
+
+
 FULL: Final[Reading] = {
     "protocol_version_num": 2,
     "transaction_id": {
@@ -81,7 +87,11 @@ FULL: Final[Reading] = {
             "city": string("Bowen Example"),
         }
     },
-    "iLL_service_type": [2, 1],
+    "iLL_service_type": [2, 1, 5],
+    "responder_specific_service": {
+        "direct_reference": "1.0.10161.4.1000.2.1",
+        "single_ASN1_type": {"any": "3003800102"},
+    },
     "requester_optional_messages": {
         "can_send_RECEIVED": True,
         "can_send_RETURNED": True,
@@ -116,6 +126,15 @@ FULL: Final[Reading] = {
         "pagination": string("101-119"),
         "iSBN": string("9781841956459"),
         "iSSN": string("12345679"),
+        "system_no": {
+            "direct_reference": "1.0.10161.6.1",
+            # oCLC (4) in WorldCat, and a system that has a symbol only.
+            "single_ASN1_type": hexadecimal(
+                "3036",
+                *("301c a103 0a0104 a30a 1b08", b"WorldCat", "a409 1b07", b"1234567"),
+                *("3016 a20e 300c a00a a108 1b06", b"AMICUS", "a404 1b02", b"42"),
+            ),
+        },
         "additional_no_letters": string("OCLC 1234567"),
         "verification_reference_source": string("AMICUS"),
     },
@@ -136,7 +155,10 @@ FULL: Final[Reading] = {
             "telecom_service_identifier": string("TCP"),
             "telecom_service_address": string("ill.bex.example:1611"),
         },
-        "preference": 2,
+        "preference": 1,
+        "send_to_list": {
+            "elements": [{"system_id": institution("ILLUME:UBC")}, {"system_id": institution("ILLUME:TRU")}]
+        },
         "already_tried_list": {"elements": [institution("ILLUME:KPU"), institution("RRU")]},
     },
     "retry_flag": False,
@@ -151,6 +173,27 @@ def test_libyaz_reads_everything_that_a_request_can_say(readings: dict[str, Read
     extensions = components.pop("iLL_request_extensions")
     assert [extension["identifier"] for extension in extensions] == [1, 1]
     assert components == FULL
+
+
+def test_libyaz_reads_what_is_damaged_and_what_a_responder_says_of_its_own(
+    readings: dict[str, Reading],
+) -> None:
+    apdus = [reading["u"] for reading in readings.values()]
+    damaged = [
+        one["Damaged"]["damaged_details"] for one in apdus if "damaged_details" in one.get("Damaged", {})
+    ]
+    assert damaged == [
+        {"u": {"complete_document": None}},
+        {"u": {"specific_units": {"elements": [1, 3]}}},
+    ]
+    results = [
+        one["illAnswer"]["responder_specific_results"]
+        for one in apdus
+        if "responder_specific_results" in one.get("illAnswer", {})
+    ]
+    # review (1); noTitle (27), and reasonOther (2) with its text.
+    said = hexadecimal("301c 800101 a117 3003 80011b 3010 800102 a10b 1b09", b"As agreed")
+    assert results == [{"direct_reference": "1.0.10161.8.1000.2.1", "single_ASN1_type": said}]
 
 
 def test_libyaz_reads_the_client_where_the_partner_is_told_it(readings: dict[str, Reading]) -> None:

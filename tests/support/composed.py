@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from asn1 import ill
-from asn1.extensions import APDUDeliveryInfo, APDUDeliveryParameters, APDUEncoding, make_extension
+from asn1.extensions import (
+    APDUDeliveryInfo,
+    APDUDeliveryParameters,
+    APDUEncoding,
+    OCLCILLServiceType,
+    OCLCSpecificStatus,
+    ReasonInReview,
+    make_extension,
+)
 from asn1.ill import ILLApdu, ILLRequest, ILLServiceType, MediumType, SupplyMediumType, TransactionResults
 from asn1.schema import GeneralString
 from config.settings import ClientIdPolicy, DocumentLink, LocalSymbol, MailTransport, Partner, TcpTransport
@@ -18,7 +26,15 @@ from iso_gateway import compose
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import CurrentState, Role
 from iso_gateway.request import primitives, request_file
-from iso_gateway.request.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
+from iso_gateway.request.new_request import (
+    Address,
+    Client,
+    Cost,
+    ElectronicAddress,
+    Item,
+    NewRequest,
+    SystemNumber,
+)
 from iso_gateway.request.primitives import Amount, PostalAddress, SingleApduPrimitive, UnitsSupplied
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -84,9 +100,18 @@ FULL: Final = NewRequest(
         isbn="978-1-84195-645-9",
         issn="1234-5679",
         other_numbers="OCLC 1234567",
+        system_numbers=(
+            SystemNumber(system="oclc", database="WorldCat", number="1234567"),
+            SystemNumber(system="AMICUS", number="42"),
+        ),
         verified_in="AMICUS",
     ),
-    services=(ILLServiceType.copy_non_returnable, ILLServiceType.loan),
+    services=(
+        ILLServiceType.copy_non_returnable,
+        ILLServiceType.loan,
+        ILLServiceType.responder_specific,
+    ),
+    specific_service=OCLCILLServiceType.directToLender,
     need_before=dt.date(2026, 12, 20),
     expires=dt.date(2026, 12, 10),
     level_of_service="A",
@@ -104,6 +129,8 @@ FULL: Final = NewRequest(
     ),
     copyright="CA:fair-dealing",
     may_forward=True,
+    send_to=("ILLUME:UBC", "ILLUME:TRU"),
+    send_in_order=True,
     already_tried=("ILLUME:KPU", "RRU"),
     reference="BEX-2026-0042",
     note="Colour, please",
@@ -129,9 +156,22 @@ BOTH: Final[tuple[SingleApduPrimitive, ...]] = (
     primitives.SendMessage(note="Is volume 2 enough?"),
     primitives.ReportLost(note="In the flood"),
     primitives.ReportDamaged(note="The spine"),
+    primitives.ReportDamaged(whole=True),
+    primitives.ReportDamaged(units=(1, 3), note="Two reels"),
     primitives.QueryStatus(note="Any news?"),
 )
 RESPONDER: Final[tuple[SingleApduPrimitive, ...]] = (
+    primitives.Answer(
+        result=TransactionResults.unfilled,
+        reason="responder-specific",
+        specific=primitives.SpecificResults(
+            status=OCLCSpecificStatus.review,
+            reasons=(
+                primitives.ReviewReason(reason=ReasonInReview.noTitle),
+                primitives.ReviewReason(reason=ReasonInReview.reasonOther, text="As agreed"),
+            ),
+        ),
+    ),
     primitives.Answer(
         result=TransactionResults.conditional,
         reason="proposed-delivery-service",

@@ -175,6 +175,22 @@ class Installation:
             encoding="ascii",
         )
 
+    def let_mail_in(self, way: str) -> None:
+        """Let mail in for ill@bex.example, and add the partner MEL, which is reached at ill@mel.example.
+
+        Args:
+            way: the lines of `[mail]` that say how.
+        """
+        symbol = 'symbol = "ILLUME:BEX"'
+        self.edit(starter.GATEWAY_FILE, symbol, f'{symbol}\npublic_mail = "ill@bex.example"')
+        with self.config.open("a", encoding="utf-8") as file:
+            file.write(f"\n[mail]\nrelay_port = 1\n{way}\n")
+        (self.directory / "partners" / "MEL.toml").write_text(
+            'name = "MEL"\nsymbols = ["ILLUME:MEL"]\n'
+            '[transport]\nkind = "mail"\naddress = "ill@mel.example"\n',
+            encoding="ascii",
+        )
+
     @property
     def settings(self) -> Settings:
         """The configuration as the daemon reads it."""

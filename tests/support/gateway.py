@@ -29,6 +29,7 @@ from iso_gateway.store.records import (
     HalfRecord,
     InputRecord,
     MessageId,
+    OutboxKind,
     OutboxRecord,
     ProcessingRecord,
     Transport,
@@ -251,9 +252,13 @@ class Desk:
         return partner
 
     def outgoing(self) -> list[Outgoing]:
-        """What waits to be sent, oldest first."""
+        """The messages that wait to be sent, oldest first."""
         with self.reading() as uow:
-            return [Outgoing(row=row, octets=self._octets(uow, row)) for row in uow.outbox.list(limit=1000)]
+            return [
+                Outgoing(row=row, octets=self._octets(uow, row))
+                for row in uow.outbox.list(limit=1000)
+                if row.kind is OutboxKind.MESSAGE
+            ]
 
     def deliver(self) -> list[Outgoing]:
         """Let all that waits be delivered, and give it."""

@@ -1,12 +1,25 @@
-"""Noticing in an installation: looking once, as the daemon does, and reading what was put up."""
+"""Noticing in an installation: looking and telling once, as the daemon does, and reading what was put up."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from iso_gateway.noticing import asking, keeping, noticer
+from config.settings import DailyMail, Mail, Settings
+from iso_gateway.noticing import asking, keeping, noticer, reporting
 from iso_gateway.noticing.noticer import Seen
 from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.site import Site
-from iso_gateway.store.records import AttentionRecord
+from iso_gateway.store.records import AttentionRecord, OutboxKind
+
+
+def telling(settings: Settings, *mails: DailyMail) -> Settings:
+    """Give settings under which people are told by mail, from an address of the first library."""
+    first, *others = settings.local
+    return replace(
+        settings,
+        local=(replace(first, public_mail="ill@bex.example"), *others),
+        mail=Mail(),
+        noticing=replace(settings.noticing, mail=mails),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +50,17 @@ class Lookout:
         """The rows that stand."""
         with self.site.store.reading() as uow:
             return uow.attention.standing()
+
+    def tell(self, settings: Settings) -> Sequence[Mapping[str, object]]:
+        """Write the daily mails that are due, and let them be delivered; gives what they say."""
+        now, days = self.site.clock(), WorkingDays.of(settings.noticing)
+        with self.site.store.unit_of_work() as uow:
+            written = reporting.write(uow, settings, now, days)
+            rows = [row for row in uow.outbox.list(limit=1000) if row.kind is OutboxKind.MAIL]
+            said = [uow.mails.said(row.id) for row in rows]
+            for row in rows:
+                fence = uow.leases.claim(row.id, "lookout", now, now)
+                assert fence is not None
+                assert uow.leases.delivered(row.id, fence, now)
+        assert written == len(said)
+        return said

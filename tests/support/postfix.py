@@ -1,17 +1,22 @@
 """A private Postfix: the real mail server of the tests, on loopback, in a directory of its own.
 
-It relays what it is given for the domains of the test to LMTP listeners, refuses some recipients in the ways
-that servers do, and bounces what it cannot deliver. Its start needs root, because Postfix is several users'.
+It relays what it is given for the domains of the test to LMTP listeners, or puts it into a Maildir, and
+bounces what it cannot deliver. What it refuses, a test says while it runs: Postfix asks a policy service at
+each stage of a mail. Its start needs root, because Postfix is several users'.
 """
 
 import os
 import re
 import shutil
+import socketserver
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
@@ -22,14 +27,13 @@ from tests.support.peers import require
 from tests.support.ports import free_port
 
 HOST: Final = "127.0.0.1"
+#: Seconds that delivering may take before a test fails.
+PATIENCE: Final = 60.0
 DIRECTORIES: Final = ("/usr/sbin", "/sbin")
 INSTALL: Final = "apt-get install postfix"
 
-#: Domains in which every recipient has one fate, whatever is before the @.
-TEMPFAIL: Final = "busy.example"
-"""Refused for now, at RCPT."""
-GONE: Final = "gone.example"
-"""Refused for good, at RCPT."""
+#: The longest mail that it takes, in octets.
+SIZE_LIMIT: Final = 200_000
 
 #: The user whose Maildirs are; Postfix delivers as nobody of importance only.
 _NOBODY: Final = 65_534
@@ -80,9 +84,16 @@ alias_maps =
 alias_database =
 local_recipient_maps =
 recipient_delimiter = +
+lmtp_destination_concurrency_limit = 1
 relay_domains = {domains}
 transport_maps = texthash:{top}/transport
-smtpd_recipient_restrictions = check_recipient_access texthash:{top}/access, permit_mynetworks, reject
+smtpd_recipient_restrictions =
+    check_policy_service inet:{policy}
+    permit_mynetworks
+    reject
+smtpd_data_restrictions = check_policy_service inet:{policy}
+smtpd_end_of_data_restrictions = check_policy_service inet:{policy}
+message_size_limit = {size_limit}
 smtpd_peername_lookup = no
 smtp_host_lookup = native
 disable_dns_lookups = yes
@@ -102,6 +113,65 @@ smtpd_tls_key_file = {identity.key}
 """
 
 
+class Stage(Enum):
+    """Where in the dialogue a mail can be refused; the value is Postfix' own word."""
+
+    RCPT = "RCPT"
+    DATA = "DATA"
+    CONTENT = "END-OF-MESSAGE"
+
+
+class Policy:
+    """What Postfix is to refuse, while it runs; see SMTPD_POLICY_README of Postfix."""
+
+    def __init__(self) -> None:
+        self._refusals: dict[tuple[str, str], str] = {}
+
+    @contextmanager
+    def refusing(self, stage: Stage, recipient: str, answer: str) -> Iterator[None]:
+        """Have what is for a recipient be answered so at a stage, as `450 4.2.1 busy`."""
+        self._refusals[stage.value, recipient] = answer
+        try:
+            yield
+        finally:
+            del self._refusals[stage.value, recipient]
+
+    def decide(self, asked: Mapping[str, str]) -> str:
+        """What is to become of a mail, as far as it has come."""
+        return self._refusals.get((asked["protocol_state"], asked["recipient"]), "DUNNO")
+
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """Answer Postfix' questions on a port of its own; gives host and port."""
+        with socketserver.ThreadingTCPServer((HOST, 0), self._handler()) as server:
+            server.daemon_threads = True
+            # Postfix keeps its connections open; they end with it.
+            server.block_on_close = False
+            thread = threading.Thread(target=server.serve_forever, name="policy")
+            thread.start()
+            try:
+                yield f"{HOST}:{server.server_address[1]}"
+            finally:
+                server.shutdown()
+                thread.join()
+
+    def _handler(self) -> type[socketserver.StreamRequestHandler]:
+        decide = self.decide
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                asked: dict[str, str] = {}
+                for line in self.rfile:
+                    name, _, value = line.decode("utf-8").strip().partition("=")
+                    if name:
+                        asked[name] = value
+                    else:
+                        self.wfile.write(f"action={decide(asked)}\n\n".encode("ascii"))
+                        asked = {}
+
+        return Handler
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postfix:
     """A mail server that can be started and stopped."""
@@ -109,6 +179,7 @@ class Postfix:
     top: Path
     port: int
     command: str
+    policy: Policy = field(default_factory=Policy)
 
     def start(self) -> None:
         """Start it; returns once it listens."""
@@ -122,15 +193,34 @@ class Postfix:
         """Let it try again what it has put off."""
         self._run("flush")
 
+    def await_empty(self) -> None:
+        """Return once it has delivered, or returned, all that it was given."""
+        queue: list[str | Path] = [Path(self.command).with_name("postqueue"), "-c", self.top / "config", "-p"]
+        deadline = time.monotonic() + PATIENCE
+        while b"queue is empty" not in subprocess.run(queue, capture_output=True, check=True).stdout:
+            if time.monotonic() > deadline:
+                pytest.fail(f"postfix keeps mails back: {self.log}")
+
+    def forget(self) -> None:
+        """Take away all that it has not delivered."""
+        subprocess.run(
+            [Path(self.command).with_name("postsuper"), "-c", self.top / "config", "-d", "ALL"],
+            capture_output=True,
+            check=True,
+        )
+
     @property
     def log(self) -> str:
         """What it says."""
         path = self.top / "log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
-    def route(self, domains: Mapping[str, int]) -> None:
-        """Say on which LMTP port of this machine each domain is; before it is started."""
-        lines = [f"{domain} lmtp:inet:{HOST}:{port}" for domain, port in domains.items()]
+    def route(self, domains: Mapping[str, int | str]) -> None:
+        """Say where each domain is, before it is started: an LMTP port of this machine, or a Unix socket."""
+        lines = [
+            f"{domain} lmtp:{f'unix:{where}' if isinstance(where, str) else f'inet:{HOST}:{where}'}"
+            for domain, where in domains.items()
+        ]
         (self.top / "config" / "transport").write_text("\n".join([*lines, ""]), encoding="ascii")
 
     def _run(self, action: str) -> None:
@@ -157,7 +247,8 @@ def installed(*domains: str, maildirs: Sequence[str] = (), identity: Identity) -
         pytest.skip("postfix can be started by root only")
     # Not below pytest's own directory: Postfix wants to get there as its own user.
     top = Path(tempfile.mkdtemp(prefix="isogw-mx-"))
-    try:
+    policy = Policy()
+    with _taken_away(top), policy.served() as policy_address:
         top.chmod(0o755)
         config = top / "config"
         config.mkdir()
@@ -167,22 +258,30 @@ def installed(*domains: str, maildirs: Sequence[str] = (), identity: Identity) -
         port = free_port()
         (top / "box").mkdir()
         shutil.chown(top / "box", _NOBODY)
-        relayed = " ".join([*domains, TEMPFAIL, GONE])
         settings = _MAIN.format(
-            top=top, domains=relayed, maildirs=" ".join(maildirs), nobody=_NOBODY, identity=identity
+            top=top,
+            domains=" ".join(domains),
+            maildirs=" ".join(maildirs),
+            nobody=_NOBODY,
+            identity=identity,
+            policy=policy_address,
+            size_limit=SIZE_LIMIT,
         )
         settings = settings.replace(f"texthash:{top}/", f"texthash:{config}/")
         (config / "main.cf").write_text(settings, encoding="ascii")
         (config / "master.cf").write_text(_MASTER.format(port=f"{HOST}:{port}"), encoding="ascii")
-        (config / "access").write_text(
-            f"{TEMPFAIL} 450 4.2.1 the mailbox is busy\n{GONE} 550 5.1.1 no such mailbox\n", encoding="ascii"
-        )
-        server = Postfix(top=top, port=port, command=command)
+        server = Postfix(top=top, port=port, command=command, policy=policy)
         server.route({})
         try:
             yield server
         finally:
             if re.search(r"daemon started", server.log):
                 subprocess.run([command, "-c", config, "abort"], capture_output=True, check=False)
+
+
+@contextmanager
+def _taken_away(top: Path) -> Iterator[None]:
+    try:
+        yield
     finally:
         shutil.rmtree(top)

@@ -5,11 +5,13 @@ say so.
 """
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
 from asn1 import ill
+from asn1.extensions import OCLCILLServiceType, OCLCSpecificStatus, ReasonInReview
 from asn1.ill import (
     ILLServiceType,
     ItemType,
@@ -68,7 +70,16 @@ def _answers(result: TransactionResults, **fields: st.SearchStrategy[Any]) -> st
 
 _PROPOSED = ill.Conditions.proposed_delivery_service.asn1_name
 
+_SPECIFIC = st.builds(
+    primitives.SpecificResults,
+    status=st.sampled_from(OCLCSpecificStatus),
+    reasons=st.lists(
+        st.builds(primitives.ReviewReason, reason=st.sampled_from(ReasonInReview), text=_NOTES), max_size=2
+    ).map(tuple),
+)
+
 answers: st.SearchStrategy[primitives.Answer] = st.one_of(
+    _answers(TransactionResults.unfilled, reason=st.just("responder-specific"), specific=_SPECIFIC),
     _answers(
         TransactionResults.conditional,
         reason=_names(ill.Conditions, but=("responder-specific", _PROPOSED)),
@@ -132,7 +143,10 @@ single_apdu_primitives: st.SearchStrategy[primitives.SingleApduPrimitive] = st.o
     st.builds(primitives.Renew, desired_due_date=_OPTIONAL_DATES, note=_NOTES),
     st.builds(primitives.SendMessage, note=TEXTS),
     st.builds(primitives.ReportLost, note=_NOTES),
-    st.builds(primitives.ReportDamaged, note=_NOTES),
+    st.builds(
+        primitives.ReportDamaged, units=st.lists(_UNITS, max_size=3, unique=True).map(tuple), note=_NOTES
+    ),
+    st.builds(primitives.ReportDamaged, whole=st.booleans(), note=_NOTES),
     st.builds(primitives.QueryStatus, note=_NOTES),
     answers,
     ships,
@@ -181,10 +195,19 @@ items: st.SearchStrategy[new_request.Item] = st.builds(
     | st.sampled_from(["978-1-84195-645-9", "080442957X", "979-10-90636-07-1", "0 306 40615 2"]),
     issn=st.none() | st.sampled_from(["1234-5679", "2434561x"]),
     other_numbers=_OPTIONAL,
+    system_numbers=st.lists(
+        st.builds(
+            new_request.SystemNumber,
+            system=st.sampled_from(["oclc", "Canadiana", "library-of-Congress", "ILLUME:BEX", "AMICUS"]),
+            database=_OPTIONAL,
+            number=TEXTS,
+        ),
+        max_size=2,
+    ).map(tuple),
     verified_in=_OPTIONAL,
 )
 
-new_requests: st.SearchStrategy[new_request.NewRequest] = st.builds(
+_plain_requests: st.SearchStrategy[new_request.NewRequest] = st.builds(
     new_request.NewRequest,
     item=items,
     services=st.lists(
@@ -218,4 +241,29 @@ new_requests: st.SearchStrategy[new_request.NewRequest] = st.builds(
     retry_of=st.none() | st.integers(1, 2**31),
     client=st.none() | st.builds(new_request.Client, name=_OPTIONAL, status=_OPTIONAL, identifier=_OPTIONAL),
     patron_contact=_NOTES,
+)
+
+
+def _asking_more(
+    new: new_request.NewRequest,
+    service: OCLCILLServiceType | None,
+    send_to: tuple[str, ...],
+    *,
+    ordered: bool,
+) -> new_request.NewRequest:
+    """The request with what goes together only: a service of the responder's own, to whom it may go on."""
+    if service is not None:
+        services = (*new.services, ILLServiceType.responder_specific)
+        new = replace(new, services=services, specific_service=service)
+    if new.may_forward and send_to:
+        new = replace(new, send_to=send_to, send_in_order=ordered)
+    return new
+
+
+new_requests: st.SearchStrategy[new_request.NewRequest] = st.builds(
+    _asking_more,
+    _plain_requests,
+    st.none() | st.sampled_from(OCLCILLServiceType),
+    st.lists(st.sampled_from(["OTHER:ONE", "OTHER:TWO"]), max_size=2, unique=True).map(tuple),
+    ordered=st.booleans(),
 )

@@ -18,6 +18,7 @@ from iso_gateway.reception import Processed
 from iso_gateway.request.primitives import ResponderPrimitive
 from iso_gateway.services import Arrival
 from iso_gateway.site import Site
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import HalfId, MessageId, OutboxRecord, Transport
 from tests.support import empty
 
@@ -119,7 +120,7 @@ class Installation:
         row, fence, at = self._claimed(message_id)
         with self.site.store.unit_of_work() as uow:
             if last:
-                assert uow.leases.gave_up(row.id, fence, at, why)
+                assert uow.leases.gave_up(row.id, fence, at, Trouble(error=why))
             else:
                 assert uow.leases.failed(row.id, fence, at, at + timedelta(minutes=5), why)
 

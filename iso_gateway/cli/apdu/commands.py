@@ -1,6 +1,7 @@
 """`iso-gateway apdu`: single APDUs, without an installation: decode, diff, lint, encode, send, listen."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +10,11 @@ import typer
 from asn1.dialects import Dialect
 from iso_gateway.cli.apdu import connection
 from iso_gateway.cli.apdu.files import named, octets_of, octets_or_error, read
+from iso_gateway.cli.shared.menu import menu
 from iso_gateway.cli.shared.options import Full, Json
 from iso_gateway.errors import GatewayError
 
-app = typer.Typer(
-    no_args_is_help=True, help="Single APDUs: look into them, make, send and receive them. Needs no gateway."
-)
+app = menu("Single APDUs: look into them, make, send and receive them. Needs no gateway.")
 
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="The file; - is standard input.")]
@@ -24,6 +24,13 @@ def _known_dialect(name: str) -> str:
     if name not in {dialect.value for dialect in Dialect}:
         raise typer.BadParameter(f"{name!r} is none of strict, standard and biblio-ill")
     return name
+
+
+class CharacterSetName(StrEnum):
+    """What a partner's file can say in `character_set` (`config.settings.CharacterSet`)."""
+
+    UTF_8 = "utf-8"
+    LATIN_1 = "latin-1"
 
 
 DialectName = Annotated[
@@ -51,6 +58,14 @@ def decode(
     reference: Annotated[
         bool, typer.Option("--reference", help="Show what pyasn1 makes of it, where that is not the same.")
     ] = False,
+    charset: Annotated[
+        CharacterSetName,
+        typer.Option(
+            "--charset",
+            metavar="|".join(CharacterSetName),
+            help="The character set of its texts, as the partner's file names it.",
+        ),
+    ] = CharacterSetName.UTF_8,
     full: Full = False,
     json: Json = False,
 ) -> None:
@@ -63,7 +78,7 @@ def decode(
     from iso_gateway.cli.apdu.tree import View
 
     octets = octets_of(read(file))
-    view = View(full=full, offsets=offsets, octets=as_hex)
+    view = View(full=full, offsets=offsets, octets=as_hex, encoding=charset.value)
     show = decoding.decode_as_json if json else decoding.decode
     if not show(octets, Dialect(dialect), view, reference=reference):
         raise typer.Exit(1)

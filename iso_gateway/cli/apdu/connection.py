@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from adapters.errors import DeliveryFailed, ListenError
+from adapters.errors import DeliveryFailed, Failure, ListenError
 from iso_gateway.cli.apdu.files import octets_of, read
 from iso_gateway.cli.shared.options import Full, Json
+from iso_gateway.errors import GatewayError
 
 if TYPE_CHECKING:
     from adapters.envelope import Envelope
     from adapters.tcp_listener import TcpListeners
+    from adapters.tcp_sender import Delivery
     from asn1.errors import WireError
 
 #: What goes wrong on the way in and out, for the root of the command to report.
@@ -61,7 +63,7 @@ def send(
 
     octets = octets_of(read(file))
     host, port = _address(to)
-    quiet()
+    quiet(warnings=two_way)
     answers = Answers(full=full, json=json, enough=1)
     asyncio.run(_send(octets, host, port, two_way=two_way, wait=wait, answers=answers))
 
@@ -188,12 +190,45 @@ async def _send(octets: bytes, host: str, port: int, *, two_way: bool, wait: flo
     sender = TcpSender(answers, Limits(answer_timeout=silence), lambda: "1")
     mode = ListenerMode.TWO_WAY if two_way else ListenerMode.ONE_WAY
     transport = TcpTransport(host=host, port=port, mode=mode)
-    await sender.send(transport, octets, connect_timeout=CONNECT_TIMEOUT, send_timeout=SEND_TIMEOUT)
-    if two_way:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(answers.done.wait(), wait)
-        # Our side is ended now; what the peer still sends before it ends its own is shown, too.
-        await sender.stop(GRACE)
+    try:
+        delivery = await sender.send(
+            transport, octets, connect_timeout=CONNECT_TIMEOUT, send_timeout=SEND_TIMEOUT
+        )
+    except DeliveryFailed as error:
+        if two_way or error.failure not in _ODD:
+            raise
+        raise GatewayError(f"{error}; {_TRY_TWO_WAY}") from error
+    if not two_way:
+        _tell(delivery)
+        return
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(answers.done.wait(), wait)
+    # Our side is ended now; what the peer still sends before it ends its own is shown, too.
+    await sender.stop(GRACE)
+
+
+#: What a port for two-way connections does to a connection that it takes for one.
+_ODD: Final = frozenset({Failure.CLOSED, Failure.RESET, Failure.SEND_TIMEOUT})
+_TRY_TWO_WAY: Final = "a port for two-way connections (499) can be like that: try --two-way"
+
+
+def _tell(delivery: "Delivery") -> None:
+    """Say what is odd about a delivery on a one-way connection.
+
+    Raises:
+        GatewayError: nobody knows whether it arrived.
+    """
+    from iso_gateway.cli.shared.output import complain
+    from iso_gateway.cli.shared.vocabulary import counted
+
+    if not delivery.closed_by_peer:
+        raise GatewayError(
+            f"{delivery.peer_address} did not end the connection, so nobody knows whether it has what was"
+            f" sent; {_TRY_TWO_WAY}"
+        )
+    if delivery.ignored:
+        back = counted(delivery.ignored, "octet")
+        complain(f"note: {back} came back, and were not looked at: --two-way shows what comes back")
 
 
 async def _listen(

@@ -65,7 +65,7 @@ def _second_opinion(inspection: Inspection, view: View) -> Iterator[str | Text]:
         return
     if inspection.apdu is None:
         yield "pyasn1 reads it:"
-        yield from tree(theirs, full=view.full, with_patron_data=True)
+        yield from tree(theirs, full=view.full, with_patron_data=True, encoding=view.encoding)
     elif inspection.apdu == theirs:
         yield "pyasn1 reads the same"
     else:
@@ -97,7 +97,7 @@ def _components(inspection: Inspection, view: View) -> Iterator[dict[str, Json]]
         row["length"] = None if part.start is None or part.end is None else part.end - part.start
         row["complete"] = part.complete
         if not part.parts:
-            row["value"] = value_of(part, full=True)
+            row["value"] = value_of(part, full=True, encoding=view.encoding)
         if view.octets and part.start is not None:
             row["octets"] = {"hex": inspection.octets[part.start : part.end].hex()}
         yield row

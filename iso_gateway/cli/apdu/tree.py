@@ -27,9 +27,14 @@ from asn1.schema import (
     SingleASN1Type,
     Unlisted,
 )
+from config.settings import CharacterSet
 from iso_gateway.cli.shared.output import shown
 from iso_gateway.cli.shared.privacy import PRIVATE_NAMES
 from iso_gateway.cli.shared.vocabulary import counted
+from iso_gateway.message.identity import read_as
+
+#: The character set of who does not say otherwise.
+UTF_8: Final = CharacterSet.UTF_8.value
 
 #: The most characters of a value, and the most octets of one that is shown in hex.
 CUT: Final = 200
@@ -51,23 +56,28 @@ class View:
         offsets: beside each component, where it begins and how long it is, in octets.
         octets: beside each component, its first octets; with `full` all of those that have no others in them.
         private: also the extensions of `privacy.PRIVATE`.
+        encoding: the character set of whoever wrote it, as Python names it.
     """
 
     full: bool = False
     offsets: bool = False
     octets: bool = False
     private: bool = True
+    encoding: str = UTF_8
 
 
-def tree(apdu: ILLApdu, *, full: bool = False, with_patron_data: bool = False) -> Iterator[Text]:
+def tree(
+    apdu: ILLApdu, *, full: bool = False, with_patron_data: bool = False, encoding: str = UTF_8
+) -> Iterator[Text]:
     """The lines of an APDU of which only the value is known.
 
     Args:
         apdu: what to show.
         full: whether long values are shown as they are.
         with_patron_data: whether the extensions of `privacy.PRIVATE` are shown, too.
+        encoding: the character set of whoever wrote it, as Python names it.
     """
-    view = View(full=full, private=with_patron_data)
+    view = View(full=full, private=with_patron_data, encoding=encoding)
     yield from _Tree(view, b"", None).lines(parts_of(apdu), 0)
 
 
@@ -92,7 +102,11 @@ class _Tree:
         """The lines of a component and of all that is in it."""
         hidden = "" if self._view.private else PRIVATE_NAMES.get(part.name, "")
         inner = () if hidden else part.parts
-        value = f"hidden: it {hidden}" if hidden else value_of(part, full=self._view.full)
+        value = (
+            f"hidden: it {hidden}"
+            if hidden
+            else value_of(part, full=self._view.full, encoding=self._view.encoding)
+        )
         line = Text(_INDENT * depth)
         line.append(_label(part), style="bold" if depth == 0 else "cyan")
         if value and not inner:
@@ -163,8 +177,14 @@ def _marks(part: Part) -> Iterator[tuple[str, str]]:
         yield f"no value of this type: {part.problem}", "red"
 
 
-def value_of(part: Part, *, full: bool) -> str:
-    """The value of a component as text; nothing where it has components of its own, or was not read."""
+def value_of(part: Part, *, full: bool, encoding: str = UTF_8) -> str:
+    """The value of a component as text; nothing where it has components of its own, or was not read.
+
+    Args:
+        part: the component.
+        full: whether a long value is shown as it is.
+        encoding: the character set of whoever wrote it, as Python names it.
+    """
     value = part.value
     match part.wire_type:
         case SequenceOf():
@@ -175,12 +195,12 @@ def value_of(part: Part, *, full: bool) -> str:
             return ""
         case tuple() | Primitive.GENERAL_STRING if isinstance(value, bytes):
             # The data-value-descriptor of an EXTERNAL, and strings that are no ILL-String.
-            return _string(GeneralString(value).text, full=full)
+            return _string(read_as(GeneralString(value), encoding), full=full)
         case _:
-            return _leaf(value, full=full)
+            return _leaf(value, full=full, encoding=encoding)
 
 
-def _leaf(value: Any, *, full: bool) -> str:
+def _leaf(value: Any, *, full: bool, encoding: str) -> str:
     match value:
         case bool():
             return "TRUE" if value else "FALSE"
@@ -193,9 +213,9 @@ def _leaf(value: Any, *, full: bool) -> str:
         case str():
             return _string(value, full=full)
         case GeneralString():
-            return _string(value.text, full=full)
+            return _string(read_as(value, encoding), full=full)
         case EDIFACTString():
-            return f"{_string(value.text, full=full)} (edifact-string)"
+            return f"{_string(read_as(value, encoding), full=full)} (edifact-string)"
         case bytes():
             return octets_in_hex(value, full=full)
         case AnyValue() | SingleASN1Type() | OctetAligned():

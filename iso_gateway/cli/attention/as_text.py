@@ -7,9 +7,9 @@ from rich.text import Text
 
 from iso_gateway.cli.shared.output import text
 from iso_gateway.cli.shared.tables import CELL, DISPOSED, local_time, table
-from iso_gateway.store.records import (
-    AttentionRecord,
-)
+from iso_gateway.cli.waiting.as_text import fate
+from iso_gateway.noticing.reporting import Preview
+from iso_gateway.store.records import AttentionRecord, DailyMailRecord
 
 
 def attention(listed: Sequence[tuple[AttentionRecord, str | None]]) -> RenderableType:
@@ -40,3 +40,38 @@ def _clearing(row: AttentionRecord, why: str | None) -> Iterator[Text]:
     else:
         said = f"{row.cleared_by} cleared it {local_time(row.cleared_at)}: {why or DISPOSED}"
         yield text(said, "dim", limit=4 * CELL)
+
+
+def daily_mails(listed: Sequence[DailyMailRecord]) -> RenderableType:
+    """What our own people were told on each morning, and what became of the mails."""
+    return table(
+        "day",
+        "recipient",
+        "told of",
+        "mail",
+        rows=(
+            (
+                text(one.day),
+                text(one.recipient),
+                text(one.entries),
+                text("none: nothing to tell", "dim") if one.mail is None else fate(one.mail),
+            )
+            for one in listed
+        ),
+        empty="no daily mails: [[noticing.mail]] in the configuration says who gets one",
+    )
+
+
+def daily_preview(shown_mail: Preview) -> Iterator[Text]:
+    """A daily mail as people read it, and when it goes out."""
+    found = shown_mail.report
+    yield Text.assemble(("From: ", "cyan"), text(found.author.public_mail))
+    yield Text.assemble(("To: ", "cyan"), text(found.mail.to))
+    yield Text.assemble(("Subject: ", "cyan"), text(found.rendered.subject))
+    yield Text()
+    for line in found.rendered.text.splitlines():
+        yield text(line)
+    yield Text()
+    yield text(f"next one due: {local_time(shown_mail.next_at)}", "dim")
+    if not found.is_sent:
+        yield text("as long as there is nothing to tell, none is sent", "dim")

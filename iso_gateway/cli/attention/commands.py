@@ -1,4 +1,4 @@
-"""`iso-gateway attention`: what wants a person, and clearing it."""
+"""`iso-gateway attention`: what wants a person, clearing it, and the mails that tell of it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.menu import App, Menu
 from iso_gateway.cli.shared.options import LARGEST, Config, Json, Limit, settings_from
 
-app = typer.Typer(help="What wants a person.")
+app = App(cls=Menu, help="What wants a person.")
 
 All = Annotated[bool, typer.Option("--all", help="Also what is cleared, newest first.")]
 
@@ -91,3 +92,62 @@ def clear(
         write_json({"cleared": cleared, "already": already, "left": left})
         return
     write_lines(*(f"{one} is cleared already" for one in already), f"cleared: {len(cleared)}; left: {left}")
+
+
+@app.command()
+def mails(
+    context: typer.Context,
+    *,
+    config: Config = None,
+    limit: Limit = 50,
+    json: Json = False,
+) -> None:
+    """List the daily mails, newest first: who was told when, and whether the mail arrived or came back.
+
+    Who gets one stands in the configuration, as [[noticing.mail]].
+    """
+    from iso_gateway.cli.attention import as_json, as_text
+    from iso_gateway.cli.shared import installation
+    from iso_gateway.cli.shared.output import write, write_json
+
+    settings = settings_from(context, config)
+    with installation.reading(settings) as uow:
+        listed = uow.daily_mails.list(limit)
+    if json:
+        write_json([as_json.daily_mail(one) for one in listed])
+    else:
+        write(as_text.daily_mails(listed))
+
+
+@app.command("preview-mail")
+def preview_mail(
+    context: typer.Context,
+    *,
+    config: Config = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="ADDRESS", help="Only that to this address; else to all of them."),
+    ] = None,
+    html: Annotated[bool, typer.Option("--html", help="Their HTML, to be looked at in a browser.")] = False,
+    json: Json = False,
+) -> None:
+    """Show the daily mails as they would go out now; nothing is sent and nothing stored."""
+    from iso_gateway.cli.attention import as_json, as_text
+    from iso_gateway.cli.shared import installation
+    from iso_gateway.cli.shared.output import shown, write_json, write_lines
+    from iso_gateway.noticing import reporting
+    from iso_gateway.noticing.working_days import WorkingDays
+    from iso_gateway.site import utc_now
+
+    settings = settings_from(context, config)
+    with installation.reading(settings) as uow:
+        days = WorkingDays.of(settings.noticing)
+        previews = reporting.previews(uow, settings, utc_now(), days, to=to)
+    if json:
+        write_json([as_json.daily_preview(one) for one in previews])
+        return
+    for one in previews:
+        if html:
+            write_lines(*(shown(line) for line in one.report.rendered.html.splitlines()))
+        else:
+            write_lines(*as_text.daily_preview(one))

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from iso_gateway.cli.db.verify import verify
+from iso_gateway.cli.shared.menu import menu
 from iso_gateway.cli.shared.options import Config, Json, settings_from
 
-app = typer.Typer(no_args_is_help=True, help="The database as a whole: upgrade, back up, restore, copy.")
+app = menu("The database as a whole: upgrade, back up, restore, copy.")
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup, one file.", show_default=False)]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]

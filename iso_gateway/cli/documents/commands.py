@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
+from iso_gateway.cli.shared.menu import menu
 from iso_gateway.cli.shared.options import LARGEST, Again, Config, Json, Limit, RequestId, settings_from
 
-app = typer.Typer(no_args_is_help=True, help="Links to documents, and the mails by which borrowers get them.")
+app = menu("Links to documents, and the mails by which borrowers get them.")
 
 Link = Annotated[str, typer.Argument(metavar="URL", help="Where the document can be fetched.")]
 

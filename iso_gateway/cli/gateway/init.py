@@ -29,8 +29,9 @@ def init(
 
     files = starter.write(directory, service=service)
     path = shown(shlex.quote(str(files[0])))
+    start = "systemctl start iso-gateway" if service else f"iso-gateway serve --config {path}"
     write_lines(
         f"wrote {path} and {len(files) - 1} {'examples of ' if service else ''}partners beside it",
-        f"start the gateway:        iso-gateway serve --config {path}",
+        f"start the gateway:        {start}",
         f"after each change, check: iso-gateway check --config {path}",
     )

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from iso_gateway.cli.shared.options import Config, settings_from
+from iso_gateway.cli.shared.options import Config, path_from
 
 
 def serve(context: typer.Context, *, config: Config = None) -> None:
@@ -14,8 +14,8 @@ def serve(context: typer.Context, *, config: Config = None) -> None:
     """
     import asyncio
 
-    from iso_gateway import daemon, logs
+    from iso_gateway import configuration, daemon, logs
 
-    settings = settings_from(context, config)
-    logs.configure(settings.logging, sys.stderr)
-    asyncio.run(daemon.serve(settings))
+    examined = configuration.examine(path_from(context, config))
+    logs.configure(examined.settings.logging, sys.stderr)
+    asyncio.run(daemon.serve(examined))

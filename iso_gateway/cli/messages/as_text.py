@@ -159,11 +159,15 @@ def _contents(contents: Contents, *, with_patron_data: bool, full: bool) -> Iter
     yield Text("Contents", style="bold")
     if contents.error is not None:
         yield text(f"  unreadable: {contents.error}", "red")
+        for line in () if hiding else tree.around(contents.octets, contents.error.offset):
+            yield Text(f"  {line}")
     if contents.apdu is not None:
         if hiding:
             yield Text(f"  {HIDDEN}", style="yellow")
         apdu = privacy.without_client_id(contents.apdu) if hiding else contents.apdu
-        for entry in tree.tree(apdu, full=full, with_patron_data=with_patron_data):
+        for entry in tree.tree(
+            apdu, full=full, with_patron_data=with_patron_data, encoding=contents.encoding
+        ):
             yield Text("  ") + entry
 
 

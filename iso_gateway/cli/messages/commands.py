@@ -8,6 +8,7 @@ import typer
 
 from iso_gateway.cli.messages.selection import Selection
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.menu import menu
 from iso_gateway.cli.shared.option_groups import spread
 from iso_gateway.cli.shared.options import (
     Before,
@@ -24,7 +25,7 @@ from iso_gateway.cli.shared.options import (
 if TYPE_CHECKING:
     from iso_gateway.cli.messages.views import Contents
 
-app = typer.Typer(no_args_is_help=True, help="Every message that was received or made.")
+app = menu("Every message that was received or made.")
 
 
 @app.command("list")
@@ -89,8 +90,8 @@ def show(
         deliveries = views.deliveries_of(uow, identifier)
         moves = uow.inputs.of_message(identifier)
         operations = uow.audit.about(message_id=identifier)
-        sender = processings[-1].partner if processings else None
-        contents = views.Contents.read(uow, identifier, settings, sender)
+        latest = processings[-1] if processings else None
+        contents = views.Contents.read(uow, identifier, settings, latest)
     if raw is not None:
         _write_raw(raw, contents)
     if json:

@@ -69,6 +69,7 @@ def replay(
     from iso_gateway.cli.shared.output import write_json, write_lines
     from iso_gateway.cli.shared.vocabulary import counted
     from iso_gateway.replay import replaying
+    from iso_gateway.store.records import MessageId
 
     if not numbers and not selection.chooses:
         raise typer.BadParameter(
@@ -81,6 +82,9 @@ def replay(
     with installation.opened(settings) as site:
         with site.store.reading() as uow:
             wanted = chosen.wanted(uow, settings, ids=numbers or ())
+            for number in numbers or ():
+                # One that there is not is a mistake, one that the options leave out is none.
+                uow.messages.get(MessageId(number))
             groups = replaying.groups_of(settings, uow, wanted)
         count = sum(len(group) for group in groups)
         why = ""

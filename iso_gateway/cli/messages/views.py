@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from asn1.codec import WireError
 from asn1.ill import ILLApdu
-from config.settings import Settings
+from config.settings import CharacterSet, Settings
 from iso_gateway.cli.shared import privacy
 from iso_gateway.message import reading
 from iso_gateway.reception import Verdict
@@ -30,11 +30,13 @@ class Contents:
         octets: as they were on the wire; None once they have been disposed of.
         apdu: what they decode to, if they do.
         error: why they do not.
+        encoding: the character set of its texts, as Python names it.
     """
 
     octets: bytes | None = None
     apdu: ILLApdu | None = None
     error: WireError | None = None
+    encoding: str = CharacterSet.UTF_8.value
 
     @property
     def names_patron(self) -> bool:
@@ -43,28 +45,45 @@ class Contents:
 
     @classmethod
     def read(
-        cls, uow: UnitOfWork, message_id: MessageId, settings: Settings, sender: str | None
+        cls, uow: UnitOfWork, message_id: MessageId, settings: Settings, processing: ProcessingRecord | None
     ) -> "Contents":
-        """Read the octets of a stored message, as the profile of its sender says today.
+        """Read the octets of a stored message, as the profile of its partner says today.
+
+        What could not be read when it came is told as it was told then: the connection is known no more by
+        which it was seen that something is cut off.
 
         Args:
             uow: where it is stored.
             message_id: which one.
             settings: limits and profiles.
-            sender: name of the partner that sent it, where that is known.
+            processing: how it was classified last, if it was.
 
         Raises:
             StoreError: there is none such.
         """
-        partner = None if sender is None else settings.partner(sender)
+        name = None if processing is None else processing.partner
+        partner = None if name is None else settings.partner(name)
+        encoding = CharacterSet.UTF_8 if partner is None else partner.character_set
         try:
             octets = uow.messages.raw(message_id)
         except KeyDisposedError:
             return cls()
         try:
-            return cls(octets=octets, apdu=reading.read(octets, settings, partner).apdu)
+            apdu = reading.read(octets, settings, partner).apdu
         except WireError as error:
-            return cls(octets=octets, error=error)
+            return cls(octets=octets, error=_as_told(error, processing))
+        return cls(octets=octets, apdu=apdu, encoding=encoding.value)
+
+
+def _as_told(error: WireError, processing: ProcessingRecord | None) -> WireError:
+    if processing is None or processing.error_offset is None:
+        return error
+    return WireError(
+        processing.reason,
+        offset=processing.error_offset,
+        path=processing.error_path or "",
+        kind=error.kind,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.menu import menu
 from iso_gateway.cli.shared.options import Config, Json, Yes, settings_from
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ PartnerArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="The partner's name, in any case of letters.")
 ]
 
-app = typer.Typer(no_args_is_help=True, help="The libraries that the configuration knows.")
+app = menu("The libraries that the configuration knows.")
 
 
 @app.command("list")
@@ -113,6 +114,47 @@ def resume(
     settings = settings_from(context, config)
     partner = partner_named(settings, name).name
     _change(settings, partner, operating.resume, "resumed", reason, yes=yes, json=json)
+
+
+@app.command()
+def rename(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The name that it had, exactly.")],
+    name: Annotated[str, typer.Argument(metavar="NEW", help="The name that its file gives it now.")],
+    *,
+    config: Config = None,
+    reason: Reason = None,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Have what is stored of a partner go by its new name, after it was given one in its file.
+
+    Until then what it says about its old requests is refused, as another library's. The gateway has to be
+    stopped.
+    """
+    from iso_gateway import upkeep
+    from iso_gateway.cli.shared import installation
+    from iso_gateway.cli.shared.audit import actor
+    from iso_gateway.cli.shared.libraries import partner_named
+    from iso_gateway.cli.shared.output import shown, write_json, write_lines
+
+    settings = settings_from(context, config)
+    new = partner_named(settings, name).name
+    why = reason_given(reason)
+    if not yes:
+        question = f"what is stored of {shown(old)} will be {shown(new)}'s; go on?"
+        typer.confirm(question, abort=True, err=True)
+    with installation.opened(settings) as site:
+        counts = upkeep.rename_partner(site, old, new, actor=actor(), reason=why)
+    if json:
+        write_json({"old": old, "new": new, "rows": dict(counts)})
+    elif not any(counts.values()):
+        write_lines(f"nothing is stored of {shown(old)}")
+    else:
+        write_lines(
+            f"{shown(old)} is {shown(new)} now: {counts['halves']} requests,"
+            f" {counts['processings']} messages, {counts['outbox']} sent or waiting"
+        )
 
 
 def _change(

@@ -13,6 +13,7 @@ from iso_gateway.cli.shared.typist import Typist
 if TYPE_CHECKING:
     from iso_gateway.acting.action import Acted
     from iso_gateway.request.primitives import Primitive
+    from iso_gateway.site import Site
     from iso_gateway.store.unit_of_work import UnitOfWork
 
 
@@ -33,7 +34,8 @@ def act(
     *,
     config: Config = None,
     result: Annotated[
-        Result | None, typer.Option("--result", metavar="|".join(Result), help="answer: which one.")
+        Result | None,
+        typer.Option("--result", metavar="RESULT", help=f"answer: which one, of {', '.join(Result)}."),
     ] = None,
     reason: Annotated[
         str | None,
@@ -100,6 +102,25 @@ def act(
         str | None,
         typer.Option("--proposed", metavar="TEXT", help="answer conditional: how it could travel instead."),
     ] = None,
+    specific: Annotated[
+        str | None,
+        typer.Option(
+            "--specific",
+            metavar="STATUS",
+            help=(
+                "answer: what goes with the reason responder-specific, in OCLC's form: review,"
+                " reviewInProcess or saved."
+            ),
+        ),
+    ] = None,
+    review_reason: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--review-reason",
+            metavar="REASON[=TEXT]",
+            help="answer --specific: why, as noTitle or reasonOther=TEXT; may be given several times.",
+        ),
+    ] = None,
     service_type: Annotated[
         SuppliedAs | None,
         typer.Option(
@@ -163,6 +184,14 @@ def act(
         str | None,
         typer.Option("--to", metavar="PARTNER", help="forward: whom the request is handed on to."),
     ] = None,
+    portion: Annotated[
+        str | None,
+        typer.Option(
+            "--portion",
+            metavar="whole|N,N",
+            help="damaged: what of it, the whole or the units with these numbers.",
+        ),
+    ] = None,
     note: Annotated[
         str | None,
         typer.Option("--note", "--text", metavar="TEXT", help="A note for the partner; message: its text."),
@@ -191,6 +220,8 @@ def act(
         location=tuple(location or ()) or None,
         medium=medium,
         proposed=proposed,
+        specific=specific,
+        review_reason=tuple(review_reason or ()) or None,
         service_type=service_type,
         conditions=conditions,
         via=via,
@@ -201,6 +232,7 @@ def act(
         supplier=supplier,
         link=link,
         to=to,
+        portion=portion,
         note=note,
     )
     try:
@@ -257,7 +289,7 @@ def repeat(
     half_id = records.HalfId(request_id)
     with installation.opened(settings) as site:
         acted = site.store.perform(lambda uow: site.gateway.repeat(uow, half_id, actor=actor()))
-    _say(acted, again=True, json=json)
+        _say(site, acted, again=True, json=json)
 
 
 def _offer(context: typer.Context, request_id: int, config: Path | None, *, json: bool) -> None:
@@ -311,7 +343,7 @@ def _perform(
                 _refuse(refusal.not_understood(error))
 
         acted = site.store.perform(perform)
-    _say(acted, json=json)
+        _say(site, acted, json=json)
 
 
 def _refuse(lines: tuple[str, ...]) -> NoReturn:
@@ -323,11 +355,14 @@ def _refuse(lines: tuple[str, ...]) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _say(acted: "Acted", *, again: bool = False, json: bool) -> None:
+def _say(site: "Site", acted: "Acted", *, again: bool = False, json: bool) -> None:
     from iso_gateway.cli.requests import as_json, as_text
     from iso_gateway.cli.shared.output import write_json, write_lines
+    from iso_gateway.cli.waiting import notes
 
     if json:
         write_json(as_json.acted(acted))
     else:
         write_lines(*as_text.acted(acted, again=again))
+    with site.store.reading() as uow:
+        notes.tell(uow, acted.partner)

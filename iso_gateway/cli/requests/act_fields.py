@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Final, TypeVar, assert_never
 
+from asn1.extensions import OCLCSpecificStatus, ReasonInReview
 from asn1.ill import ILLServiceType, MediumType, SupplyMediumType, TransactionResults
 from asn1.schema import Enumerated
 from iso_gateway.cli.requests.verbs import Result, SuppliedAs, Verb
 from iso_gateway.request import primitives
-from iso_gateway.request.primitives import Amount, Primitive, UnitsSupplied
+from iso_gateway.request.primitives import Amount, Primitive, ReviewReason, SpecificResults, UnitsSupplied
 
 E = TypeVar("E", bound=Enumerated)
 
@@ -34,6 +35,8 @@ class Fields:
     location: tuple[str, ...] | None = None
     medium: str | None = None
     proposed: str | None = None
+    specific: str | None = None
+    review_reason: tuple[str, ...] | None = None
     service_type: SuppliedAs | None = None
     conditions: str | None = None
     via: str | None = None
@@ -44,6 +47,7 @@ class Fields:
     supplier: str | None = None
     link: str | None = None
     to: str | None = None
+    portion: str | None = None
     note: str | None = None
 
 
@@ -60,7 +64,9 @@ _NOTE: Final = frozenset({"note"})
 
 _TAKES: Final[Mapping[Verb, frozenset[str]]] = MappingProxyType(
     {
-        Verb.ANSWER: _NOTE | {"result", "reason", "date", "cost", "location", "medium", "proposed"},
+        Verb.ANSWER: _NOTE
+        | {"result", "reason", "date", "cost", "location", "medium", "proposed"}
+        | {"specific", "review_reason"},
         Verb.SHIP: _NOTE
         | {"service_type", "date", "due", "renewable", "cost", "conditions", "via", "insured_for"}
         | {"return_insurance", "units", "charged_units", "supplier", "link"},
@@ -77,7 +83,7 @@ _TAKES: Final[Mapping[Verb, frozenset[str]]] = MappingProxyType(
         Verb.RETURN: _NOTE | {"date", "via", "insured_for"},
         Verb.RENEW: _NOTE | {"due"},
         Verb.LOST: _NOTE,
-        Verb.DAMAGED: _NOTE,
+        Verb.DAMAGED: _NOTE | {"portion"},
         Verb.MESSAGE: _NOTE,
         Verb.QUERY: _NOTE,
     }
@@ -155,7 +161,7 @@ def primitive_for(verb: Verb, given: Fields) -> Primitive:
         case Verb.LOST:
             return primitives.ReportLost(note=given.note)
         case Verb.DAMAGED:
-            return primitives.ReportDamaged(note=given.note)
+            return _damaged(given)
         case Verb.MESSAGE:
             return primitives.SendMessage(note=given.note or "")
         case Verb.QUERY:
@@ -173,7 +179,36 @@ def _answer(given: Fields) -> Primitive:
         locations=given.location or (),
         medium=None if given.medium is None else _named(MediumType, given.medium, "--medium"),
         proposed_delivery=given.proposed,
+        specific=_specific(given),
         note=given.note,
+    )
+
+
+def _specific(given: Fields) -> SpecificResults | None:
+    if given.specific is None:
+        if given.review_reason is not None:
+            raise WrongFieldError("--review-reason goes with --specific")
+        return None
+    return SpecificResults(
+        status=_named(OCLCSpecificStatus, given.specific, "--specific"),
+        reasons=tuple(_review_reason(one) for one in given.review_reason or ()),
+    )
+
+
+def _review_reason(given: str) -> ReviewReason:
+    """Why a request is to be reviewed, as `noTitle` or `reasonOther=TEXT`."""
+    name, _, text = given.partition("=")
+    return ReviewReason(reason=_named(ReasonInReview, name.strip(), "--review-reason"), text=text or None)
+
+
+def _damaged(given: Fields) -> Primitive:
+    """What is damaged, as `whole` or the numbers of units, `1,3`."""
+    if given.portion is None or given.portion == "whole":
+        return primitives.ReportDamaged(whole=given.portion is not None, note=given.note)
+    if re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*", given.portion, re.ASCII) is None:
+        raise WrongFieldError("--portion is 'whole', or the numbers of the damaged units, as '1,3'")
+    return primitives.ReportDamaged(
+        units=tuple(int(number) for number in given.portion.split(",")), note=given.note
     )
 
 

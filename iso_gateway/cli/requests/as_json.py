@@ -30,6 +30,15 @@ def request_row(one: ListedRequest | RequestRecord) -> dict[str, Json]:
         "held": [{"message_id": held.message_id, "until": plain(held.until)} for held in points.held],
         "attention": [notice.reason for notice in points.notices if notice.stands],
         "cancel_wished": points.cancel_wished,
+        "unarrived": [
+            {
+                "message_id": unsent.row.message_id,
+                "type": unsent.apdu_type,
+                "status": unsent.row.status.value,
+                "last_error": unsent.row.last_error,
+            }
+            for unsent in points.unarrived
+        ],
     }
 
 

@@ -38,6 +38,7 @@ def _request_row(one: ListedRequest) -> tuple[Text, ...]:
     title = DISPOSED if summary is None else summary.get("title")
     number = None if summary is None else summary.get("request_number")
     item = [text(said, limit=CELL) for said in (title, number) if said is not None]
+    item += open_points.unarrived_as_text(one.open_points)
     item += [text(said, "yellow") for said in open_points.in_words(one.open_points, one.zone)]
     return (
         text(half.id),
@@ -64,6 +65,8 @@ def offers(record: RequestRecord, offered: Sequence[Offer]) -> Iterator[Text]:
         text(f"Request {half.id}: {vocabulary.state_in_words(half.state)}", "bold"),
         text(f"; we {vocabulary.towards(half.role)} {half.partner}"),
     )
+    for line in open_points.unarrived_as_text(record.open_points):
+        yield Text("  ") + line
     for said in open_points.in_words(record.open_points, record.zone):
         yield text(f"  {said}", "yellow")
     if not offered:
@@ -84,10 +87,11 @@ def acted(result: Acted, *, again: bool = False) -> Iterator[Text]:
     """
     name = result.apdu.asn1_name.upper()
     state = vocabulary.state_in_words(result.state.value)
+    moved = "stays" if result.before is result.state else "is now"
     onward = "" if result.onward is None else f", and the request handed on as message {result.onward}"
     yield text(
         f"{name} queued{' once more' if again else ''} for {result.partner} as message {result.message_id}"
-        f"{onward}; request {result.half_id} is now {state}"
+        f"{onward}; request {result.half_id} {moved} {state}"
     )
     if result.posted is not None:
         yield posted(result.posted)

@@ -7,6 +7,7 @@ import typer
 from iso_gateway.cli.requests import act, new
 from iso_gateway.cli.requests.verbs import Side
 from iso_gateway.cli.shared.audit import Reason, reason_given
+from iso_gateway.cli.shared.menu import menu
 from iso_gateway.cli.shared.options import (
     Before,
     Config,
@@ -20,7 +21,7 @@ from iso_gateway.cli.shared.options import (
     settings_from,
 )
 
-app = typer.Typer(no_args_is_help=True, help="The requests, their history, and what to do about them.")
+app = menu("The requests, their history, and what to do about them.")
 
 
 @app.command("list")
@@ -42,11 +43,21 @@ def list_(
             show_default=False,
         ),
     ] = None,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Only those of which a message of ours still waits to be sent.")
+    ] = False,
+    undelivered: Annotated[
+        bool,
+        typer.Option(
+            "--undelivered",
+            help="Only those of which a message of ours was given up. With --waiting: either.",
+        ),
+    ] = False,
     limit: Limit = 50,
     before: Before = None,
     json: Json = False,
 ) -> None:
-    """List requests, newest first."""
+    """List requests, newest first, and what each waits for: also a message of ours that has not arrived."""
     from iso_gateway.cli.requests import as_json, as_text, views
     from iso_gateway.cli.shared import installation, vocabulary
     from iso_gateway.cli.shared.libraries import name_kept
@@ -56,6 +67,7 @@ def list_(
     settings = settings_from(context, config)
     wanted = None if state is None else vocabulary.state_named(state)
     name = name_kept(settings, partner)
+    unarrived = ((records.Unarrived.WAITING, waiting), (records.Unarrived.NOT_DELIVERED, undelivered))
     with installation.reading(settings) as uow:
         halves = uow.halves.list(
             limit=limit,
@@ -63,6 +75,7 @@ def list_(
             role=None if side is None else vocabulary.role_of(side.value),
             partner=name,
             state=None if wanted is None else wanted.value,
+            unarrived=[kind for kind, asked in unarrived if asked],
         )
         listed = views.listed_requests(uow, settings, halves)
     if json:
@@ -91,7 +104,7 @@ def show(
     """Show one request with its history: borrower left, lender right."""
     from iso_gateway.cli.requests import as_json, as_text, ladder, views
     from iso_gateway.cli.shared import installation
-    from iso_gateway.cli.shared.output import console, write_json
+    from iso_gateway.cli.shared.output import console, write, write_json
     from iso_gateway.cli.shared.plain import plain
     from iso_gateway.cli.shared.typist import Typist
     from iso_gateway.replay.evidence import evidence_of
@@ -109,16 +122,15 @@ def show(
         offered = views.offered(record, typist)
         write_json(as_json.request(record, offered, with_patron_data=with_patron_data))
         return
-    out = console()
     if proof is not None:
-        out.print(as_text.evidence(proof, record.zone))
+        write(as_text.evidence(proof, record.zone))
         return
+    out = console()
     shown = ladder.request(record, typist, width=out.width, with_patron_data=with_patron_data, full=full)
     for part in shown:
         out.print(part)
 
 
-@app.command()
 def rebuild(
     context: typer.Context,
     request_id: RequestId,
@@ -169,3 +181,4 @@ app.command()(act.act)
 app.command()(act.repeat)
 app.command()(act.query)
 app.command()(act.message)
+app.command()(rebuild)

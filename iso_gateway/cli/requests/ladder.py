@@ -24,7 +24,7 @@ from iso_gateway.cli.shared.tables import DISPOSED
 from iso_gateway.cli.shared.typist import Typist
 from iso_gateway.cli.waiting.as_text import fate
 from iso_gateway.documents import given_in
-from iso_gateway.message.identity import text_of
+from iso_gateway.message.identity import read_as, text_of
 from iso_gateway.protocol.states import Role
 from iso_gateway.replay.replaying import SENT_AGAIN
 from iso_gateway.store.records import OutboxRecord, OutboxStatus
@@ -146,7 +146,7 @@ def _patron(record: RequestRecord, *, with_patron_data: bool, full: bool) -> Ite
         client = getattr(step.contents.apdu, "client_id", None)
         if isinstance(client, ill.ClientId):
             parts = (client.client_name, client.client_status, client.client_identifier)
-            said = ", ".join(part.text for part in parts if part is not None)
+            said = ", ".join(read_as(part, step.contents.encoding) for part in parts if part is not None)
             yield Text.assemble(("  Client-Id: ", "cyan"), text(said, limit=None if full else _NAME))
             return
 
@@ -252,15 +252,15 @@ def _details(step: Step, zone: tzinfo, *, full: bool) -> Iterator[Text]:
         if step.message_id is not None and step.contents.octets is None:
             yield Text(DISPOSED)
         return
-    told = particulars.particulars(apdu)
+    told = particulars.particulars(apdu, step.contents.encoding)
     if told:
         yield text(told, limit=None if full else _NOTE)
     for said in report_in_words(apdu):
         yield text(said)
-    for link in () if step.by_us else given_in(apdu):
+    for link in () if step.by_us else given_in(apdu, step.contents.encoding):
         yield Text.assemble(("document: ", "cyan"), text(link.url))
     for name in ("requester_note", "responder_note", "note"):
-        note = text_of(getattr(apdu, name, None))
+        note = text_of(getattr(apdu, name, None), step.contents.encoding)
         if note is not None:
             yield text(f'"{shown(note, None if full else _NOTE)}"', "italic")
 

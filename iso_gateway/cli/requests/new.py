@@ -78,6 +78,7 @@ def new(
     from iso_gateway.cli.requests import as_json, as_text, views
     from iso_gateway.cli.shared import installation
     from iso_gateway.cli.shared.output import write_json, write_lines
+    from iso_gateway.cli.waiting import notes
 
     settings = settings_from(context, config)
     asked = _read(file, number=number, retry_of=retry_of)
@@ -103,6 +104,7 @@ def new(
         acted = site.store.perform(ask)
         with site.store.reading() as uow:
             record = views.read_request(uow, settings, acted.half_id)
+            notes.tell(uow, acted.partner)
     if json:
         write_json({**as_json.acted(acted), **as_json.asked(record)})
     else:

@@ -1,9 +1,10 @@
 """What can be done about a request now, in staff's words: the command to type, and what it means."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from asn1.ill import ILLServiceType
 from iso_gateway.cli.shared.typist import Typist
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role
@@ -35,7 +36,7 @@ _WORDS: Final[dict[Service, _Said]] = {
     Service.C_REP_NO: _Said("refuse-condition", "", "Do not agree: the request is closed."),
     # What a lender does.
     Service.ANS_WS: _Said("answer --result will-supply", "", "Yes: we are getting it ready."),
-    Service.SHI: _Said("ship", "--due YYYY-MM-DD", "It is on its way; a copy has no --due."),
+    Service.SHI: _Said("ship", "--due YYYY-MM-DD", "It is on its way, and to be back on that day."),
     Service.ANS_CO: _Said(
         "answer --result conditional", "--reason CONDITION", "Yes, if the borrower agrees to a condition."
     ),
@@ -72,9 +73,13 @@ _WORDS: Final[dict[Service, _Said]] = {
     Service.STQ: _Said("query", "", "Ask the other library where the request stands.", own=True),
 }
 
+_SHIP_COPY: Final = _Said("ship", "", "It is on its way: a copy, which is not given back.")
 _REPEAT: Final = _Said("repeat", "", "Send our last message once more, in case it was lost.", own=True)
 
 _ORDER: Final = {service: place for place, service in enumerate(_WORDS)}
+
+
+_SUPPLIED: Final = (ILLServiceType.loan.value, ILLServiceType.copy_non_returnable.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +98,12 @@ class Offer:
 
 
 def offers(
-    half_id: int, possible: Iterable[Service], typist: Typist, *, repeatable: bool = False
+    half_id: int,
+    possible: Iterable[Service],
+    typist: Typist,
+    *,
+    repeatable: bool = False,
+    copy: bool = False,
 ) -> tuple[Offer, ...]:
     """What can be done about a request.
 
@@ -103,19 +113,32 @@ def offers(
             to the library that a request was forwarded to, stays first.
         typist: how commands are typed.
         repeatable: whether something of ours was sent that may be sent again.
+        copy: whether what is asked for is a copy, which is not given back.
     """
     listed = list(possible)
     first = listed[:1] if listed[:1] == [Service.CAN] else []
     ordered = [*first, *sorted((one for one in listed if one not in first), key=_ORDER.__getitem__)]
-    made = [
-        Offer(
-            service=service, command=_typed(_WORDS[service], half_id, typist), meaning=_WORDS[service].meaning
-        )
-        for service in ordered
-    ]
+    words = {**_WORDS, Service.SHI: _SHIP_COPY} if copy else _WORDS
+    said: list[tuple[Service | None, _Said]] = [(service, words[service]) for service in ordered]
     if repeatable:
-        made.append(Offer(service=None, command=_typed(_REPEAT, half_id, typist), meaning=_REPEAT.meaning))
-    return tuple(made)
+        said.append((None, _REPEAT))
+    return tuple(
+        Offer(service=service, command=_typed(one, half_id, typist), meaning=one.meaning)
+        for service, one in said
+    )
+
+
+def is_copy(summary: Mapping[str, object] | None) -> bool:
+    """Whether a copy is what is asked for; a loan is meant where nobody knows any more.
+
+    Args:
+        summary: of the transaction; None once its key has been disposed of.
+    """
+    wanted = (summary or {}).get("service_types")
+    if not isinstance(wanted, list):
+        return False
+    # The requester lists what would serve it in the order of its preference.
+    return next((kind for kind in wanted if kind in _SUPPLIED), None) == _SUPPLIED[-1]
 
 
 def verb_of(service: Service) -> str:

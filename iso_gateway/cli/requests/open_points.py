@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TypeVar, assert_never
 
+from rich.text import Text
+
 from iso_gateway.cli.shared import vocabulary
+from iso_gateway.cli.waiting.as_text import fate
 from iso_gateway.half.movement import ATTENTION
 from iso_gateway.half.record import settles
 from iso_gateway.protocol.states import Flags
@@ -18,6 +21,7 @@ from iso_gateway.store.records import (
     HeldRecord,
     MessageId,
 )
+from iso_gateway.store.unarrived import UnarrivedRecord
 from iso_gateway.store.unit_of_work import UnitOfWork
 
 R = TypeVar("R", DeadlineRecord, EventRecord)
@@ -49,12 +53,14 @@ class OpenPoints:
         held: messages that came too early.
         notices: everything that was put before a person, oldest first.
         cancel_wished: our CANCEL went to a library that had handed the request on.
+        unarrived: messages of ours that its partner does not have, oldest first.
     """
 
     deadlines: tuple[DeadlineRecord, ...] = ()
     held: tuple[HeldRecord, ...] = ()
     notices: tuple[Notice, ...] = ()
     cancel_wished: bool = False
+    unarrived: tuple[UnarrivedRecord, ...] = ()
 
 
 def of(uow: UnitOfWork, half: HalfRecord) -> OpenPoints:
@@ -69,6 +75,9 @@ def of_all(uow: UnitOfWork, halves: Sequence[HalfRecord]) -> Mapping[HalfId, Ope
     first, last = min(one.id for one in halves), max(one.id for one in halves)
     deadlines = _by_half(uow.deadlines.between(first, last))
     events = _by_half(uow.events.of_kind(ATTENTION, first, last))
+    unarrived: dict[HalfId, list[UnarrivedRecord]] = {}
+    for one in uow.unarrived.of([half.transaction_id for half in halves]):
+        unarrived.setdefault(one.half_id, []).append(one)
     any_held = uow.held.next() is not None
     return {
         half.id: OpenPoints(
@@ -76,6 +85,7 @@ def of_all(uow: UnitOfWork, halves: Sequence[HalfRecord]) -> Mapping[HalfId, Ope
             held=uow.held.of(half.transaction_id) if any_held else (),
             notices=_notices(uow, half.id, events.get(half.id, [])),
             cancel_wished=Flags.from_names(half.flags).cancel_wished,
+            unarrived=tuple(unarrived.get(half.id, ())),
         )
         for half in halves
     }
@@ -122,6 +132,12 @@ def in_words(points: OpenPoints, zone: tzinfo) -> Iterator[str]:
         yield f"message {held.message_id} came too early, and is held until {until}"
     for deadline in points.deadlines:
         yield deadline_in_words(deadline, zone)
+
+
+def unarrived_as_text(points: OpenPoints) -> Iterator[Text]:
+    """The messages of ours that the partner does not have, a line each, and why."""
+    for one in points.unarrived:
+        yield Text.assemble(f"our {one.apdu_type or 'message'} [{one.row.message_id}]: ", fate(one.row))
 
 
 def deadline_in_words(deadline: DeadlineRecord, zone: tzinfo) -> str:

@@ -33,15 +33,21 @@ _TOLD: Final = (
     ("returned_via", "via"),
     ("insured_for", "insured for"),
     ("return_insurance_require", "insure its return for"),
+    ("damaged_portion", "damaged"),
 )
 
 
-def particulars(apdu: ILLApdu) -> str:
-    """What an APDU says besides its name, on one line; empty where that is nothing. Not escaped."""
-    return "; ".join(_told(apdu))
+def particulars(apdu: ILLApdu, encoding: str = "utf-8") -> str:
+    """What an APDU says besides its name, on one line; empty where that is nothing. Not escaped.
+
+    Args:
+        apdu: what is told.
+        encoding: the character set of whoever wrote it, as Python names it.
+    """
+    return "; ".join(_told(apdu, encoding))
 
 
-def _told(apdu: ILLApdu) -> Iterator[str]:
+def _told(apdu: ILLApdu, encoding: str) -> Iterator[str]:
     if isinstance(apdu, ill.ForwardNotification):
         symbol = symbol_of(apdu.responder_id)
         if symbol is not None:
@@ -49,7 +55,7 @@ def _told(apdu: ILLApdu) -> Iterator[str]:
     for part in _parts(apdu):
         for attribute, name in _TOLD:
             value = getattr(part, attribute, None)
-            said = None if value is None else _said(value)
+            said = None if value is None else _said(value, encoding)
             if said:
                 yield f"{name} {said}".lstrip()
 
@@ -62,9 +68,11 @@ def _parts(apdu: ILLApdu) -> Iterator[object]:
         yield apdu.supply_details
     if isinstance(apdu, ill.ILLAnswer) and apdu.results_explanation is not None:
         yield apdu.results_explanation.chosen[1]
+    if isinstance(apdu, ill.Damaged) and apdu.damaged_details is not None:
+        yield apdu.damaged_details
 
 
-def _said(value: object) -> str | None:
+def _said(value: object, encoding: str) -> str | None:
     match value:
         case Enumerated():
             return value.asn1_name.lower()
@@ -75,16 +83,20 @@ def _said(value: object) -> str | None:
         case ill.Amount():
             return f"{value.monetary_value} {value.currency_code or ''}".rstrip()
         case ill.ShippedVia():
-            return text_of(value.physical_delivery) or "network"
+            return text_of(value.physical_delivery, encoding) or "network"
+        case ill.DamagedPortion(specific_units=None):
+            return "as a whole"
+        case ill.DamagedPortion(specific_units=tuple() as units):
+            return f"units {', '.join(map(str, units))}"
         case GeneralString():
-            return text_of(value)
+            return text_of(value, encoding)
         case str():
             return _day(value)
         case ill.LocationInfo():
             symbol = symbol_of(value.location_id)
             return None if symbol is None else str(symbol)
         case tuple():
-            return ", ".join(said for one in value if (said := _said(one)) is not None)
+            return ", ".join(said for one in value if (said := _said(one, encoding)) is not None)
         case _:
             return None
 

@@ -14,6 +14,7 @@ from iso_gateway.cli.shared.output import shown
 from iso_gateway.cli.shared.typist import Typist
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role
+from iso_gateway.store.keyring import KeyDisposedError
 from iso_gateway.store.records import HalfId
 from iso_gateway.store.unit_of_work import UnitOfWork
 
@@ -77,5 +78,10 @@ class Refusing:
 
     def _offered(self, title: str, services: Iterable[Service]) -> Iterator[str]:
         yield f"{title}:"
-        for offer in offers.offers(self.half_id, services, self.typist):
+        half = self.uow.halves.get(self.half_id)
+        try:
+            copy = offers.is_copy(self.uow.transactions.summary(half.transaction_id))
+        except KeyDisposedError:
+            copy = False
+        for offer in offers.offers(self.half_id, services, self.typist, copy=copy):
             yield f"  {offer.command}"

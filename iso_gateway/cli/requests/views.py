@@ -138,7 +138,11 @@ def offered(record: RequestRecord, typist: Typist) -> tuple[Offer, ...]:
     """What can be done about a request now; nothing once its partner is gone."""
     repeatable = any(step.by_us and step.state is not None for step in record.steps)
     return offers.offers(
-        record.half.id, record.possible, typist, repeatable=repeatable and bool(record.possible)
+        record.half.id,
+        record.possible,
+        typist,
+        repeatable=repeatable and bool(record.possible),
+        copy=offers.is_copy(record.listing.summary),
     )
 
 
@@ -171,7 +175,7 @@ def _message_step(
 ) -> Step:
     message, processing = listing.message, listing.processing
     sender = None if processing is None else processing.partner
-    contents = Contents.read(uow, message.id, settings, sender)
+    contents = Contents.read(uow, message.id, settings, processing)
     name = _name_of(contents, processing) if record is None else Service(record.service).phrase
     by_us = message.direction is Direction.SENT
     return Step(

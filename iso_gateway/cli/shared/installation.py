@@ -29,6 +29,10 @@ def reading(settings: Settings) -> Iterator[UnitOfWork]:
         yield uow
 
 
-def quiet() -> None:
-    """Have warnings logged, to standard error: standard output belongs to what the command shows."""
-    logs.configure(Logging(level=LogLevel.WARNING), sys.stderr)
+def quiet(*, warnings: bool = True) -> None:
+    """Have warnings logged, to standard error: standard output belongs to what the command shows.
+
+    Args:
+        warnings: False where the command says itself what they would say; errors are logged all the same.
+    """
+    logs.configure(Logging(level=LogLevel.WARNING if warnings else LogLevel.ERROR), sys.stderr)

@@ -29,7 +29,9 @@ def name_kept(settings: Settings, name: str | None) -> str | None:
     """
     if name is None:
         return None
-    found = next((one.name for one in settings.partners if one.name.casefold() == name.casefold()), None)
+    # What goes to our own people is kept under their address, which no partner's name can be.
+    kept = (*(one.name for one in settings.partners), *(mail.to for mail in settings.noticing.mail))
+    found = next((one for one in kept if one.casefold() == name.casefold()), None)
     if found is None:
         complain(f"note: no partner {name!r} is configured now; partners list shows those there are")
     return found or name

@@ -78,7 +78,7 @@ def duration(text: str) -> timedelta:
 
 
 def settings_from(context: typer.Context, config: Path | None) -> "Settings":
-    """Read the configuration that the command line names.
+    """Read the configuration that the command line names, as far as a command needs it.
 
     Args:
         context: of the command; the option in front of the sub-command, or the variable, is in its root.
@@ -88,12 +88,21 @@ def settings_from(context: typer.Context, config: Path | None) -> "Settings":
         ConfigErrors: with everything that is wrong in it.
         typer.BadParameter: it is not named, and there is none where it is looked for.
     """
-    from config.loading import load
+    from iso_gateway import configuration
 
-    path = config or context.find_root().obj
+    return configuration.read(path_from(context, config))
+
+
+def path_from(context: typer.Context, config: Path | None) -> Path:
+    """Find the configuration that the command line names; the arguments are those of `settings_from`.
+
+    Raises:
+        typer.BadParameter: it is not named, and there is none where it is looked for.
+    """
+    path: Path | None = config or context.find_root().obj
     if path is None and not DEFAULT_CONFIG.exists():
         raise typer.BadParameter(
             f"there is no ./{DEFAULT_CONFIG} here: name one with --config FILE, or in {CONFIG_VARIABLE}",
             param_hint="--config",
         )
-    return load(path or DEFAULT_CONFIG)
+    return path or DEFAULT_CONFIG

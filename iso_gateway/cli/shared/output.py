@@ -52,8 +52,15 @@ def console(file: TextIO | None = None) -> Console:
 
 
 def write(renderable: RenderableType) -> None:
-    """Write to standard output, as wide as the terminal is."""
-    console().print(renderable)
+    """Write to standard output, as wide as the terminal is; for anything else no line ends in blanks."""
+    out = console()
+    if out.is_terminal:
+        out.print(renderable)
+        return
+    with out.capture() as captured:
+        out.print(renderable)
+    for line in captured.get().splitlines():
+        sys.stdout.write(f"{line.rstrip()}\n")
 
 
 def write_lines(*lines: str | Text) -> None:

@@ -48,13 +48,13 @@ def state_in_words(state: str) -> str:
 
 
 def state_named(name: str) -> State:
-    """The state of a standard's name, whatever the case of its letters.
+    """The state of a standard's name, whatever the case of its letters; a blank may stand for a hyphen.
 
     Raises:
         typer.BadParameter: there is none.
     """
     try:
-        return State(name.upper())
+        return State(name.upper().replace(" ", "-"))
     except ValueError:
         known = ", ".join(State)
         raise typer.BadParameter(f"{name!r} is no state; states are {known}", param_hint="--state") from None

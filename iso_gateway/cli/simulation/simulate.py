@@ -78,8 +78,9 @@ def simulate(
     here = _address(listen, "--listen", least=0) if listen is not None else _address_of(profile)
     there = _address(gateway, "--gateway") if gateway is not None else _listener(settings, profile)
     them = _local(settings, local)
+    others = tuple(one for one in settings.partners if one.test and one.name != profile.name)
     quiet()
-    asyncio.run(_play(profile, play, here, there, them, json=json))
+    asyncio.run(_play(profile, play, here, there, them, others, json=json))
 
 
 def _profile(settings: "Settings", name: str) -> "Partner":
@@ -141,6 +142,7 @@ async def _play(
     here: tuple[str, int],
     there: tuple[str, int],
     them: "Symbol",
+    others: tuple["Partner", ...],
     *,
     json: bool,
 ) -> None:
@@ -165,7 +167,7 @@ async def _play(
         else:
             write_lines(f"{profile.name} listens on {written(host, port)}: {scenario.description}")
         sys.stdout.flush()
-        played.meets(there, them)
+        played.meets(there, them, others)
         played.play()
         await stop.wait()
         states = [

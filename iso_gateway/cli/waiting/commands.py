@@ -8,6 +8,7 @@ import typer
 
 from iso_gateway.cli.shared.audit import Reason, reason_given
 from iso_gateway.cli.shared.exit_codes import FAILED
+from iso_gateway.cli.shared.menu import menu
 from iso_gateway.cli.shared.option_groups import spread
 from iso_gateway.cli.shared.options import (
     LARGEST,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from iso_gateway.outbox.operating import Operation
     from iso_gateway.store.records import OutboxRecord
 
-app = typer.Typer(no_args_is_help=True, help="What waits to be sent, and why.")
+app = menu("What waits to be sent, and why.")
 
 OlderThan = Annotated[
     timedelta | None,
@@ -78,8 +79,8 @@ def list_(
     """List what waits to be sent, oldest first, with the reason and the next attempt."""
     from iso_gateway.cli.shared import installation
     from iso_gateway.cli.shared.libraries import name_kept
-    from iso_gateway.cli.shared.output import complain, write, write_json
-    from iso_gateway.cli.waiting import as_json, as_text, views
+    from iso_gateway.cli.shared.output import write, write_json
+    from iso_gateway.cli.waiting import as_json, as_text, notes, views
     from iso_gateway.site import utc_now
 
     settings = settings_from(context, config)
@@ -88,9 +89,7 @@ def list_(
     with installation.reading(settings) as uow:
         rows = uow.outbox.list(limit=limit, partner=name, created_before=before)
         states = uow.partners.all()
-        held = uow.sending.held()
-    if held is not None:
-        complain(f"note: nothing is sent to anybody before 'iso-gateway db resume': {held.reason}")
+        notes.tell(uow)
     waiting = views.waiting(rows, states)
     if json:
         write_json([as_json.waiting_row(one) for one in waiting])

@@ -21,6 +21,8 @@ from tests.integration.adapters.peers import APDUS, ENOUGH, LONG, SHORT, ids, un
 from tests.support.gateway import SFU
 
 APDU: Final = APDUS[0]
+NO_APDU: Final = "a mail that carries no APDU"
+TOO_LONG: Final = "a mail that was refused: it is longer than this gateway reads"
 
 
 @asynccontextmanager
@@ -164,6 +166,7 @@ class TestLimits:
             assert (await client.say("MAIL FROM:<> SIZE=2001"))[:9] == "552 5.3.4"
             assert (await client.say("MAIL FROM:<> SIZE=2000"))[:3] == "250"
             assert listener.refusals == 1
+        assert receiver.kept == [(b"", TOO_LONG)]
 
     async def test_a_mail_may_be_so_long_and_no_longer(self, receiver: MailRecorder) -> None:
         fits = b"A: b\r\n\r\n" + b"x" * 1_990 + b"\r\n"
@@ -172,7 +175,7 @@ class TestLimits:
             assert (await client.deliver(b"y" + fits))[:9] == "552 5.3.4"
             assert await client.deliver(fits) == "250 2.0.0 stored"
             assert listener.refusals == 1
-        assert [octets for octets, _ in receiver.kept] == [fits, fits]
+        assert receiver.kept == [(fits, NO_APDU), (b"y" + fits, TOO_LONG), (fits, NO_APDU)]
 
     async def test_a_mail_of_100_megabytes_is_refused_and_another_served_meanwhile(
         self, receiver: MailRecorder
@@ -193,13 +196,25 @@ class TestLimits:
             assert (await huge.answer())[:9] == "552 5.3.4"
             assert listener.refusals == 1
         assert receiver.elements == [APDU]
+        assert receiver.kept == [(b"\0" * 16_384, TOO_LONG)]
 
     async def test_ten_thousand_parts(self, receiver: MailRecorder) -> None:
         async with listening(receiver) as listener, client_of(listener) as client:
-            assert await client.deliver(carrying(*[b"a"] * 10_000)) == "554 5.6.0 it has more than 100 parts"
+            many = carrying(*[b"a"] * 10_000)
+            assert await client.deliver(many) == "554 5.6.0 it has more than 100 parts"
             assert await client.deliver(carrying(APDU)) == "250 2.0.0 stored"
             assert listener.refusals == 1
         assert receiver.elements == [APDU]
+        [(octets, reason)] = receiver.kept
+        assert (octets, reason) == (many[:16_384], "a mail that was refused: it has more than 100 parts")
+        assert receiver.envelopes[0].peer_address == "@sfu.example"
+
+    async def test_what_is_refused_and_cannot_be_kept_is_to_come_again(self, receiver: MailRecorder) -> None:
+        receiver.failure = OSError("disk full")
+        async with listening(receiver, max_mail_octets=2_000) as listener, client_of(listener) as client:
+            assert (await client.deliver(b"x" * 2_001))[:9] == "451 4.3.0"
+            assert (await client.say("MAIL FROM:<> SIZE=2001"))[:9] == "451 4.3.0"
+            assert listener.refusals == 0
 
     async def test_a_million_octets_of_garbage(self, receiver: MailRecorder) -> None:
         garbage = bytes(range(256)) * 4_000
@@ -331,6 +346,30 @@ class TestWhereItListens:
     async def test_nowhere_if_the_configuration_says_so(self, receiver: MailRecorder) -> None:
         async with listening(receiver, lmtp_host=None) as listener:
             assert listener.address is None
+
+    @pytest.mark.parametrize("where", ["port", "socket"])
+    async def test_where_it_was_given_sockets_and_what_is_not_its_own_stays(
+        self, where: str, receiver: MailRecorder, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "lmtp.sock"
+        on_unix = where == "socket"
+        given = socket.socket(socket.AF_UNIX) if on_unix else socket.socket()
+        given.bind(str(path) if on_unix else (HOST, 0))
+        address = given.getsockname()
+        mail = Mail(lmtp_socket=str(path)) if on_unix else Mail(lmtp_host="127.0.0.9", lmtp_port=1)
+        inbox = MailInbox(mail, Limits(), [SFU], receiver, ids())
+        listener = LmtpListener(mail, [OURS], inbox, silence=LONG)
+        await listener.start([given])
+        assert listener.address == (None if on_unix else address)
+        opened = asyncio.open_unix_connection(str(path)) if on_unix else asyncio.open_connection(*address)
+        client = LmtpClient(*await opened)
+        assert (await client.answer()).startswith("220 ")
+        assert await client.deliver(carrying(APDU)) == "250 2.0.0 stored"
+        client.writer.close()
+        await listener.stop(LONG)
+        assert receiver.elements == [APDU]
+        assert path.exists() == on_unix, "systemd made it, and has it for the next start"
+        assert given.fileno() == -1
 
     @pytest.mark.parametrize("where", ["port", "socket"])
     async def test_a_place_that_cannot_be_had(

@@ -13,6 +13,7 @@ from adapters.mail_composer import OutgoingMail, compose
 from adapters.mail_sender import MailSender
 from config.settings import Mail, MailTls
 from tests.integration.adapters.mails import HOST, OURS, THEIRS, MailServer
+from tests.support.authority import Authority
 from tests.support.ports import free_port
 
 LONG: Final = timedelta(seconds=30)
@@ -254,3 +255,15 @@ class TestTls:
         assert context.minimum_version is ssl.TLSVersion.TLSv1_2
         assert context.check_hostname
         assert sender._tls_context() is context
+
+    def test_certificates_that_are_forgotten_are_read_again(self, tmp_path: Path) -> None:
+        old, new = (Authority(tmp_path, name).file for name in ("old", "new"))
+        trusted = tmp_path / "ca.pem"
+        trusted.write_bytes(old.read_bytes())
+        sender = MailSender(Mail(tls=MailTls.TLS, ca_file=str(trusted)))
+        [first] = sender._tls_context().get_ca_certs(binary_form=True)
+        trusted.write_bytes(new.read_bytes())
+        assert sender._tls_context().get_ca_certs(binary_form=True) == [first]
+        sender.forget_certificates()
+        [second] = sender._tls_context().get_ca_certs(binary_form=True)
+        assert second != first

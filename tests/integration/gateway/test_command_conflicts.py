@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from asn1.codec import encode
-from iso_gateway.noticing.rules import Kind
+from config.settings import NoticeKind
 from iso_gateway.request import primitives
 from tests.support import apdus
 from tests.support.command import run
@@ -68,7 +68,7 @@ def test_what_every_command_that_is_audited_loses_is_done_again(place: Installat
     junk = place.receive(b"junk").message_id
     with place.site.store.unit_of_work() as uow:
         uow.attention.raise_(
-            key="k", kind=Kind.UNREADABLE, reason="junk", since=place.clock(), at=place.clock()
+            key="k", kind=NoticeKind.UNREADABLE, reason="junk", since=place.clock(), at=place.clock()
         )
     unlucky = Unlucky(place)
     assert unlucky("attention", "clear", 1, "--reason", "seen").startswith("cleared: 1;")

@@ -2,19 +2,21 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy.exc import IntegrityError
 
 from config.settings import RetryPolicy, Settings, Unclear
+from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure
 from iso_gateway.outbox import claiming, operating, telling
 from iso_gateway.outbox import dispatcher as module
 from iso_gateway.outbox.concluding import Ended, conclude
 from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.outbox.policy import policy_of
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.store.records import (
     AttemptOutcome,
     BreakerState,
@@ -59,6 +61,9 @@ async def fail_until_open(desk: Desk, wire: Wire, lines: LogLines, dispatcher: D
         desk.clock.advance(minutes=1)
         dispatcher.wake()
     pytest.fail("its breaker did not open")
+
+
+BROKE_FOR_GOOD = DeliveryError("it broke", temporary=False, failure=Failure.RESET, ambiguous=True)
 
 
 class TestBreaker:
@@ -161,6 +166,39 @@ class TestBreaker:
             await lines.until(telling.APDU_DELIVERED)
             assert said(wire) == ["a", "a", "a", "b"]
             await lines.until(telling.APDU_DELIVERED)
+
+    async def test_a_probe_whose_octets_are_gone_leaves_the_next_message_to_be_the_probe(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk, 1), "a")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+            gone = begun(desk, 2)
+            say(desk, gone, "b")
+            with desk.site.store.unit_of_work() as uow:
+                uow.transactions.dispose(uow.halves.get(gone).transaction_id, at=desk.clock.now)
+            wire.failing["SFU"] = []
+            desk.clock.advance(minutes=1)
+            dispatcher.wake()
+            # Tried the fewest times, it is taken first, and cannot be sent. Another tells all the same.
+            await lines.until(telling.APDU_NOT_DELIVERED)
+            await lines.until(telling.PARTNER_REACHABLE)
+        assert said(wire)[-1] == "a"
+        assert state(desk).breaker is BreakerState.CLOSED
+
+    async def test_an_answer_whose_connection_is_gone_tells_that_the_partner_is_back(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        cancel = apdus.cancel(apdus.ill_request(requester="ILLUME:SFU", transaction="unheard of"))
+        desk.receive(cancel, peer=AT_SFU, connection="c-1")
+        async with dispatching(desk, wire) as dispatcher:
+            await fail_until_open(desk, wire, lines, dispatcher)
+            wire.failing["SFU"] = []
+            desk.clock.advance(minutes=1)
+            dispatcher.wake()
+            await lines.until(telling.PARTNER_REACHABLE)
+        assert wire.sent[-1].connection_id == "c-1"
+        assert state(desk) == PartnerStateRecord(partner="SFU")
 
     async def test_a_gateway_that_starts_again_waits_as_the_one_before(
         self, desk: Desk, wire: Wire, lines: LogLines
@@ -293,6 +331,22 @@ class TestLate:
             dispatcher.wake()
             await lines.until(telling.APDU_DEFERRED)
         assert kinds(desk).count(telling.DELIVERY_DELAYED) == 2
+
+    async def test_a_request_is_of_no_use_after_its_own_end(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        item = Item(title="The Penelopiad")
+        desk.request(NewRequest(item=item, expires=date(2026, 11, 18)))
+        [waiting] = desk.outgoing()
+        # The end of that day where we are.
+        assert waiting.row.expires_at == datetime(2026, 11, 19, 8, 0, tzinfo=UTC)
+        wire.failing["SFU"] = [REFUSED] * 1000
+        async with dispatching(desk, wire) as dispatcher:
+            await lines.until(telling.APDU_DEFERRED)
+            desk.clock.now = waiting.row.expires_at - timedelta(seconds=1)
+            dispatcher.wake()
+            line = await lines.until(telling.APDU_NOT_DELIVERED)
+        assert line["failure"] == "lifetime"
 
     async def test_behind_an_open_breaker_the_lifetime_ends_without_another_attempt(
         self, desk: Desk, wire: Wire, lines: LogLines
@@ -451,6 +505,23 @@ class TestAmbiguous:
                 [attempt] = uow.outbox.attempts(row.id)
             assert attempt.ambiguous
             assert (telling.DELIVERY_HELD in kinds(desk)) == (unclear is Unclear.HOLD)
+
+
+class TestEvidence:
+    async def test_what_is_given_up_may_have_arrived_all_the_same(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        say(desk, begun(desk), "a")
+        wire.failing["SFU"] = [BROKE_FOR_GOOD]
+        async with dispatching(desk, wire):
+            await lines.until(telling.APDU_NOT_DELIVERED)
+        [row] = rows(desk)
+        with desk.reading() as uow:
+            [attempt] = uow.outbox.attempts(row.id)
+        assert (attempt.outcome, attempt.ambiguous) == (AttemptOutcome.GAVE_UP, True)
+        [event] = [one for one in desk.events() if one.kind == telling.NOT_DELIVERED]
+        assert event.detail is not None
+        assert event.detail["may_have_arrived"] is True
 
 
 class TestStop:

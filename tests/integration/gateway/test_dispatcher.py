@@ -2,10 +2,12 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
@@ -16,12 +18,13 @@ from iso_gateway.failure import Failure, advice
 from iso_gateway.outbox import claiming, telling
 from iso_gateway.outbox import dispatcher as module
 from iso_gateway.store import engine
-from iso_gateway.store.records import AttemptOutcome, HalfId, OutboxStatus
+from iso_gateway.store.records import AttemptOutcome, GatewayId, OutboxId, OutboxStatus
 from iso_gateway.store.tables import keys, outbox
 from iso_gateway.store.watching import watch
 from tests.support import apdus, gateway
 from tests.support.dispatching import (
     GONE,
+    LEASE,
     REFUSED,
     LogLines,
     Wire,
@@ -32,7 +35,7 @@ from tests.support.dispatching import (
     said,
     say,
 )
-from tests.support.gateway import AT_SFU, ELSEWHERE, Desk
+from tests.support.gateway import ELSEWHERE, Desk
 
 
 class TestOrder:
@@ -282,7 +285,7 @@ class TestUnreadable:
             }
             connection.execute(insert(outbox), mail)
         async with dispatching(desk, wire):
-            line = await lines.until("document.not-delivered")
+            line = await lines.until("mail.not-delivered")
         assert "is not in a form this version can open" in line["reason"]
         assert (desk.events()[-1].half_id, desk.events()[-1].message_id) == (None, None)
 
@@ -311,6 +314,29 @@ class TestLease:
             assert outcomes(desk, row) == [(AttemptOutcome.ABANDONED, None), (None, None)]
         assert telling.NOT_DELIVERED not in [event.kind for event in desk.events()]
 
+    async def test_whoever_stood_still_after_it_was_permitted_is_not_permitted_any_more(
+        self, desk: Desk, lines: LogLines, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seconds = time.clock_gettime(time.CLOCK_BOOTTIME)
+        assert 0 <= module.elapsed() - seconds < 60
+        monkeypatch.setattr(module, "elapsed", lambda: seconds)
+
+        class Suspended(Wire):
+            async def transmit(self, octets: bytes, **told: Any) -> None:
+                nonlocal seconds
+                await told["permit"]()
+                seconds += LEASE.total_seconds()
+                later = desk.clock.now + LEASE
+                with desk.site.store.unit_of_work() as uow:
+                    assert uow.leases.claim(told["outbox_id"], "two", later, later + LEASE)
+                await super().transmit(octets, **told)
+
+        wire = Suspended()
+        say(desk, begun(desk), "x")
+        async with dispatching(desk, wire, fenced=True):
+            await lines.until(telling.LEASE_LOST)
+        assert wire.written == []
+
     async def test_a_sending_that_outlasts_its_lease_is_not_begun_a_second_time(
         self, desk: Desk, wire: Wire, lines: LogLines, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -321,7 +347,7 @@ class TestLease:
             await wire.begun()
             desk.clock.advance(hours=1)
             # The other goes out, so the dispatcher has looked at the first again.
-            say(desk, begun_later(desk), "y")
+            say(desk, begun(desk, 2), "y")
             dispatcher.wake()
             await wire.begun()
             assert said(wire) == ["x", "y"]
@@ -336,12 +362,28 @@ class TestLease:
         assert said(wire) == ["x", "y"]
         assert {(row.status, row.fence) for row in rows(desk)} == {(OutboxStatus.DELIVERED, 1)}
 
-
-def begun_later(desk: Desk) -> HalfId:
-    """Give another request of SFU's while something waits, which `begin` would deliver."""
-    processed = desk.receive(apdus.ill_request(requester="ILLUME:SFU", transaction="later"), peer=AT_SFU)
-    assert processed.half_id is not None
-    return HalfId(processed.half_id)
+    @pytest.mark.parametrize("bound", [False, True])
+    async def test_a_clock_set_back_makes_no_dead_gateway_live_longer(
+        self, desk: Desk, wire: Wire, lines: LogLines, *, bound: bool
+    ) -> None:
+        dead = "d" * 16
+        if bound:
+            desk.receive(apdus.ill_request(), connection=f"{dead}.1")
+        else:
+            say(desk, begun(desk), "x")
+        with desk.site.store.unit_of_work() as uow:
+            uow.gateways.enter(
+                GatewayId(dead), state_id="x", host="other", pid=7, at=desk.clock.now, alone=False
+            )
+            if not bound:
+                assert uow.leases.claim(OutboxId(1), dead, desk.clock.now, desk.clock.now + LEASE)
+        desk.clock.advance(hours=-1)
+        async with dispatching(desk, wire, owner="two", fenced=True) as dispatcher:
+            await dispatcher.settled("another connection")
+            desk.clock.advance(minutes=5)
+            dispatcher.wake()
+            await lines.until(telling.APDU_DELIVERED)
+        assert len(wire.sent) == 1
 
 
 class TestStop:
@@ -389,6 +431,27 @@ class TestSettled:
             async with asyncio.timeout(60):
                 await settled
         assert len(wire.sent) == 2
+
+    async def test_a_connection_is_settled_when_its_answer_cannot_be_had(
+        self, desk: Desk, wire: Wire, lines: LogLines
+    ) -> None:
+        half = desk.half(desk.receive(apdus.ill_request(), connection="c-1").half_id)
+        wire.failing["YAZ"] = [REFUSED]
+        async with dispatching(desk, wire) as dispatcher:
+            await lines.until(telling.APDU_DEFERRED)
+            # Each goes through the writer: the sending has ended before the first, and the other waits then.
+            await dispatcher.settled("another connection")
+            settled = asyncio.create_task(dispatcher.settled("c-1"))
+            await dispatcher.settled("another connection")
+            with desk.site.store.unit_of_work() as uow:
+                uow.transactions.dispose(half.transaction_id, at=desk.clock.now)
+            assert not settled.done()
+            desk.clock.advance(minutes=1)
+            dispatcher.wake()
+            await lines.until(telling.APDU_NOT_DELIVERED)
+            async with asyncio.timeout(10):
+                await settled
+        assert len(wire.sent) == 1
 
 
 @pytest.fixture

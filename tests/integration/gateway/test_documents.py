@@ -36,6 +36,7 @@ from iso_gateway.store.records import (
     DocumentRecord,
     GatewayId,
     HalfId,
+    OutboxId,
     OutboxKind,
     OutboxStatus,
     PartnerStateRecord,
@@ -49,6 +50,7 @@ from tests.support import gateway
 from tests.support.apdus import ill_request
 from tests.support.dispatching import LEASE, PATIENCE, LogLines, Wire
 from tests.support.gateway import AT_SFU, BEX, SFU, Desk
+from tests.support.noticing import Lookout
 
 URL: Final = "https://illume.example/document/7?key=a%20b"
 LATER: Final = "https://illume.example/document/8"
@@ -106,7 +108,7 @@ def only(desk: Desk, half_id: HalfId) -> DocumentRecord:
 def said(desk: Desk, document: DocumentRecord) -> dict[str, object]:
     assert document.mail is not None
     with desk.reading() as uow:
-        return uow.documents.mail(document.mail.id)
+        return uow.mails.said(document.mail.id)
 
 
 def sent_apdu(desk: Desk) -> ill.Shipped:
@@ -247,12 +249,28 @@ class TestAdd:
         assert len(documents_of(desk, half_id)) == 2
 
     def test_the_same_can_be_given_when_its_mail_was_lost(self, desk: Desk) -> None:
+        def lose() -> OutboxId:
+            mail = documents_of(desk, half_id)[-1].mail
+            assert mail is not None
+            with desk.site.store.unit_of_work() as uow:
+                assert uow.outbox.end_waiting(mail.id, desk.clock.now, "gone", Failure.MAIL_REFUSED)
+            return mail.id
+
+        def missing() -> list[str]:
+            lookout.look()
+            assert {row.half_id for row in lookout.standing()} <= {half_id}
+            return [row.key for row in lookout.standing()]
+
+        lookout = Lookout(desk.site)
         half_id = shipped(desk)
-        mail = only(desk, half_id).mail
-        assert mail is not None
-        with desk.site.store.unit_of_work() as uow:
-            uow.outbox.end_waiting(mail.id, desk.clock.now, "no such mailbox", Failure.MAIL_REFUSED)
+        first = lose()
+        assert missing() == [f"not-delivered:{first}"]
+        added(desk, half_id, LATER)
+        assert missing() == [f"not-delivered:{first}"], "that is another"
         added(desk, half_id, URL)
+        assert missing() == []
+        second = lose()
+        assert missing() == [f"not-delivered:{second}"], "and so is told of by itself"
 
     def test_not_before_it_is_shipped_nor_as_its_borrower(self, desk: Desk) -> None:
         processed = desk.receive(REQUEST, peer=AT_SFU)
@@ -548,7 +566,7 @@ class TestVerifying:
         with desk.site.store.engine.begin() as connection:
             connection.execute(update(outbox).where(outbox.c.kind == "mail").values(lane="document 2"))
         [problem] = _problems(desk)
-        assert problem.part is Part.DOCUMENTS
+        assert problem.part is Part.MAILS
         assert problem.text.startswith("outbox.payload:document 2 does not open")
 
 

@@ -12,18 +12,23 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from adapters.mail_sender import MailSender
 from adapters.tcp_connections import TcpConnections
-from config import loading, starter
+from config import starter
 from config.loading import load
-from config.settings import Limits, Settings, TcpTransport
+from config.settings import Limits, Listener, ListenerMode, Mail, TcpTransport
+from iso_gateway import configuration
+from iso_gateway.configuration import Examined
 from iso_gateway.daemon import Daemon
 from iso_gateway.errors import UnavailableError
 from iso_gateway.running import reloading
 from iso_gateway.running.connecting import KnownConnections
+from iso_gateway.running.mailing import MailTransmitter
 from iso_gateway.running.service_manager import ServiceManager
 from iso_gateway.running.watchdog import REFUSED, watch_over
 from iso_gateway.site import Site
 from iso_gateway.store.writer import Writer
+from tests.support.authority import Authority
 from tests.support.gateway import settings_in
 from tests.support.service_manager import ServiceManager as Hearing
 from tests.support.service_manager import service_manager
@@ -72,18 +77,18 @@ async def test_nobody_goes_on_with_the_old_settings(
     new = replace(old, limits=Limits(max_depth=8), partners=old.partners[:1])
     read: list[Path] = []
 
-    def read_anew(path: Path) -> Settings:
+    def read_anew(path: Path) -> Examined:
         read.append(path)
-        return new
+        return Examined(settings=new, warnings=())
 
-    monkeypatch.setattr(loading, "load", read_anew)
+    monkeypatch.setattr(configuration, "examine", read_anew)
     daemon = Daemon(old, manager=ServiceManager(notify=hearing.address))
     task = asyncio.create_task(daemon.run())
     await told(hearing, "READY=1")
     assert {"Gateway", "Dispatcher", "TcpTransmitter"} <= holders(old)
     assert {"TcpListeners", "TcpSender"} <= holders(old.limits)
     daemon.reload()
-    assert (await told(hearing, "READY=1")).startswith("serves 1 partners")
+    assert (await told(hearing, "READY=1")).startswith("serves 1 partner;")
     # The daemon itself started with them, and starts with no others.
     assert holders(old) == {"Daemon"}
     assert holders(old.limits) == set()
@@ -118,10 +123,10 @@ def test_a_partner_that_is_met_elsewhere_has_no_connection_any_more(
 async def test_whatever_reading_does_the_gateway_goes_on(
     tmp_path: Path, hearing: Hearing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_path: Path) -> Settings:
+    def broken(_path: Path) -> Examined:
         raise RecursionError
 
-    monkeypatch.setattr(loading, "load", broken)
+    monkeypatch.setattr(configuration, "examine", broken)
     daemon = Daemon(settings_in(tmp_path / "site"), manager=ServiceManager(notify=hearing.address))
     task = asyncio.create_task(daemon.run())
     await told(hearing, "READY=1")
@@ -132,6 +137,58 @@ async def test_whatever_reading_does_the_gateway_goes_on(
     assert [one["event"] for one in logs] == [reloading.REFUSED]
     daemon.stop()
     await task
+
+
+async def test_a_certificate_that_goes_bad_after_it_was_read_is_refused(
+    tmp_path: Path, hearing: Hearing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    identity = authority.identity("gateway")
+    listener = Listener(
+        name="two-way",
+        mode=ListenerMode.TWO_WAY,
+        host="127.0.0.1",
+        port=0,
+        tls=True,
+        certificate_file=str(identity.certificate),
+        key_file=str(identity.key),
+    )
+    settings = replace(settings_in(tmp_path / "site"), listeners=(listener,))
+
+    def read_anew(_path: Path) -> Examined:
+        identity.key.write_bytes(b"")
+        return Examined(settings=replace(settings, limits=Limits(max_depth=8)), warnings=())
+
+    monkeypatch.setattr(configuration, "examine", read_anew)
+    daemon = Daemon(settings, manager=ServiceManager(notify=hearing.address))
+    task = asyncio.create_task(daemon.run())
+    await told(hearing, "READY=1")
+    with capture_logs() as logs:
+        daemon.reload()
+        said = await told(hearing, "READY=1")
+    assert "the old one holds: " in said
+    assert "its certificate or key cannot be used any more" in said
+    assert [one["event"] for one in logs] == [reloading.REFUSED]
+    assert "TcpListeners" in holders(settings.limits)
+    daemon.stop()
+    await task
+
+
+def test_the_certificates_of_the_mail_server_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(settings_in(tmp_path / "site"), mail=Mail())
+    told: list[MailSender] = []
+
+    def forget(sender: MailSender) -> None:
+        told.append(sender)
+
+    monkeypatch.setattr(MailSender, "forget_certificates", forget)
+    site = Site.create_or_open(settings)
+    MailTransmitter(settings, site).follow(settings)
+    MailTransmitter(replace(settings, mail=None), site).follow(settings)
+    site.close()
+    assert len(told) == 1
 
 
 async def test_a_database_that_refuses_does_live(

@@ -26,7 +26,7 @@ from iso_gateway.services import Gateway
 from iso_gateway.store.records import HalfId
 from tests.support import apdus
 from tests.support.apdus import system_id, text
-from tests.support.gateway import Desk
+from tests.support.gateway import Desk, Outgoing
 from tests.support.libraries import ADDRESSES, BOOK, Libraries, as_partner, service_time_of
 
 DUE = dt.date(2026, 12, 24)
@@ -463,13 +463,81 @@ class TestForwarding:
         assert isinstance(said, ill.StatusOrErrorReport)
         assert said.error_report is not None
         user = said.error_report.user_error_report
-        assert user == ill.UserErrorReport(
-            already_forwarded=ill.AlreadyForwarded(responder_id=system_id("ILLUME:UBC"))
+        assert user is not None
+        assert user.already_forwarded == ill.AlreadyForwarded(
+            responder_id=system_id("ILLUME:UBC"),
+            responder_address=ill.SystemAddress(
+                telecom_service_identifier=text("TCP"), telecom_service_address=text("ubc.example:1611")
+            ),
         )
         three.act("BEX", primitives.Cancel())
         three.act("UBC", primitives.CancelReply(answer=True))
         assert three.states() == ("CANCELLED", "FORWARD", "CANCELLED")
         three.assert_replayable()
+
+    def heard_first(self, three: Libraries, said: primitives.Primitive) -> Outgoing:
+        """Let UBC answer before BEX hears of the forwarding; gives the notification."""
+        three.act("SFU", primitives.Forward(to="UBC"), carried=False)
+        onward, notification = three.take("SFU")
+        three.bring("SFU", onward)
+        three.act("UBC", said)
+        return notification
+
+    def test_a_late_notification_does_not_call_back_a_cancel_that_went_to_the_new_one(
+        self, three: Libraries
+    ) -> None:
+        three.request("BEX", "SFU", FORWARDABLE)
+        notification = self.heard_first(three, answer(TransactionResults.will_supply))
+        three.act("BEX", primitives.Cancel())
+        assert three.bring("SFU", notification).verdict == "repeated"
+        assert three.states() == ("CANCEL-PENDING", "FORWARD", "CANCEL-PENDING")
+        three.act("UBC", primitives.CancelReply(answer=True))
+        assert three.states() == ("CANCELLED", "FORWARD", "CANCELLED")
+        assert three.attention("BEX") == []
+        three.assert_replayable()
+
+    def test_a_new_responder_that_is_heard_first_shows_that_the_cancel_went_to_the_old_one(
+        self, three: Libraries
+    ) -> None:
+        three.request("BEX", "SFU", FORWARDABLE)
+        three.act("BEX", primitives.Cancel(), carried=False)
+        [cancel] = three.take("BEX")
+        notification = self.heard_first(
+            three, answer(TransactionResults.conditional, reason="cost-exceeds-limit")
+        )
+        # Both agree on the condition, although BEX has asked to cancel.
+        assert three.states() == ("CONDITIONAL", "FORWARD", "CONDITIONAL")
+        [why] = three.attention("BEX")
+        assert why == (
+            "ILL-ANSWER conditional received in CANCEL-PENDING: the CANCEL went to a responder that forwarded"
+            " the request, cancel again at the new one"
+        )
+        assert three.bring("BEX", cancel).verdict == "already-forwarded"
+        assert three.bring("SFU", notification).verdict == "applied"
+        three.act("BEX", primitives.ConditionalReply(answer=False))
+        assert three.states() == ("NOT-SUPPLIED", "FORWARD", "NOT-SUPPLIED")
+        three.assert_replayable()
+
+    def test_a_cancel_goes_to_a_new_responder_although_no_notification_ever_comes(
+        self, three: Libraries
+    ) -> None:
+        three.request("BEX", "SFU", FORWARDABLE)
+        three.act("BEX", primitives.Cancel(), carried=False)
+        three.take("BEX")
+        self.heard_first(three, answer(TransactionResults.will_supply))
+        assert three.states() == ("PENDING", "FORWARD", "IN-PROCESS")
+        three.act("BEX", primitives.Cancel())
+        three.act("UBC", primitives.CancelReply(answer=True))
+        assert three.states() == ("CANCELLED", "FORWARD", "CANCELLED")
+        three.assert_replayable()
+
+    def test_an_item_that_comes_all_the_same_needs_no_cancel_any_more(self, three: Libraries) -> None:
+        three.request("BEX", "SFU", FORWARDABLE)
+        three.act("BEX", primitives.Cancel(), carried=False)
+        three.take("BEX")
+        self.heard_first(three, SHIP)
+        assert three.states() == ("SHIPPED", "FORWARD", "SHIPPED")
+        assert three.attention("BEX") == []
 
     def test_to_a_library_that_we_do_not_know_a_person_is_told(self, pair: Libraries) -> None:
         pair.request("BEX", "SFU", FORWARDABLE)
@@ -616,6 +684,18 @@ class TestDemands:
             )
             assert "can_send_shipped" not in pair.desks["SFU"].half(1).flags
 
+    def test_what_a_borrower_cannot_send_although_we_require_it(self, tmp_path: Path) -> None:
+        mute = OptionalMessages(sends_received=False)
+        wants = OptionalMessages(received=Wish.REQUIRES, returned=Wish.REQUIRES)
+        with Libraries.open(tmp_path, "BEX", "SFU", optional={"BEX": mute, "SFU": wants}) as pair:
+            pair.request("BEX", "SFU")
+            assert pair.attention("SFU") == [
+                (
+                    "BEX cannot send Received, which is required here: answer unfilled with"
+                    " mandatory-messaging-not-supported, or change optional_messages"
+                )
+            ]
+
     def test_of_a_lender_too(self, tmp_path: Path) -> None:
         silent = OptionalMessages(sends_received=False)
         wants = OptionalMessages(received=Wish.REQUIRES, returned=Wish.REQUIRES)
@@ -646,6 +726,63 @@ class TestReports:
         assert history.shipped_service_type is ILLServiceType.loan
         assert history.date_requested == "20261116"
         assert history.title == text("The Penelopiad")
+
+
+class TestErrors:
+    """A report that names an error says that something of ours was lost on the partner: a person is told."""
+
+    def test_of_a_message_that_was_not_allowed_there(self, pair: Libraries) -> None:
+        pair.request("BEX", "SFU")
+        pair.act("SFU", SHIP, carried=False)
+        assert len(pair.take("SFU")) == 1
+        pair.act("SFU", primitives.RecallItem(), carried=False)
+        [recall] = pair.take("SFU")
+        pair.bring("SFU", recall, two_way=True)
+        [report] = pair.take("BEX")
+        pair.bring("BEX", report)
+        assert pair.attention("SFU") == [
+            (
+                "BEX reports the error state-transition-prohibited RECALL in PENDING: something that was sent"
+                " had no effect there; ask where the request stands"
+            )
+        ]
+
+    def test_of_a_request_that_is_not_known_there(self, pair: Libraries) -> None:
+        pair.desks["BEX"].request(BOOK)
+        assert len(pair.take("BEX")) == 1
+        pair.act("BEX", primitives.QueryStatus())
+        [why] = pair.attention("BEX")
+        assert str(why).startswith("SFU reports the error transaction-id-problem unknown-transaction-id: ")
+
+    @pytest.mark.parametrize(
+        ("report", "words"),
+        [
+            ({"user_error_report": ill.UserErrorReport(unable_to_perform=Unlisted(9))}, "unable-to-perform"),
+            (
+                {"user_error_report": ill.UserErrorReport(security_problem=text("Go \x1b[2J away"))},
+                "security-problem",
+            ),
+            ({}, "without a name"),
+        ],
+    )
+    def test_in_the_words_of_the_standard_alone(
+        self, pair: Libraries, report: dict[str, Any], words: str
+    ) -> None:
+        pair.request("BEX", "SFU")
+        said = ill.StatusOrErrorReport(
+            **frame_of(pair, "SFU"),
+            error_report=ill.ErrorReport(
+                correlation_information=text("Jane Roe"), report_source=ill.ReportSource.user, **report
+            ),
+        )
+        for _ in range(2):
+            pair.desks["BEX"].receive(said, peer=ADDRESSES["SFU"], two_way=False)
+        assert pair.attention("BEX") == [
+            (
+                f"SFU reports the error {words}: something that was sent had no effect there; ask where the"
+                " request stands"
+            )
+        ]
 
 
 class TestUnsupported:

@@ -21,6 +21,8 @@ from asn1.ill import TransactionResults
 from config.settings import LocalSymbol, Mail, MailTransport, Settings
 from iso_gateway.daemon import Daemon
 from iso_gateway.errors import DeliveryError
+from iso_gateway.failure import Failure, advice
+from iso_gateway.noticing import gathering, health
 from iso_gateway.outbox import telling
 from iso_gateway.outbox.transmitting import Permit
 from iso_gateway.reception import Processed, Verdict, returns
@@ -186,8 +188,20 @@ class TestNotices:
         assert event.detail == {
             "reason": "the mail came back: there is no such mailbox: correct the partner's address (5.1.1)",
             "notice": processed.message_id,
+            "failure": "returned",
+            "advice": advice(Failure.RETURNED),
         }
         assert desk.half(half_id).state == "IN-PROCESS"
+
+    def test_it_is_not_the_partner_that_wrote_it(self, desk: Desk) -> None:
+        _, row = answered(desk)
+        heard = desk.clock.now
+        desk.clock.advance(hours=1)
+        notice(desk, row.id, MailFate.FAILED)
+        with desk.reading() as uow:
+            assert gathering.last_heard(uow, "SFU") == heard
+            seen = health.health(uow, desk.site.settings, desk.clock.now, database="")
+        assert (seen.traffic.received, seen.traffic.refused) == (2, 0)
 
     def test_a_second_notice_and_one_too_early_change_nothing(self, desk: Desk) -> None:
         half_id, row = answered(desk)

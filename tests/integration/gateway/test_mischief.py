@@ -271,6 +271,30 @@ class TestForwardedInCircles:
         with pytest.raises(PrimitiveInvalidError, match="UBC was tried already"):
             three.act("SFU", primitives.Forward(to="UBC"))
 
+    def test_nor_to_one_that_the_requester_does_not_name(self, three: Libraries) -> None:
+        three.request("BEX", "SFU", replace(FORWARDABLE, send_to=("ILLUME:KPU", "ILLUME:RRU")))
+        with pytest.raises(PrimitiveInvalidError, match="UBC is not among them"):
+            three.act("SFU", primitives.Forward(to="UBC"))
+        assert three.desks["SFU"].half(1).state == "IN-PROCESS"
+
+    def test_one_that_it_names_is_left_out_of_what_remains(self, three: Libraries) -> None:
+        three.request("BEX", "SFU", replace(FORWARDABLE, send_to=("ILLUME:UBC", "ILLUME:RRU")))
+        three.act("SFU", primitives.Forward(to="UBC"), carried=False)
+        onward = three.take("SFU")[0].apdu
+        assert isinstance(onward, ill.ILLRequest)
+        assert onward.third_party_info_type is not None
+        left = onward.third_party_info_type.send_to_list
+        assert left == (ill.SendToItem(system_id=system_id("ILLUME:RRU")),)
+
+    def test_where_the_list_may_be_changed_it_may_go_to_any(self, desk: Desk) -> None:
+        info = ill.ThirdPartyInfoType(
+            permission_to_forward=True,
+            permission_to_change_send_to_list=True,
+            send_to_list=(ill.SendToItem(system_id=system_id("ILLUME:KPU")),),
+        )
+        half = desk.begin(replace(FROM_SFU, third_party_info_type=info), peer=AT_SFU)
+        assert desk.act(half, primitives.Forward(to="UBC")).state == "FORWARD"
+
     def test_one_that_handed_it_on_takes_it_no_second_time(self, three: Libraries) -> None:
         self.forwarded(three)
         desk = three.desks["SFU"]

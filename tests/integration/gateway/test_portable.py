@@ -13,7 +13,7 @@ from iso_gateway.outbox import telling
 from iso_gateway.reception import Verdict
 from iso_gateway.request import primitives
 from iso_gateway.site import Site
-from iso_gateway.store.records import HalfId, OutboxStatus
+from iso_gateway.store.records import HalfId, OutboxStatus, Unarrived
 from tests.support import apdus
 from tests.support.dispatching import LogLines, Wire, dispatching
 from tests.support.gateway import AT_SFU, ELSEWHERE, Desk
@@ -133,4 +133,8 @@ def test_a_request_of_our_own(desk: Desk) -> None:
     with desk.reading() as uow:
         transaction = desk.half(acted.half_id).transaction_id
         assert uow.transactions.summary(transaction)["title"] == "The Penelopiad"
+        waits = uow.unarrived.of([transaction])
+        assert [(one.half_id, one.apdu_type) for one in waits] == [(acted.half_id, "ILL-Request")] * 2
+        assert len(uow.halves.list(unarrived=list(Unarrived))) == 1
+        assert uow.halves.list(unarrived=[Unarrived.NOT_DELIVERED]) == ()
     assert_replayable(desk, acted.half_id)

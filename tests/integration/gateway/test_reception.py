@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import structlog
 
 from asn1 import ill
 from asn1.ill import ILLServiceType, SystemId
@@ -12,9 +13,10 @@ from asn1.schema import EDIFACTString, GeneralString
 from config.settings import CharacterSet, Limits, LocalSymbol, Settings
 from config.symbols import Symbol
 from iso_gateway.errors import PrimitiveInvalidError, StoreError
-from iso_gateway.half.movement import ATTENTION
+from iso_gateway.half.movement import ATTENTION, MOST_AHEAD
 from iso_gateway.half.record import original_request, stored_apdu
 from iso_gateway.reception import MESSAGE_REFUSED, Verdict
+from iso_gateway.reception.repetition import SAME_DATE_TIME
 from iso_gateway.request import primitives
 from iso_gateway.store.records import Basis, HalfId
 from tests.support import apdus, gateway
@@ -233,7 +235,8 @@ class TestMachine:
         before = desk.half(half)
         processed = desk.receive(apdus.received(FROM_SFU), peer=AT_SFU, connection="c-5")
         assert processed.verdict is Verdict.PROHIBITED
-        assert desk.half(half) == before
+        # Of the half nothing changes but when we spoke last: to report it.
+        assert desk.half(half) == replace(before, last_service_at=desk.clock.now)
         step = desk.inputs(half)[-1]
         assert (step.service, step.verdict, step.state_after) == ("RCV", "prohibited", "IN-PROCESS")
         assert step.provenance is None
@@ -251,6 +254,35 @@ class TestMachine:
         event = desk.events()[-1]
         assert (event.kind, event.half_id) == (MESSAGE_REFUSED, half)
         assert event.detail == {"reason": "RECEIVED is not allowed in IN-PROCESS"}
+
+    def test_no_two_reports_have_the_same_date_time(self, desk: Desk) -> None:
+        half = desk.begin(FROM_SFU, peer=AT_SFU)
+        for apdu in (apdus.status_query(FROM_SFU), apdus.received(FROM_SFU)):
+            desk.receive(apdu, peer=AT_SFU)
+        acted = desk.act(half, primitives.SendMessage(note="We look for it"))
+        reports = [one.apdu for one in desk.outgoing()]
+        times = [one.service_date_time.date_time_of_this_service.time for one in reports]
+        assert times == ["100000", "100001", "100002"]
+        assert reports[-1] == acted.apdu
+
+    def test_whoever_asks_without_end_moves_the_day_of_nothing(self, desk: Desk) -> None:
+        half = desk.begin(FROM_SFU, peer=AT_SFU)
+        ahead = desk.clock.now + MOST_AHEAD
+        with desk.site.store.unit_of_work() as uow:
+            uow.halves.spoke(half, ahead)
+        desk.receive(apdus.status_query(FROM_SFU), peer=AT_SFU)
+        [report] = desk.outgoing()
+        assert report.apdu.service_date_time.date_time_of_this_service.time == "100000"
+        assert desk.half(half).last_service_at == ahead
+
+    def test_two_services_of_one_date_time_are_both_processed_with_a_warning(self, desk: Desk) -> None:
+        desk.begin(FROM_SFU, peer=AT_SFU)
+        first, second = (apdus.message(FROM_SFU, note=note) for note in ("Hello", "Hello again"))
+        with structlog.testing.capture_logs() as logs:
+            verdicts = [desk.receive(one, peer=AT_SFU).verdict for one in (first, second)]
+        assert verdicts == [Verdict.APPLIED] * 2
+        [told] = [one for one in logs if one["event"] == SAME_DATE_TIME]
+        assert (told["log_level"], told["service"]) == ("warning", "MSG")
 
     def test_each_thing_that_happens_moves_the_half_and_is_told(self, desk: Desk) -> None:
         half = desk.begin(FROM_SFU, peer=AT_SFU, then=(primitives.Ship(),))

@@ -427,4 +427,5 @@ class TestLoopGuard:
         assert processed.verdict is Verdict.APPLIED
         assert processed.half_id == half
         assert desk.outgoing() == []
-        assert desk.events()[-1].kind == "status-or-error-report.indication"
+        kinds = [event.kind for event in desk.events()]
+        assert kinds[-2:] == ["status-or-error-report.indication", "attention"]

@@ -16,6 +16,7 @@ from config.settings import Dialect, Partner, Settings
 from iso_gateway.replay import rebuilding, replaying, verifying
 from iso_gateway.replay.replaying import Order, Replayed, Result
 from iso_gateway.request import primitives
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import Direction, HalfId
 from iso_gateway.store.searching import Wanted
 from tests.support import apdus
@@ -265,7 +266,7 @@ class TestSent:
         with desk.site.store.unit_of_work() as uow:
             fence = uow.leases.claim(waiting.row.id, "desk", desk.clock.now, desk.clock.now)
             assert fence is not None
-            assert uow.leases.gave_up(waiting.row.id, fence, desk.clock.now, "gone")
+            assert uow.leases.gave_up(waiting.row.id, fence, desk.clock.now, Trouble(error="gone"))
         desk.act(half, primitives.Ship())
         desk.deliver()
         [done] = replay(desk, wanted)

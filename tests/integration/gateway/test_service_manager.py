@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from config.settings import Listener, ListenerMode
+from config.settings import Listener, ListenerMode, Mail
 from iso_gateway.running import service_manager
 from iso_gateway.running.service_manager import LONGEST_STATUS, PassedSocketError, ServiceManager
 from tests.support.service_manager import ServiceManager as Hearing
@@ -145,6 +145,59 @@ class TestPassedSockets:
         with pytest.raises(PassedSocketError, match=rf"'odd' on port {port}.*no listener has this name"):
             self.passed(cleanup, one, names="odd").sockets([listener("a", 1)])
 
+    def unix_socket(self, path: Path) -> socket.socket:
+        """A Unix socket that listens."""
+        one = socket.socket(socket.AF_UNIX)
+        one.bind(str(path))
+        one.listen()
+        return one
+
+    def test_a_unix_socket_is_for_mail_by_its_path(self, cleanup: ExitStack, tmp_path: Path) -> None:
+        path = tmp_path / "lmtp"
+        manager = self.passed(cleanup, self.unix_socket(path))
+        assert set(manager.sockets([listener("a", 1)], Mail(lmtp_socket=str(path)))) == {"lmtp"}
+
+    def test_a_unix_socket_is_for_mail_by_its_name(self, cleanup: ExitStack, tmp_path: Path) -> None:
+        manager = self.passed(cleanup, self.unix_socket(tmp_path / "lmtp"), names="lmtp")
+        assert set(manager.sockets([], Mail(lmtp_socket="/elsewhere"))) == {"lmtp"}
+        with pytest.raises(PassedSocketError, match=r"\[mail\] has no lmtp_socket: set it to this path"):
+            manager.sockets([], Mail(lmtp_host="127.0.0.1"))
+
+    @pytest.mark.parametrize("name", ["", "a"])
+    def test_a_unix_socket_is_for_no_listener(self, cleanup: ExitStack, tmp_path: Path, name: str) -> None:
+        path = tmp_path / "lmtp"
+        manager = self.passed(cleanup, self.unix_socket(path), names=name)
+        for mail in (None, Mail(lmtp_socket="/elsewhere")):
+            with pytest.raises(
+                PassedSocketError, match=f"'{path}' was passed, and no listener has it: set lm"
+            ):
+                manager.sockets([listener("a", 1)], mail)
+
+    def test_a_port_is_for_mail_by_its_number(self, cleanup: ExitStack) -> None:
+        one = socket.create_server(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+        manager = self.passed(cleanup, one)
+        mail = Mail(lmtp_host="127.0.0.1", lmtp_port=port)
+        assert set(manager.sockets([listener("a", 1)], mail)) == {"lmtp"}
+        # On another address a listener may have the same port, and then the name has to tell.
+        assert set(manager.sockets([listener("a", port)], mail)) == {"a"}
+        with pytest.raises(PassedSocketError, match="no listener has this name or port"):
+            manager.sockets([listener("a", 1)], Mail(lmtp_port=port))
+
+    def test_a_port_is_for_mail_by_its_name(self, cleanup: ExitStack) -> None:
+        manager = self.passed(cleanup, socket.create_server(("127.0.0.1", 0)), names="lmtp")
+        assert set(manager.sockets([], Mail(lmtp_host="127.0.0.1", lmtp_port=1))) == {"lmtp"}
+        with pytest.raises(PassedSocketError, match=r"\[mail\] has no lmtp_host: set it, and lmtp_port"):
+            manager.sockets([], Mail(lmtp_socket="/elsewhere"))
+
+    @pytest.mark.parametrize("name", ["", "lmtp"])
+    def test_no_port_for_mail_is_open_to_other_machines(self, cleanup: ExitStack, name: str) -> None:
+        one = socket.create_server(("0.0.0.0", 0))  # noqa: S104 - it is refused
+        mail = Mail(lmtp_host="127.0.0.1", lmtp_port=one.getsockname()[1])
+        manager = self.passed(cleanup, one, names=name)
+        with pytest.raises(PassedSocketError, match=r"can be reached from other machines \('0\.0\.0\.0'\)"):
+            manager.sockets([], mail)
+
     def test_what_was_passed_to_another_process_is_left_alone(self) -> None:
         environment = {"LISTEN_PID": "1", "LISTEN_FDS": "2"}
         assert ServiceManager.from_environment(environment).sockets([]) == {}
@@ -156,7 +209,7 @@ class TestPassedSockets:
             socket.socket(socket.AF_INET, socket.SOCK_STREAM),
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
         ):
-            with pytest.raises(PassedSocketError, match="no TCP socket that listens"):
+            with pytest.raises(PassedSocketError, match="no stream socket that listens"):
                 self.passed(cleanup, one)
 
     def test_what_is_no_socket_is_refused(self, tmp_path: Path) -> None:

@@ -2,19 +2,49 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Barrier
 
 import pytest
 
 from asn1 import ill
-from config.settings import Settings
+from config.settings import RetryPolicy, Settings
+from iso_gateway.outbox import telling
 from iso_gateway.store.records import InputKind
 from iso_gateway.store.writer import Writer
 from tests.integration.gateway.test_due import END_OF_DUE, expiring
-from tests.support import apdus
+from tests.support import apdus, gateway
+from tests.support.dispatching import LogLines, Wire, begun, dispatching, said, say
 from tests.support.gateway import AT_SFU, Clock, Desk
 
 PATIENCE = 60
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("portable", ["postgresql"], indirect=True)
+async def test_a_partners_limit_is_for_all_of_them_together(portable: Settings, lines: LogLines) -> None:
+    narrow = replace(gateway.SFU, retry=RetryPolicy(concurrency=1))
+    clock, here, there = Clock(), Wire(), Wire()
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(Desk.open(gateway.with_partner(portable, narrow), clock)) for _ in range(2)
+        )
+        for number, text in enumerate("ab"):
+            say(first, begun(first, number), text)
+        here.held = True
+        async with dispatching(first, here, owner="one", fenced=True) as one:
+            await here.begun()
+            say(first, begun(first, 1, "UBC"), "u")
+            async with dispatching(second, there, owner="two", fenced=True):
+                # It has looked at both partners when it sends to one of them.
+                await there.begun()
+                await lines.until(telling.APDU_DELIVERED)
+            assert (said(here), said(there)) == (["a"], ["u"])
+            here.release()
+            one.wake()
+            for _ in range(2):
+                await lines.until(telling.APDU_DELIVERED)
+        assert said(here) == ["a", "b"]
 
 
 @pytest.mark.postgresql

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from config.settings import Capabilities, Settings
-from iso_gateway.errors import StoreError
+from iso_gateway.errors import GatewayError, StoreError
 from iso_gateway.half.record import digest_of
-from iso_gateway.site import NotInitializedError, Site, WrongUserError, opened, utc_now
+from iso_gateway.site import NotInitializedError, Site, WrongUserError, exclusive, opened, utc_now
 from tests.support import apdus, gateway
 from tests.support.gateway import Desk, settings_in
 
@@ -60,6 +60,22 @@ class TestMaking:
         with pytest.raises(StoreError, match="was sealed by master key"):
             Site.create_or_open(replace(settings, master_key_file=other.master_key_file))
 
+    def test_a_directory_that_cannot_be_made_is_said(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        settings = settings_in(tmp_path / "file" / "state")
+        said = r"cannot make the directory .*: Not a directory; make it"
+        with pytest.raises(GatewayError, match=said):
+            Site.create_or_open(settings)
+        with pytest.raises(GatewayError, match=said), exclusive(settings):
+            pass
+
+    def test_a_lock_that_cannot_be_opened_is_said(self, tmp_path: Path) -> None:
+        settings = settings_in(tmp_path / "state")
+        (settings.state_dir / "gateway.lock").mkdir(parents=True)
+        said = r"cannot open .*gateway\.lock': Is a directory; see whose"
+        with pytest.raises(GatewayError, match=said), exclusive(settings):
+            pass
+
 
 class TestOpening:
     def test_a_command_makes_nothing(self, tmp_path: Path) -> None:
@@ -84,6 +100,16 @@ class TestOpening:
             Site.open(settings)
         with pytest.raises(WrongUserError):
             Site.create_or_open(settings)
+
+    def test_another_user_who_cannot_even_see_it_is_told_so(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def kept(*_: object, **__: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "stat", kept)
+        with pytest.raises(WrongUserError, match="is kept from user id"):
+            Site.open(settings)
 
     def test_its_clock_knows_its_zone(self) -> None:
         assert utc_now().utcoffset() is not None

@@ -4,7 +4,7 @@ import itertools
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from iso_gateway import upkeep
 from iso_gateway.errors import GatewayError, NotFoundError, StoreError
 from iso_gateway.request import primitives
 from iso_gateway.site import Site, exclusive
-from iso_gateway.store import engine
+from iso_gateway.store import backup, engine
 from iso_gateway.store.keyring import create_master_key
 from iso_gateway.store.records import GatewayId, HalfId
 from tests.support import apdus
@@ -119,7 +119,7 @@ class TestBackup:
 
             assert upkeep.resume(restored.site, actor="anna", reason="the old one burnt", at=desk.clock.now)
             assert not upkeep.resume(restored.site, actor="anna", reason="again", at=desk.clock.now)
-            assert due(restored) == [waiting[0].id, waiting[0].id + 1]
+            assert due(restored) == [waiting[0].id, waiting[0].id + 1 + backup.SKIPPED]
             with restored.reading() as uow:
                 record, *_ = uow.audit.list()
                 assert (record.actor, record.action, record.reason) == (
@@ -192,7 +192,29 @@ class TestRestore:
         settings = elsewhere(desk)
         upkeep.restore(settings, tmp_path / "backup.db")
         with Desk.open(settings, desk.clock) as restored:
-            assert restored.store(b"something") == extra + 1
+            assert restored.store(b"something") > extra
+
+    @pytest.mark.postgresql
+    @crossed
+    def test_numbers_that_were_given_after_the_backup_are_not_given_again(
+        self, desk: Desk, elsewhere: Elsewhere, tmp_path: Path
+    ) -> None:
+        # A webhook has been told of events after it, a mail has gone out whose bounce names a row of the
+        # outbox, and somebody has written the number of a request on a slip.
+        upkeep.back_up(desk.site, tmp_path / "backup.db")
+        later = desk.begin(apdus.ill_request(requester="ILLUME:SFU", transaction="later"), peer=AT_SFU)
+        desk.act(later, primitives.SendMessage(note="wait"))
+        told, sent = desk.events()[-1].sequence, desk.outgoing()[-1].row
+        settings = elsewhere(desk)
+        upkeep.restore(settings, tmp_path / "backup.db")
+        with Desk.open(settings, desk.clock) as restored:
+            again = restored.receive(apdus.ill_request(requester="ILLUME:SFU", transaction="b"), peer=AT_SFU)
+            assert again.half_id is not None
+            restored.act(again.half_id, primitives.SendMessage(note="wait"))
+            assert restored.events()[-1].sequence > told
+            assert restored.outgoing()[-1].row.id > sent.id
+            assert again.half_id > later
+            assert again.message_id > (sent.message_id or 0)
 
     @pytest.mark.postgresql
     @crossed
@@ -274,6 +296,35 @@ class TestCopy:
             assert due(desk) == []
             processed = moved.receive(REQUEST, peer=AT_SFU)
             assert processed.verdict == "exact-duplicate"
+
+    @pytest.mark.postgresql
+    @crossed
+    @pytest.mark.parametrize("move", [False, True])
+    def test_killed_in_the_middle_of_it_one_of_the_two_sends_at_most(
+        self, desk: Desk, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch, *, move: bool
+    ) -> None:
+        def killed(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        settings = elsewhere(desk)
+        monkeypatch.setattr(backup, "hold", killed)
+        monkeypatch.setattr(backup, "release", killed)
+        with suppress(KeyboardInterrupt):
+            upkeep.copy(desk.site, settings.database_url, move=move)
+        with Desk.open(settings, desk.clock) as copy:
+            assert due(copy) == []
+        assert len(due(desk)) == 1
+
+    @pytest.mark.postgresql
+    @crossed
+    def test_what_was_held_before_a_move_is_held_after_it(self, desk: Desk, elsewhere: Elsewhere) -> None:
+        upkeep.hold(desk.site, actor="anna", reason="an upgrade")
+        settings = elsewhere(desk)
+        upkeep.copy(desk.site, settings.database_url, move=True)
+        with Desk.open(settings, desk.clock) as moved, moved.reading() as uow:
+            held = uow.sending.held()
+        assert held is not None
+        assert "an operator held it" in held.reason
 
     @pytest.mark.postgresql
     @crossed

@@ -1,6 +1,8 @@
 """Checks 11 and 12: critical extensions, and rules beyond syntax, as a partner's profile has them."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -19,11 +21,10 @@ from asn1.extensions import (
 from asn1.ill import Extension
 from asn1.rules import check
 from asn1.schema import AnyValue
+from config import starter
 from config.errors import ConfigErrors
-from config.rules import RuleSetting, RuleSeverity
-from config.settings import Settings
+from iso_gateway import configuration
 from iso_gateway.reception import INFERRED_CHECK, MESSAGE_REFUSED, RULES_BROKEN, Verdict
-from iso_gateway.site import Site
 from tests.integration.gateway_rules.conftest import Counter, Opened
 from tests.support import apdus
 from tests.support.apdus import text
@@ -233,17 +234,16 @@ class TestRules:
         assert (len(detail["findings"]), detail["more"]) == (20, 10)
 
 
-def test_a_rule_that_there_is_not_stops_the_start(opened: Opened) -> None:
+@pytest.mark.parametrize("reading", [configuration.read, configuration.examine])
+def test_a_rule_that_there_is_not_is_a_mistake_of_the_file_that_names_it(
+    reading: Callable[[Path], object], tmp_path: Path
+) -> None:
+    gateway, *_ = starter.write(tmp_path)
+    partner = tmp_path / "partners" / "yaz.toml"
+    with partner.open("a", encoding="utf-8") as file:
+        file.write('[rules]\nstring-space = "error"\nmonth = "off"\n')
     with pytest.raises(ConfigErrors) as caught:
-        opened(string_space="error", date="off")
-    assert {error.problem for error in caught.value.errors} == {"there is no rule 'string-space'"}
-    message = str(caught.value)
-    assert "partner YAZ: rules" in message
-    assert "string-spaces" in message
-
-
-def test_a_rule_that_there_is_not_stops_a_command(settings: Settings) -> None:
-    rules = (RuleSetting(rule="dates", severity=RuleSeverity.OFF),)
-    wrong = replace(settings, partners=tuple(replace(one, rules=rules) for one in settings.partners))
-    with pytest.raises(ConfigErrors, match="there is no rule 'dates'"):
-        Site.open(wrong)
+        reading(gateway)
+    near, far = map(str, caught.value.errors)
+    assert near == f"{partner}: rules.string-space: there is no such rule; expected 'string-spaces'"
+    assert far.startswith(f"{partner}: rules.month: there is no such rule; expected one of ")

@@ -133,7 +133,9 @@ class TestWhatIsRead:
         with desk.site.store.unit_of_work() as uow:
             fence = uow.leases.claim(waiting.row.id, "test", now, now)
             assert fence is not None
-            assert uow.leases.gave_up(waiting.row.id, fence, now, "refused", Failure.REFUSED)
+            assert uow.leases.gave_up(
+                waiting.row.id, fence, now, Trouble(error="refused", failure=Failure.REFUSED)
+            )
         assert kinds(lookout) == ["not-delivered"]
         [row] = lookout.standing()
         assert (row.half_id, row.message_id, row.partner) == (1, waiting.row.message_id, "SFU")
@@ -148,6 +150,38 @@ class TestWhatIsRead:
                 expires_at=now + dt.timedelta(days=1),
             )
         assert kinds(lookout) == []
+
+    def test_what_was_not_delivered_until_it_is_repeated(self, desk: Desk, lookout: Lookout) -> None:
+        def lose() -> MessageId | None:
+            [waiting] = desk.outgoing()
+            with desk.site.store.unit_of_work() as uow:
+                assert uow.outbox.end_waiting(waiting.row.id, desk.clock.now, "gone", Failure.LIFETIME)
+            return waiting.row.message_id
+
+        half_id = desk.request().half_id
+        assert half_id is not None
+        first = lose()
+        lookout.look()
+        assert [row.message_id for row in lookout.standing()] == [first]
+        desk.repeat(half_id)
+        assert kinds(lookout) == []
+        second = lose()
+        lookout.look()
+        assert [row.message_id for row in lookout.standing()] == [second], "the repeat is told of by itself"
+        desk.repeat(half_id)
+        assert kinds(lookout) == []
+
+    def test_a_repeat_of_one_message_makes_up_for_no_other(self, desk: Desk, lookout: Lookout) -> None:
+        half_id = desk.begin(apdus.ill_request(requester="ILLUME:SFU"), peer=AT_SFU)
+        for note in ("first", "second"):
+            desk.act(half_id, primitives.SendMessage(note=note))
+        lost, arrived = desk.outgoing()
+        with desk.site.store.unit_of_work() as uow:
+            assert uow.outbox.end_waiting(lost.row.id, desk.clock.now, "gone", Failure.LIFETIME)
+        desk.repeat(half_id)
+        lookout.look()
+        assert [row.message_id for row in lookout.standing()] == [lost.row.message_id]
+        assert arrived.row.message_id is not None
 
     def test_what_the_gateway_holds_back_and_not_what_an_operator_does(
         self, desk: Desk, lookout: Lookout

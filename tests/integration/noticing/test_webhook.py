@@ -216,6 +216,17 @@ class TestPoster:
         assert place.listener.numbers == [1, 2]
         assert place.record() == WebhookRecord(name="ils", sequence=2)
 
+    async def test_a_clock_set_back_delays_nothing(self, place: Place) -> None:
+        poster = place.poster()
+        await poster.tell()
+        place.happen(1)
+        place.listener.refusing = "it answered with status 500"
+        await poster.tell()
+        place.listener.refusing = None
+        place.desk.clock.advance(hours=-1)
+        assert await poster.tell() == NAP
+        assert place.listener.numbers == [1]
+
     async def test_of_two_gateways_one_tells_at_a_time(self, place: Place) -> None:
         first, second = place.poster(), place.poster("b" * 16)
         await first.tell()

@@ -5,7 +5,8 @@ on its way. KPU and RRU ship one item both. Everything else goes as it should, a
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,12 +14,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from asn1.ill import TransactionResults
-from config.settings import ApduName, Capabilities
+from config.settings import ApduName, Capabilities, DailyMail, Language, NoticeKind
+from iso_gateway.noticing import wording
 from iso_gateway.request import primitives
 from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.store.records import AttentionRecord, HalfId
 from tests.support.libraries import ZONE, Libraries, as_partner
-from tests.support.noticing import Lookout
+from tests.support.noticing import Lookout, telling
 
 HERE: Final = ZoneInfo(ZONE)
 MONDAY: Final = dt.date(2026, 11, 9)
@@ -38,6 +40,14 @@ ASKED: Final = {
 #: Request 4 is TRU's whose SHIPPED is lost; 7 and 12 are for one item.
 LOST: Final = 4
 TWICE: Final = (7, 12)
+
+
+#: Who is told on working mornings: of everything; of SFU alone; of one kind, or that all is well.
+TOLD: Final = (
+    DailyMail(to="desk@bex.example"),
+    DailyMail(to="anna@bex.example", partners=("SFU",), kinds=frozenset({NoticeKind.NO_ANSWER})),
+    DailyMail(to="head@bex.example", kinds=frozenset({NoticeKind.DOUBLE_SUPPLY}), always=True),
+)
 
 
 def day(number: int) -> dt.date:
@@ -66,6 +76,8 @@ class Week:
         self.halves = dict.fromkeys(PARTNERS, 0)
         #: what was said of each at the end of Thursday
         self.said: dict[tuple[str, int | None], str] = {}
+        #: the daily mails of each day, by recipient
+        self.mails: dict[int, dict[str, Mapping[str, object]]] = {}
 
     def live(self, days: int) -> None:
         """Let so many days pass."""
@@ -80,6 +92,8 @@ class Week:
                 self.libraries.carry()
                 self.lookout.look()
                 self.libraries.carry()
+                written = self.lookout.tell(telling(self.lookout.site.settings, *TOLD))
+                self.mails.setdefault(number, {}).update({str(one["recipient"]): one for one in written})
             for other in self.others:
                 other.look()
             if number == 3:
@@ -198,3 +212,50 @@ def test_what_is_said_is_what_is_known(week: Week) -> None:
     assert set(queries) == {"BEX->TRU Status-Query"}
     events = [one.kind for one in week.libraries.desks["BEX"].events()]
     assert (events.count("attention.raised"), events.count("attention.cleared")) == (10, 5)
+
+
+def told(mail: Mapping[str, object]) -> tuple[set[str], set[str]]:
+    """What a mail tells of, each as `kind request`: what is new, and what was told before."""
+    title = re.compile(r"^\[\d+\] (.*?)(?:: .*?(?:request (\d+))?)?$", re.MULTILINE)
+    kinds = {words.title: kind for kind, words in wording.WORDS[Language.ENGLISH].items()}
+    new, _, standing = str(mail["text"]).partition("STILL STANDING")
+    first, second = (
+        {f"{kinds[one[1]].value} {one[2] or ''}".strip() for one in title.finditer(part)}
+        for part in (new, standing)
+    )
+    return first, second
+
+
+@pytest.mark.slow
+def test_the_mail_of_each_working_morning_says_what_is_new_and_what_still_stands(week: Week) -> None:
+    mails = {
+        number: told(written["desk@bex.example"])
+        for number, written in week.mails.items()
+        if "desk@bex.example" in written
+    }
+    assert mails == {
+        # On Monday there is nothing to tell.
+        1: ({"answer-due 3", "answer-due 9", f"double-supply {TWICE[1]}"}, set()),
+        # Remembrance Day. On Thursday both items are here.
+        3: ({"answer-due 15", f"answer-due {LOST}"}, {"answer-due 3", "answer-due 9"}),
+        4: ({"answer-due 25"}, {"answer-due 3", "answer-due 9", "answer-due 15"}),
+        # After the weekend.
+        7: ({"no-answer 3", "no-answer 9", "no-answer 15", "silent"}, {"answer-due 25"}),
+    }
+
+
+@pytest.mark.slow
+def test_each_is_mailed_what_is_theirs_on_no_other_day(week: Week) -> None:
+    days = {
+        to: [number for number, written in week.mails.items() if to in written]
+        for to in ("anna@bex.example", "head@bex.example")
+    }
+    assert days == {"anna@bex.example": [7], "head@bex.example": [0, 1, 3, 4, 7]}
+    assert told(week.mails[7]["anna@bex.example"]) == ({"no-answer 3", "no-answer 9", "no-answer 15"}, set())
+    subjects = [str(week.mails[number]["head@bex.example"]["subject"]) for number in (0, 1, 3)]
+    assert subjects == [
+        "Nothing wants a person: BEX",
+        "1 thing wants a person, new: BEX",
+        "Nothing wants a person: BEX",
+    ]
+    assert all("The Book of Number" not in repr(written) for written in week.mails.values())

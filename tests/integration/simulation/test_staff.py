@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from asn1 import ill
+from asn1.codec import decode
 from iso_gateway.errors import GatewayError, PrimitiveInvalidError
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import State
@@ -17,6 +20,7 @@ from iso_gateway.simulation import scenario
 from iso_gateway.simulation.partner import no_pause
 from iso_gateway.simulation.scenario import Scenario
 from iso_gateway.simulation.staff import Staff
+from iso_gateway.store.records import MessageId
 from tests.support.apdus import ill_request, status_query
 from tests.support.gateway import BEX, YAZ, Desk, settings_in
 
@@ -62,6 +66,18 @@ async def test_they_answer_what_comes_in(tmp_path: Path) -> None:
         async with working(desk, read(on("ILL-REQUEST", SHIP))) as staff:
             await state_of(desk, staff, State.SHIPPED)
             assert staff.left_out == []
+
+
+async def test_they_say_of_no_copy_when_it_is_due(tmp_path: Path) -> None:
+    with Desk.open(settings_in(tmp_path)) as desk:
+        copy = (ill.ILLServiceType.copy_non_returnable,)
+        desk.receive(dataclasses.replace(ill_request(), iLL_service_type=copy))
+        async with working(desk, read(on("ILL-REQUEST", SHIP))) as staff:
+            await state_of(desk, staff, State.SHIPPED)
+        with desk.reading() as uow:
+            shipped = decode(uow.messages.raw(MessageId(3)))
+        assert isinstance(shipped, ill.Shipped)
+        assert shipped.supply_details.date_due is None
 
 
 async def test_what_the_protocol_refuses_is_left_out(tmp_path: Path) -> None:

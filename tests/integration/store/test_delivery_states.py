@@ -138,6 +138,20 @@ class TestFairness:
             uow.leases.delivered(first, claimed(uow, first), NOW)
             assert not uow.outbox.has_backlog("SFU", first)
 
+    def test_what_an_operator_holds_is_no_backlog_and_neither_is_what_waits_behind_it(
+        self, store: Store, message: MessageId
+    ) -> None:
+        with store.unit_of_work() as uow:
+            held, behind = queue(uow, message, "1"), queue(uow, message, "1")
+            other = queue(uow, message, "2")
+            uow.outbox.hold(held, "anna")
+            assert uow.outbox.has_backlog("SFU", other)
+            uow.leases.delivered(other, claimed(uow, other), NOW)
+            assert not uow.outbox.has_backlog("SFU", other)
+            assert not uow.outbox.has_backlog("SFU", behind)
+            uow.outbox.release(held, NOW)
+            assert uow.outbox.has_backlog("SFU", behind)
+
 
 class TestEndings:
     def test_what_went_wrong_is_kept_by_its_word(self, store: Store, message: MessageId) -> None:

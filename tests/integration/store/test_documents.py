@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from iso_gateway.errors import StoreError
-from iso_gateway.store.documents import QueuedMail
+from iso_gateway.store.mails import QueuedMail
 from iso_gateway.store.records import DocumentId, HalfId, OutboxId, OutboxStatus, Unmailed
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 from tests.integration.store import samples
@@ -43,9 +43,10 @@ def test_mails_are_found_apart_from_messages(store: Store) -> None:
         assert fence == 1
         assert uow.leases.delivered(mail.id, fence, samples.NOW)
         assert uow.due.next_mails(samples.NOW) == {"UBC": samples.NOW}
-        assert uow.documents.with_mail(other.id) == (second, half)
-        assert uow.documents.with_mail(message) is None
-        assert uow.documents.mail(other.id) == {"subject": "s"}
+        about = uow.mails.subject(other.id)
+        assert (about.words, about.half_id, about.detail) == ("document 2", half, {"document": second})
+        assert uow.mails.subject(message).half_id is None
+        assert uow.mails.said(other.id) == {"subject": "s"}
     with store.reading() as uow:
         assert [one.id for one in uow.documents.list()] == [third, second, first]
         assert [one.unmailed for one in uow.documents.of(half)] == [None, None, Unmailed.LOGIN]
@@ -54,4 +55,4 @@ def test_mails_are_found_apart_from_messages(store: Store) -> None:
         assert delivered.status is OutboxStatus.DELIVERED
         for number in (message, OutboxId(99)):
             with pytest.raises(StoreError, match="is no mail"):
-                uow.documents.mail(number)
+                uow.mails.said(number)

@@ -212,6 +212,15 @@ class TestLeftBehind:
         assert self.left(store, now=LEASE) == ([of_one, of_nobody, by_mail], done)
         assert self.left(store, after=of_nobody, now=LEASE) == ([by_mail], done)
 
+    def test_a_clock_that_is_set_back_hides_none(self, store: Store) -> None:
+        with store.unit_of_work() as uow:
+            before = self.received(uow, None)
+            after = self.received(uow, None, at=-2 * LEASE)
+        # What came before it was set back is not old enough yet by the new time, and is looked at later.
+        found, settled = self.left(store)
+        assert (found, settled) == ([after], before - 1)
+        assert self.left(store, after=settled, now=LEASE) == ([before, after], after)
+
     def test_nothing_is_left_of_what_was_classified(self, store: Store) -> None:
         with store.unit_of_work() as uow:
             message = self.received(uow, "c")
@@ -233,6 +242,29 @@ class TestPostgresql:
             # Not committed: to the other one it is neither claimed nor free.
             assert due_for(store, TWO) == [second]
         assert due_for(store, TWO) == [second]
+
+    def test_one_gateway_at_a_time_begins_something_for_a_partner(
+        self, postgresql_engine: Engine, ring: KeyRing
+    ) -> None:
+        store = Store(postgresql_engine, ring)
+        with store.unit_of_work() as uow:
+            queue(uow, connection_id=None, lane="b")
+            row = queue(uow, connection_id=None)
+            assert uow.partners.take_turn("SFU")
+            with store.unit_of_work() as other:
+                assert not other.partners.take_turn("SFU")
+                assert other.partners.take_turn("UBC")
+            uow.leases.claim(row, ONE, NOW, NOW + LEASE, by=claimant(ONE))
+        with store.unit_of_work() as uow:
+            assert uow.partners.take_turn("SFU")
+            partner = uow.outbox.list()[0].partner
+            assert partner is not None
+            assert uow.due.of(claimant(TWO)).sent_by_others(partner, NOW) == 1
+            assert uow.due.of(claimant(ONE)).sent_by_others(partner, NOW) == 0
+            assert uow.due.of(claimant(TWO)).sent_by_others("another", NOW) == 0
+            # Whoever is silent for so long has nothing on its way.
+            assert uow.due.of(claimant(TWO)).sent_by_others(partner, NOW + LEASE) == 0
+            assert uow.due.sent_by_others(partner, NOW) == 0
 
     def test_a_message_is_classified_by_one_gateway_only(
         self, postgresql_engine: Engine, ring: KeyRing

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, insert, inspect, select, text
 
-from iso_gateway.errors import StoreError
+from iso_gateway.errors import StoreError, UnavailableError
 from iso_gateway.store.engine import current, newest, open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing, create_master_key
 from iso_gateway.store.records import DeadlineKind
@@ -267,6 +267,8 @@ class TestUrl:
 
     def test_a_server_that_is_not_there_is_named_without_its_password(self, tmp_path: Path) -> None:
         engine = open_engine(f"postgresql://u:secret@/d?host={tmp_path}")
-        with pytest.raises(StoreError, match="OperationalError") as caught:
+        with pytest.raises(UnavailableError, match="cannot connect to database") as caught:
             current(engine)
-        assert "secret" not in str(caught.value)
+        said = str(caught.value)
+        assert "No such file or directory; check database_url, and whether the server runs" in said
+        assert "secret" not in said

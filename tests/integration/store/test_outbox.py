@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from iso_gateway.errors import StoreError
+from iso_gateway.store.leases import Trouble
 from iso_gateway.store.records import AttemptOutcome, MessageId, OutboxId, OutboxStatus
 from iso_gateway.store.unit_of_work import Store, UnitOfWork
 from tests.integration.store import samples
@@ -75,7 +76,7 @@ class TestOutbox:
             assert record.last_error == "connection refused"
             fence = uow.leases.claim(first, "w", again, again + timedelta(seconds=30))
             assert fence == 2
-            assert uow.leases.gave_up(first, fence, again, "expired")
+            assert uow.leases.gave_up(first, fence, again, Trouble(error="expired"))
             assert due(uow) == [second]
 
     def test_the_longest_due_is_first_and_the_limit_holds(self, store: Store, message: MessageId) -> None:
@@ -109,7 +110,7 @@ class TestOutbox:
             # The one thought dead comes back: nothing that it says counts.
             assert not uow.leases.delivered(row, old, LEASE)
             assert not uow.leases.failed(row, old, LEASE, LEASE, "late")
-            assert not uow.leases.gave_up(row, old, LEASE, "late")
+            assert not uow.leases.gave_up(row, old, LEASE, Trouble(error="late"))
             record = uow.outbox.get(row)
             assert record is not None
             assert (record.status, record.lease_owner, record.last_error) == (
@@ -154,7 +155,7 @@ class TestOutbox:
             first, second = samples.queue(uow, message), samples.queue(uow, other)
             fence = uow.leases.claim(first, "w", NOW, LEASE)
             assert fence is not None
-            uow.leases.gave_up(first, fence, NOW, "no such host")
+            uow.leases.gave_up(first, fence, NOW, Trouble(error="no such host"))
             assert [record.id for record in uow.outbox.list()] == [second]
             everything = uow.outbox.list(finished=True)
             assert [record.id for record in everything] == [first, second]

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 from sqlalchemy import Engine, event, text
 
-from iso_gateway.errors import ConflictError, DisconnectedError, StoreError
+from iso_gateway.errors import ConflictError, DisconnectedError, StoreError, UnavailableError
 from iso_gateway.store.contention import REPETITIONS
 from iso_gateway.store.engine import open_engine, upgrade
 from iso_gateway.store.keyring import KeyRing
@@ -471,7 +471,7 @@ class TestBesideOthers:
                 writer.submit(store_message).result(DEADLINE_SECONDS)
                 postgresql_cluster.stop()
                 try:
-                    with pytest.raises(StoreError, match="OperationalError"):
+                    with pytest.raises(UnavailableError, match="cannot connect to database"):
                         writer.submit(store_message).result(DEADLINE_SECONDS)
                 finally:
                     postgresql_cluster.start()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from adapters.letter_composer import Letter, compose_letter, header_text, one_line
 from adapters.mail_composer import OutgoingMail
+from tests.support.hostile_texts import ATTACKS
 
 AT: Final = datetime(2026, 11, 2, 9, 5, 7, tzinfo=timezone(timedelta(hours=-8)))
 MARK: Final = "17-abcdefghijklmnop"
@@ -38,25 +39,6 @@ NAMES: Final = [
     "Auto-Submitted",
 ]
 
-#: What is known to have got past the guards of mail libraries, and what only looks like it.
-ATTACKS: Final = [
-    "\r\nBcc: evil@evil.example",
-    "\nBcc: evil@evil.example\n\nbody",
-    "\r\n\r\n<script>alert(1)</script>",
-    "=?utf-8?q?=0ABcc=3A_evil=40evil.example?=",
-    "=?utf-8?b?DQpCY2M6IGV2aWxAZXZpbC5leGFtcGxl?=",
-    "=?utf-8?q?=0D=0A?= =?utf-8?q?To:_evil@evil.example?=",
-    "=?\n?utf-8?q?=0A?=",
-    '", <evil@evil.example>, "',
-    "evil@evil.example, you",
-    "a\x85Bcc: evil@evil.example",
-    "a\u2028Bcc: evil@evil.example",
-    "a\x0bb\x0cc\x1cd\x1de\x00f",
-    "\ud800\udfff",
-    "\u202egpj.exe",
-    "--=_17-abcdefghijklmnop--",
-    ".\r\n.\r\n",
-]
 HOSTILE: Final = st.one_of(
     st.sampled_from(ATTACKS),
     st.text(),
@@ -121,7 +103,7 @@ def test_a_name_that_is_nothing_is_left_out() -> None:
     assert dict(header_of(composed(replace(LETTER, author_name=" \n"))))["From"] == "<ill@bex.example>"
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(title=HOSTILE, name=HOSTILE, note=HOSTILE)
 def test_nothing_that_a_partner_wrote_becomes_a_header_or_a_recipient(
     title: str, name: str, note: str

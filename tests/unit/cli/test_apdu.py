@@ -7,15 +7,19 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from adapters.errors import DeliveryFailed, Failure
+from adapters.tcp_sender import TcpSender
 from asn1.codec import decode, encode
 from asn1.ill import ILLRequest
 from asn1.json import from_json, to_json
 from asn1.schema import Arbitrary, BitString, External, ObjectIdentifier, OctetAligned
-from iso_gateway.cli.apdu import commands, files, tree
+from iso_gateway.cli.apdu import commands, connection, files, tree
 from iso_gateway.errors import GatewayError
 from tests.support import apdus, corpus
 from tests.unit.cli.conftest import Command
@@ -52,6 +56,14 @@ class TestDecode:
         assert from_json(shape["apdu"]) == decode(OCTETS)
         assert (shape["tolerances"], shape["error"], shape["read_up_to"]) == ([], None, None)
         assert command.text("apdu", "decode", file, "--json").isascii()
+
+    def test_texts_are_read_in_the_character_set_that_is_named(self, command: Command) -> None:
+        # Two letters of Latin-1 that are one of UTF-8.
+        written = encode(apdus.ill_request(title=b"caf\xc3\xa9"))
+        for charset, title in (("utf-8", "caf\u00e9"), ("latin-1", "caf\u00c3\u00a9")):
+            shown = command("apdu", "decode", "-", "--charset", charset, stdin=written).stdout
+            assert f"title: {title}\n" in shown
+        assert "is not one of" in command.error("apdu", "decode", "-", "--charset", "koi8-r", code=2)
 
     @pytest.mark.parametrize("form", [OCTETS.hex(), OCTETS.hex(" ", 2).upper() + "\n", OCTETS.hex("\n")])
     def test_hexadecimal_digits_stand_for_octets(self, command: Command, form: str) -> None:
@@ -206,6 +218,33 @@ class TestSend:
         assert "220 mail.example" in shown
         assert "\x1b" not in shown
 
+    def test_what_comes_back_where_nothing_should_is_said(self, command: Command, file: Path) -> None:
+        with answering(b"\x61\x00") as (port, _):
+            result = command("apdu", "send", file, "--to", f"127.0.0.1:{port}")
+        assert result.stdout == ""
+        assert result.stderr == (
+            "note: 2 octets came back, and were not looked at: --two-way shows what comes back\n"
+        )
+
+    def test_a_peer_that_does_not_end_the_connection_may_want_two_ways(
+        self, command: Command, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection, "SEND_TIMEOUT", timedelta(seconds=0.2))
+        with answering(b"", until=Event()) as (port, _):
+            error = command.error("apdu", "send", file, "--to", f"127.0.0.1:{port}")
+        assert error.startswith(f"error: 127.0.0.1:{port} did not end the connection")
+        assert error.endswith("can be like that: try --two-way\n")
+
+    def test_a_peer_that_breaks_the_connection_may_want_two_ways(
+        self, command: Command, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def broken(*_: object, **__: object) -> None:
+            raise DeliveryFailed("it broke", temporary=True, ambiguous=True, failure=Failure.RESET)
+
+        monkeypatch.setattr(TcpSender, "send", broken)
+        assert "it broke; a port for two-way" in command.error("apdu", "send", file, "--to", "127.0.0.1:1")
+        assert command.error("apdu", "send", file, "--to", "127.0.0.1:1", "--two-way") == "error: it broke\n"
+
     def test_a_peer_that_says_nothing_and_closes_is_not_waited_for(
         self, command: Command, file: Path
     ) -> None:
@@ -215,21 +254,32 @@ class TestSend:
 
 
 @contextmanager
-def answering(octets: bytes) -> Iterator[tuple[int, Future[bytes]]]:
-    """A peer that takes one APDU, answers with these octets and closes; its port, and what it took."""
+def answering(octets: bytes, until: Event | None = None) -> Iterator[tuple[int, Future[bytes]]]:
+    """A peer that takes one APDU, answers with these octets and closes; its port, and what it took.
+
+    Args:
+        octets: its answer.
+        until: it closes only after this, which is set once the test is done with it.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         server.settimeout(60)
 
         def serve() -> bytes:
-            connection, _ = server.accept()
-            with connection:
+            opened, _ = server.accept()
+            with opened:
                 taken = b""
-                while len(taken) < len(OCTETS) and (data := connection.recv(65_536)):
+                while len(taken) < len(OCTETS) and (data := opened.recv(65_536)):
                     taken += data
-                connection.sendall(octets)
+                opened.sendall(octets)
+                if until is not None:
+                    until.wait(10)
             return taken
 
-        yield server.getsockname()[1], pool.submit(serve)
+        try:
+            yield server.getsockname()[1], pool.submit(serve)
+        finally:
+            if until is not None:
+                until.set()
 
 
 class TestListen:

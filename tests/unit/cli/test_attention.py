@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from iso_gateway.cli.gateway import status
+from iso_gateway.noticing import reporting
+from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.outbox import operating
 from iso_gateway.site import Site
 from iso_gateway.store.records import BreakerState, GatewayId, PartnerStateRecord
@@ -144,3 +146,89 @@ class TestStatus:
             assert [json.loads(line)["well"] for line in shown.splitlines()] == [False] * 3
         else:
             assert shown.count("no gateway runs") == 3
+
+
+DAILY = """
+[mail]
+relay_port = 1
+[[noticing.mail]]
+to = "desk@bex.example"
+[[noticing.mail]]
+to = "head@bex.example"
+kinds = ["silent"]
+"""
+
+
+@pytest.fixture
+def telling(place: Installation) -> Installation:
+    """The same installation, where two people are told by mail."""
+    gateway = place.config.read_text(encoding="utf-8")
+    gateway = gateway.replace(
+        'symbol = "ILLUME:BEX"', 'symbol = "ILLUME:BEX"\npublic_mail = "ill@bex.example"'
+    )
+    place.config.write_text(gateway + DAILY, encoding="utf-8")
+    # Goes on under that configuration.
+    place.configure("")
+    return place
+
+
+@pytest.mark.usefixtures("noticed")
+class TestDailyMail:
+    def test_preview(self, telling: Installation, command: Command) -> None:
+        shown = command.text("attention", "preview-mail")
+        assert shown.startswith(
+            "From: ill@bex.example\nTo: desk@bex.example\n"
+            "Subject: 2 things want a person, new: Bowen Example Library\n\nWhat wants a person at"
+        )
+        assert "203.0.113.9 [31m" in shown
+        assert "\x1b" not in shown
+        assert "next one due: " in shown
+        assert "To: head@bex.example\n" in shown
+        assert "as long as there is nothing to tell, none is sent" in shown
+        one = command.text("attention", "preview-mail", "--to", "Head@bex.example")
+        assert "desk@" not in one
+        html = command.text("attention", "preview-mail", "--html", "--to", "desk@bex.example")
+        assert html.startswith("<!DOCTYPE html>\n")
+        [first, second] = command.json("attention", "preview-mail")
+        assert (first["recipient"], first["new"], first["standing"], first["sent"]) == (
+            "desk@bex.example", [1, 2], [], True,
+        )  # fmt: skip
+        assert (second["total"], second["sent"]) == (0, False)
+        said = command.error("attention", "preview-mail", "--to", "x@y.example")
+        assert "no daily mail goes to 'x@y.example'" in said
+        assert "names desk@bex.example, head@bex.example" in said.replace("\n", " ")
+        with telling.site.store.reading() as uow:
+            assert uow.daily_mails.list() == ()
+
+    def test_what_was_sent_is_listed_and_waits_like_anything_else(
+        self, telling: Installation, command: Command
+    ) -> None:
+        assert "no daily mails" in command.text("attention", "mails")
+        settings, days = telling.site.settings, WorkingDays.of(telling.site.settings.noticing)
+        # A Friday afternoon.
+        now = telling.clock()
+        with telling.site.store.unit_of_work() as uow:
+            assert reporting.write(uow, settings, now, days) == 1
+        shown = command.text("attention", "mails")
+        assert "desk@bex.example" in shown
+        assert "waiting to send" in shown
+        assert "none: nothing to tell" in shown
+        [head, desk] = command.json("attention", "mails")
+        assert (head["recipient"], head["day"], head["entries"], head["mail"]) == (
+            "head@bex.example", "2026-11-20", 0, None,
+        )  # fmt: skip
+        assert (desk["entries"], desk["mail"]["status"]) == (2, "waiting")
+        assert "desk@bex.example" in command.text("waiting", "list")
+        [row] = command.json("waiting", "list")
+        assert (row["partner"], row["why"]) == (
+            "desk@bex.example",
+            "it is its turn: is the gateway running?",
+        )
+        assert command.json("status", code=1)["waiting"] == 1
+        assert command.json("waiting", "list", "--partner", "Desk@bex.example") == [row]
+        held = command.text("waiting", "hold", row["id"], "--reason", "not today", "--yes")
+        assert held == "held back: 1\n"
+        assert "holds it back" in command.json("waiting", "list")[0]["why"]
+        released = command.text("waiting", "release", row["id"], "--reason", "today", "--yes")
+        assert released == "released: 1\n"
+        assert "1 mails" in command.text("db", "verify")

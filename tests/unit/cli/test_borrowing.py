@@ -331,13 +331,13 @@ class TestALoan:
 
     def test_the_three_verbs(self, borrower: Library, lender: Library) -> None:
         said = borrower.command.text("requests", "query", 1, "--note", "Hello?")
-        assert said == "STATUS-QUERY queued for YAZ as message 2; request 1 is now Pending\n"
+        assert said == "STATUS-QUERY queued for YAZ as message 2; request 1 stays Pending\n"
         borrower.place.carry(lender.place)
         lender.place.carry(borrower.place)
         assert "status: IN-PROCESS (3)" in borrower.show()
         borrower.command.text("requests", "message", 1, "Any edition will do")
         said = borrower.command.text("requests", "repeat", 1)
-        assert said == "MESSAGE queued once more for YAZ as message 5; request 1 is now Pending\n"
+        assert said == "MESSAGE queued once more for YAZ as message 5; request 1 stays Pending\n"
         borrower.place.carry(lender.place)
         assert lender.show().count('"Any edition will do"') == 2
         assert "MESSAGE again [" in lender.show()

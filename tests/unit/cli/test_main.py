@@ -1,11 +1,14 @@
 """The root of the command: `serve`, `init`, `check`, `partners`, and how it fails."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from iso_gateway.failure import Failure
 from iso_gateway.request import primitives
 from iso_gateway.store.records import BreakerState, PartnerStateRecord
 from tests.support import apdus
+from tests.support.authority import Authority
 from tests.support.site import Installation
 from tests.unit.cli.conftest import Command
 
@@ -29,6 +33,10 @@ class TestInit:
         assert f"iso-gateway check --config '{config}'" in said[2]
         assert Command(None).text("check", "--config", config).endswith("nothing is wrong\n")
 
+    def test_a_service_is_started_by_systemd(self, tmp_path: Path) -> None:
+        said = Command(None).text("init", "--service", tmp_path)
+        assert "start the gateway:        systemctl start iso-gateway\n" in said
+
     def test_it_overwrites_nothing(self, tmp_path: Path) -> None:
         Command(None)("init", tmp_path)
         error = Command(None).error("init", tmp_path, code=2)
@@ -38,10 +46,14 @@ class TestInit:
 
 class TestCheck:
     def test_what_was_read(self, command: Command) -> None:
-        assert command.text("check") == (
-            f"{command.config}: 2 listeners, 1 local symbol, 7 partners, 1 route; nothing is wrong\n"
-        )
-        assert command.json("check") == {
+        warning, said = command.text("check").splitlines()
+        assert said == f"{command.config}: 2 listeners, 1 local symbol, 7 partners, 1 route; nothing is wrong"
+        assert warning.startswith(f"warning: {command.config}: mail: is missing, so no link to a document ")
+        assert warning.endswith("; expected a table [mail] (docs/mail.md)")
+        found = command.json("check")
+        [told] = found.pop("warnings")
+        assert (told["key"], told["expected"]) == ("mail", "a table [mail] (docs/mail.md)")
+        assert found == {
             "source": str(command.config),
             "errors": [],
             "listeners": 2,
@@ -60,6 +72,18 @@ class TestCheck:
         errors = command.json("check", code=2)["errors"]
         assert {error["key"] for error in errors} == {"listeners[0].port", "limits.max_dpeth"}
         assert command.error("partners", "list", code=2).splitlines() == lines
+
+    def test_a_certificate_that_ends_soon_is_a_warning(self, place: Installation, command: Command) -> None:
+        directory = place.config.parent
+        Authority(directory).identity("soon", lifetime=timedelta(days=20))
+        text = place.config.read_text(encoding="utf-8")
+        lines = 'tls = true\ncertificate_file = "soon.pem"\nkey_file = "soon.key"'
+        place.config.write_text(text.replace("port = 1611", f"port = 1611\n{lines}"), encoding="utf-8")
+        *_, warning, said = command.text("check").splitlines()
+        day = (datetime.now(UTC) + timedelta(days=20)).date()
+        assert warning == f"warning: {directory}/soon.pem: the certificate ends {day}; expected a renewed one"
+        assert said.endswith("nothing is wrong")
+        assert command.json("check")["warnings"][-1]["file"] == f"{directory}/soon.pem"
 
     def test_a_rule_that_there_is_not_is_a_mistake(self, place: Installation, command: Command) -> None:
         partner = place.config.parent / "partners" / "sfu.toml"
@@ -216,6 +240,64 @@ class TestServe:
 
 
 class TestRoot:
+    def test_help_cuts_no_sentence(self) -> None:
+        command = Command(None)
+        for group in ((), *((one.name,) for one in main.app.registered_groups)):
+            listed = command.text(*group, "--help").partition("Commands:")[2]
+            assert listed
+            assert "..." not in listed
+
+    def test_help_says_what_options_mean_and_nothing_of_types(self) -> None:
+        shown = Command(None).text("requests", "list", "--help")
+        assert "--limit N" in shown
+        assert "[default: 50]" in shown
+        assert "<=" not in shown
+        shown = Command(None).text("requests", "act", "--help")
+        assert re.search(r"  ID +The request, as requests list numbers it\.\s+\[required\]", shown)
+        assert re.search(r"  WHAT +What to do\. As lender: answer, ship", shown)
+        assert "range" not in shown
+
+    def test_a_file_that_cannot_be_used_is_named(
+        self, place: Installation, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise OSError(28, "No space left on device", "/somewhere")
+
+        monkeypatch.setattr("iso_gateway.upkeep.back_up", full)
+        said = command.error("db", "backup", place.config.parent / "backup.db")
+        assert said == "error: cannot use '/somewhere': No space left on device\n"
+
+    def test_another_fault_is_told_in_full(
+        self, place: Installation, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object) -> None:
+            raise OSError("a fault of ours")
+
+        monkeypatch.setattr("iso_gateway.upkeep.back_up", broken)
+        result = command("db", "backup", place.config.parent / "backup.db", code=1)
+        assert str(result.exception) == "a fault of ours"
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (("events", "--after", "-1"), "it has to be at least 0"),
+            (("apdu", "listen", "--port", "65536"), "it has to be at most 65535"),
+            (("requests", "show", "one"), "it is no whole number"),
+            (
+                ("requests", "act", "1", "ship", "--due", "tomorrow"),
+                "'tomorrow' is no date",
+            ),
+            (("messages", "list", "--from", "8:30"), "write 2026-11-20 or '2026-11-20 08:30'"),
+        ],
+    )
+    def test_values_are_refused_in_our_words(
+        self, command: Command, arguments: tuple[str, ...], said: str
+    ) -> None:
+        assert said in " ".join(command(*arguments, code=2).stderr.split())
+
+    def test_it_says_which_version_it_is(self) -> None:
+        assert Command(None).text("--version") == f"iso-gateway {version('iso-gateway')}\n"
+
     def test_without_a_database_it_says_how_to_get_one(self, tmp_path: Path) -> None:
         Command(None)("init", tmp_path)
         command = Command(tmp_path / "gateway.toml")

@@ -157,6 +157,33 @@ class TestShow:
         place.receive(encode(apdus.message(apdus.ill_request()))[:-3])
         assert command.json("messages", "show", 3)["octets"] is not None
 
+    def test_what_is_wrong_has_one_place_and_is_shown_there(
+        self, place: Installation, command: Command
+    ) -> None:
+        # The connection told where it ended; the octets alone cannot.
+        place.receive_broken(b"GET / HTTP/1.1\r\n", WireError("it fell silent", offset=6))
+        shown = command.text("messages", "show", 1)
+        assert "  unreadable: it fell silent (offset 6)\n" in shown
+        assert "truncated" not in shown
+        octets, mark = shown.splitlines()[-2:]
+        assert octets[mark.index("^^") :].startswith("48 54 54 50")
+        told = command.json("messages", "show", 1)
+        assert told["error"]["offset"] == told["processings"][0]["error_offset"] == 6
+        cut_off = encode(apdus.ill_request(patron="Ada Patron"))[:-3]
+        place.receive_broken(cut_off, WireError("it fell silent", offset=len(cut_off)))
+        assert "^^" not in command.text("messages", "show", 2)
+        assert "^^" in command.text("messages", "show", 2, "--patron")
+
+    def test_texts_are_read_in_the_character_set_of_the_partner(
+        self, place: Installation, command: Command
+    ) -> None:
+        # Two letters of Latin-1 that are one of UTF-8.
+        place.receive(apdus.ill_request(title=b"caf\xc3\xa9", note=b"d\xc3\xa9j\xc3\xa0"))
+        assert "title: caf\u00e9\n" in command.text("messages", "show", 1)
+        place.configure('character_set = "latin-1"')
+        assert "title: caf\u00c3\u00a9\n" in command.text("messages", "show", 1)
+        assert "d\u00c3\u00a9j\u00c3" in command.text("requests", "show", 1)
+
     def test_octets_go_to_a_new_file_of_the_owner_alone(
         self, place: Installation, command: Command, tmp_path: Path
     ) -> None:

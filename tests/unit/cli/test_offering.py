@@ -6,16 +6,18 @@ from collections.abc import Iterator
 import pytest
 
 from asn1 import ill
+from asn1.extensions import OCLCSpecificStatus, ReasonInReview
 from asn1.ill import ILLServiceType, StatusOrErrorReport
-from asn1.schema import GeneralString, Unlisted
+from asn1.schema import NULL, GeneralString, Unlisted
 from iso_gateway.cli.requests import offers, open_points, particulars
-from iso_gateway.cli.requests.act_fields import Fields, primitive_for
-from iso_gateway.cli.requests.verbs import BORROWERS, EITHERS, LENDERS, Verb
+from iso_gateway.cli.requests.act_fields import Fields, WrongFieldError, primitive_for
+from iso_gateway.cli.requests.verbs import BORROWERS, EITHERS, LENDERS, Result, Verb
 from iso_gateway.cli.shared import vocabulary
 from iso_gateway.cli.shared.typist import Typist
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role
 from iso_gateway.protocol.tables import TABLES
+from iso_gateway.request.primitives import Answer, ReportDamaged, ReviewReason, SpecificResults
 from tests.support import apdus
 from tests.support.command import run
 
@@ -88,6 +90,63 @@ def test_a_note_goes_with_every_verb(verb: Verb) -> None:
     assert primitive_for(verb, needed).note == "N"
 
 
+@pytest.mark.parametrize(
+    ("portion", "whole", "units"), [(None, False, ()), ("whole", True, ()), ("1,3", False, (1, 3))]
+)
+def test_what_is_damaged_is_the_whole_or_some_units(
+    portion: str | None, *, whole: bool, units: tuple[int, ...]
+) -> None:
+    assert primitive_for(Verb.DAMAGED, Fields(portion=portion)) == ReportDamaged(whole=whole, units=units)
+
+
+def test_specific_results_are_a_status_with_reasons() -> None:
+    given = Fields(
+        result=Result.UNFILLED,
+        reason="responder-specific",
+        specific="review",
+        review_reason=("noTitle", "reasonOther=as agreed"),
+    )
+    said = primitive_for(Verb.ANSWER, given)
+    assert isinstance(said, Answer)
+    assert said.specific == SpecificResults(
+        status=OCLCSpecificStatus.review,
+        reasons=(
+            ReviewReason(reason=ReasonInReview.noTitle),
+            ReviewReason(reason=ReasonInReview.reasonOther, text="as agreed"),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "why"),
+    [
+        (
+            Verb.DAMAGED,
+            Fields(portion="the spine"),
+            "--portion is 'whole', or the numbers of the damaged units",
+        ),
+        (
+            Verb.ANSWER,
+            Fields(result=Result.UNFILLED, specific="gone"),
+            "--specific knows no 'gone'; it knows review, reviewInProcess, saved",
+        ),
+        (
+            Verb.ANSWER,
+            Fields(result=Result.UNFILLED, specific="review", review_reason=("why",)),
+            "--review-reason knows no 'why'",
+        ),
+        (
+            Verb.ANSWER,
+            Fields(result=Result.UNFILLED, review_reason=("noTitle",)),
+            "--review-reason goes with --specific",
+        ),
+    ],
+)
+def test_what_is_no_portion_and_no_specific_result(verb: Verb, given: Fields, why: str) -> None:
+    with pytest.raises(WrongFieldError, match=why):
+        primitive_for(verb, given)
+
+
 class TestTelling:
     def test_a_request(self) -> None:
         assert particulars.particulars(apdus.ill_request()) == "loan"
@@ -108,6 +167,17 @@ class TestTelling:
         )
         shipped = shipped_as(ILLServiceType.copy_non_returnable, via=via)
         assert particulars.particulars(shipped) == "copy-non-returnable; via network"
+
+    @pytest.mark.parametrize(
+        ("portion", "told"),
+        [
+            (ill.DamagedPortion(complete_document=NULL), "damaged as a whole"),
+            (ill.DamagedPortion(specific_units=(1, 3)), "damaged units 1, 3"),
+        ],
+    )
+    def test_what_is_damaged(self, portion: ill.DamagedPortion, told: str) -> None:
+        details = ill.DamagedDetails(damaged_portion=portion)
+        assert particulars.particulars(ill.Damaged(**beginning(), damaged_details=details)) == told  # type: ignore[arg-type]
 
     def test_a_forwarding_to_a_library_without_a_symbol(self) -> None:
         nobody = ill.SystemId()

@@ -83,6 +83,7 @@ class TestReplay:
         refuse(place, 1)
         result = command("replay", 1, stdin="because\nn\n", code=1)
         assert "1 message will be replayed" in result.stderr
+        assert "there is no message 99" in command.error("replay", 99, "--reason", "why", "--yes")
         assert command.json("requests", "list") == []
         assert "reason is needed" in command.error("replay", 1, "--reason", " ", code=2)
         command("replay", 1, stdin="because\ny\n")

@@ -7,7 +7,7 @@ import getpass
 import pytest
 
 from asn1.codec import decode
-from asn1.ill import Shipped, TransactionResults
+from asn1.ill import ILLServiceType, Shipped, TransactionResults
 from iso_gateway.request import primitives
 from iso_gateway.store.records import HalfId, MessageId
 from tests.support import apdus
@@ -72,6 +72,91 @@ class TestList:
         assert "x" * 100 not in listed
         assert [row["title"] for row in command.json("requests", "list")] == ["x" * 60_000, HOSTILE]
         assert command.text("requests", "list", "--json").isascii()
+
+
+def test_a_copy_is_offered_without_a_day_on_which_it_is_due(place: Installation, command: Command) -> None:
+    place.receive(apdus.ill_request(service=ILLServiceType.copy_non_returnable))
+    place.receive(apdus.ill_request(transaction="2"))
+    offered = [command.json("requests", "act", number) for number in (1, 2)]
+    commands = [next(one["command"] for one in some if " ship" in one["command"]) for some in offered]
+    assert commands == [
+        "iso-gateway requests act 1 ship",
+        "iso-gateway requests act 2 ship --due YYYY-MM-DD",
+    ]
+    assert "act 1 ship\n" in command.error("requests", "act", 1, "check-in")
+    place.dispose(1)
+    assert "ship --due" in command.text("requests", "act", 1)
+    assert "ship --due" in command.error("requests", "act", 1, "check-in")
+
+
+def test_what_keeps_a_message_from_being_sent_is_said_at_once(place: Installation, command: Command) -> None:
+    place.receive(apdus.ill_request())
+    command("partners", "suspend", "YAZ", "--reason", "they asked", "--yes")
+    result = command("requests", "message", 1, "hello")
+    assert result.stdout.startswith("MESSAGE queued for YAZ")
+    assert result.stderr.endswith(" suspended YAZ: nothing is sent to it before partners resume YAZ\n")
+    command("db", "hold", "--reason", "a snapshot")
+    result = command("requests", "repeat", 1)
+    assert result.stderr.startswith("note: nothing is sent to anybody before 'iso-gateway db resume': ")
+
+
+class TestUnarrived:
+    """A librarian sees in the list that the other library does not have what we sent."""
+
+    @pytest.fixture
+    def requests(self, place: Installation) -> None:
+        """Of 1 one waits, of 2 one was given up, of 3 a later one arrived after that; of 4 all arrived."""
+        for number in range(1, 5):
+            place.receive(apdus.ill_request(transaction=str(number)))
+            place.deliver_all()
+        place.fail(place.act(1, primitives.Ship()).message_id, "cannot connect to 127.0.0.1:1612")
+        for half_id in (2, 3):
+            place.fail(place.act(half_id, primitives.Ship()).message_id, "it is older than 5 days", last=True)
+        place.deliver(place.act(3, primitives.SendMessage(note="sent last week")).message_id)
+
+    @pytest.mark.usefixtures("requests")
+    def test_the_list_says_so(self, command: Command) -> None:
+        command.columns = 200
+        listed = command.text("requests", "list")
+        assert "our Shipped [9]: waiting to send: cannot connect to 127.0.0.1:1612" in listed
+        assert "our Shipped [10]: not delivered: it is older than 5 days" in listed
+        assert listed.count("our Shipped") == 2
+        assert [row["unarrived"] for row in command.json("requests", "list")] == [
+            [],
+            [],
+            [
+                {
+                    "message_id": 10,
+                    "type": "Shipped",
+                    "status": "not-delivered",
+                    "last_error": "it is older than 5 days",
+                }
+            ],
+            [
+                {
+                    "message_id": 9,
+                    "type": "Shipped",
+                    "status": "waiting",
+                    "last_error": "cannot connect to 127.0.0.1:1612",
+                }
+            ],
+        ]
+        assert "our Shipped [10]: not delivered" in command.text("requests", "act", 2)
+
+    @pytest.mark.usefixtures("requests")
+    def test_the_list_is_of_those_only(self, command: Command) -> None:
+        def listed(*options: str) -> list[int]:
+            return [row["id"] for row in command.json("requests", "list", *options)]
+
+        assert listed("--waiting") == [1]
+        assert listed("--undelivered") == [2]
+        assert listed("--waiting", "--undelivered") == [2, 1]
+        assert command.text("requests", "list", "--undelivered", "--as", "borrower") == "no requests\n"
+        command("replay", 10, "--reason", "it is back", "--yes")
+        assert listed("--undelivered") == []
+        assert listed("--waiting") == [2, 1]
+        [again] = command.json("requests", "list", "--before", 3, "--limit", 1)
+        assert [(one["message_id"], one["status"]) for one in again["unarrived"]] == [(13, "waiting")]
 
 
 class TestShow:
@@ -204,7 +289,7 @@ class TestShow:
         assert command.error("requests", "show", 7) == (
             "error: there is no request 7 in the database; requests list shows those there are\n"
         )
-        assert "less than or equal" in command.error("requests", "show", 2**64, code=2)
+        assert "it has to be at most" in command.error("requests", "show", 2**64, code=2)
 
 
 class TestAct:

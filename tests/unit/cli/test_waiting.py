@@ -120,7 +120,9 @@ class TestHold:
         assert command.text("waiting", "retry", 5) == "number 5 is being sent now\n"
         assert command.text("waiting", "hold", 5, code=1) == "number 5 is being sent now\n"
         with place.site.store.unit_of_work() as uow:
-            assert uow.leases.gave_up(OutboxId(5), fence, FAR, "refused", Failure.REFUSED)
+            assert uow.leases.gave_up(
+                OutboxId(5), fence, FAR, Trouble(error="refused", failure=Failure.REFUSED)
+            )
         for operation in ("retry", "hold", "release"):
             assert "was given up: replay sends a message once more" in command.text(
                 "waiting", operation, 5, code=1
@@ -237,6 +239,19 @@ class TestPartners:
         said = command.text("partners", "resume", "YAZ", *WHY, "--yes")
         assert said == "nothing to do: YAZ is not suspended\n"
         assert [one.action for one in audit(place)] == ["partner.resume", "partner.suspend"]
+
+    @pytest.mark.usefixtures("queued")
+    def test_one_that_has_another_name_by_now(self, place: Installation, command: Command) -> None:
+        text = place.partner_file.read_text(encoding="utf-8")
+        assert "still configured" in command.error("partners", "rename", "YAZ", "YAZ", *WHY, "--yes")
+        place.partner_file.write_text(text.replace('name = "YAZ"', 'name = "Toronto"'), encoding="utf-8")
+        asked = command("partners", "rename", "YAZ", "toronto", *WHY, stdin="n\n", code=1)
+        assert "what is stored of YAZ will be Toronto's; go on?" in asked.stderr
+        told = command.json("partners", "rename", "YAZ", "toronto", *WHY, "--yes")
+        assert told == {"old": "YAZ", "new": "Toronto", "rows": {"halves": 2, "processings": 7, "outbox": 5}}
+        assert {row["partner"] for row in waiting(command).values()} == {"Toronto"}
+        said = command.text("partners", "rename", "YAZ", "Toronto", *WHY, "--yes")
+        assert said == "nothing is stored of YAZ\n"
 
     def test_it_asks_first_and_nobody_unknown_is_suspended(
         self, place: Installation, command: Command

@@ -10,7 +10,16 @@ import pytest
 from config import documents, reference, starter
 from config.errors import ConfigErrors
 from config.loading import load
-from config.settings import Acknowledge, ApduName, MailTransport, Partner, TcpTransport, TransactionResults
+from config.settings import (
+    Acknowledge,
+    ApduName,
+    DailyMail,
+    Mail,
+    MailTransport,
+    Partner,
+    TcpTransport,
+    TransactionResults,
+)
 from config.symbols import Symbol
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -42,12 +51,26 @@ def test_the_values_written_out_in_the_starting_configuration_are_the_defaults(t
 def test_what_is_commented_out_in_the_starting_configuration_can_be_used(tmp_path: Path) -> None:
     starter.write(tmp_path)
     text = (tmp_path / "gateway.toml").read_text()
-    keys = ("# database", "# master", "# profile", "# [[", "# local", "# partner", "# mode")
+    keys = ("# database", "# master", "# profile", "# [[routes", "# local", "# partner", "# mode")
     lines = [line[2:] if line.startswith(keys) else line for line in text.split("\n")]
     before = load(tmp_path / "gateway.toml")
     (tmp_path / "gateway.toml").write_text("\n".join(lines))
     assert "routes" in tomllib.loads("\n".join(lines))
     assert load(tmp_path / "gateway.toml") == before
+
+
+def test_so_can_its_mail(tmp_path: Path) -> None:
+    starter.write(tmp_path)
+    text = (tmp_path / "gateway.toml").read_text()
+    keys = ("# [mail]", "# relay_", "# lmtp_", "# [[noticing", "# to", "# at", "# language")
+    lines = [line[2:] if line.startswith(keys) else line for line in text.split("\n")]
+    text = "\n".join(lines).replace(
+        "# public_address", 'public_mail = "ill@bex.example"\n# public_address', 1
+    )
+    (tmp_path / "gateway.toml").write_text(text)
+    settings = load(tmp_path / "gateway.toml")
+    assert settings.mail == Mail(lmtp_host="127.0.0.1")
+    assert settings.noticing.mail == (DailyMail(to="ill-desk@bex.example"),)
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED - {"YAZ"}))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from config.errors import ConfigErrors
 from config.keys import keys_of
-from config.loading import GatewayFile, load
+from config.loading import GatewayFile, load, read
 from config.settings import (
     ANY_PARTNER,
     Capabilities,
@@ -127,7 +127,7 @@ def wrong(key: str, value: str) -> str:
     ("files", "expected"),
     [
         ({"gateway.toml": "x = = 1"}, "gateway.toml: is not TOML: Invalid value (at line 1, column 5);"),
-        ({"gateway.toml": "x = '\udcff'"}, "gateway.toml: is not UTF-8 at octet 5;"),
+        ({"gateway.toml": "x = '\udcff'"}, "gateway.toml: is not UTF-8: line 1, octet ff;"),
         ({"gateway.toml": "x = " + "9" * 5000}, "gateway.toml: is not TOML: Exceeds the limit"),
         ({"gateway.toml": "x = " + "[" * 5000}, "gateway.toml: is not TOML: maximum recursion"),
         ({"gateway.toml": "listener = 1\n" + GATEWAY}, "listener: unknown key; expected 'listeners'"),
@@ -153,11 +153,11 @@ def wrong(key: str, value: str) -> str:
         ),
         (
             {"gateway.toml": 'local = []\nlisteners = []\nstate_dir = "s"'},
-            "local: is empty; expected a list, ",
+            "local: is empty; expected a list of tables, ",
         ),
         (
             {"gateway.toml": 'state_dir = "s"'},
-            "gateway.toml: local: is missing; expected a list, each item a t",
+            "gateway.toml: local: is missing; expected a list of tables, each",
         ),
         (
             {"gateway.toml": 'database_url = "sqlite://"\n' + GATEWAY},
@@ -188,6 +188,22 @@ def wrong(key: str, value: str) -> str:
         (
             {"gateway.toml": GATEWAY + "[retry]\nfactor = nan\n"},
             "retry.factor: nan cannot stand here; expected a number from 1 to 100",
+        ),
+        (
+            {"gateway.toml": GATEWAY + 'partner_dirs = ["x"]\n'},
+            "local[0].partner_dirs: unknown key; expected it above the first [table] of the file, or one of",
+        ),
+        (
+            {"gateway.toml": GATEWAY + '[documents]\ntemplate_dir = "none"\n'},
+            "documents.template_dir: 'none' is not there, or may not be read; expected a directory",
+        ),
+        (
+            {"gateway.toml": GATEWAY + '[documents]\ntemplate_dir = "gateway.toml"\n'},
+            "documents.template_dir: 'gateway.toml' is no directory; expected a directory with templates",
+        ),
+        (
+            {"partners/aaa.toml": PARTNER + 'allowed_sources = ["192.0.2.7"]'},
+            "aaa.toml: transport.allowed_sources: unknown key; expected it above the first [table] of the fi",
         ),
         ({"gateway.toml": GATEWAY + "[retry]\njitter = 1.5\n"}, "retry.jitter: 1.5 cannot stand here; expec"),
         (
@@ -242,6 +258,30 @@ def wrong(key: str, value: str) -> str:
             "listeners[1].host: 'h:1/' is no host; expected a host name or an address, without port",
         ),
         ({"partners/aaa.toml": "["}, "partners/aaa.toml: is not TOML: "),
+        (
+            {"gateway.toml": GATEWAY.replace('"127.0.0.1"', "“::1”")},
+            "; expected TOML (https://toml.io): texts in straight quotation marks, each table once, one of",
+        ),
+        (
+            {"gateway.toml": GATEWAY.replace('"127.0.0.1"', '"localhost:1611"')},
+            "listeners[0].host: 'localhost:1611' is no host and no address of IPv6; expected a host name",
+        ),
+        (
+            {"gateway.toml": GATEWAY.replace('"127.0.0.1"', '"[::1]"')},
+            "listeners[0].host: '[::1]' is no host; expected a host name or an address, without port",
+        ),
+        (
+            {"gateway.toml": GATEWAY.replace("[[local]]", "[local]")},
+            "local: a table cannot stand here; expected a list of tables, each under its name in",
+        ),
+        (
+            {"gateway.toml": wrong("state_dir", '"~/state"')},
+            "state_dir: '~/state' begins with a '~', which means no home directory here; expected a path",
+        ),
+        (
+            {"gateway.toml": 'database_url = "postgresql://gate:hu/sh@db/ill"\n' + GATEWAY},
+            "database_url: its host and port cannot be told apart; expected ",
+        ),
         (
             {"partners/aaa.toml": PARTNER.replace("\nport", "\nprt")},
             "aaa.toml: transport.port: is missing; expect",
@@ -416,15 +456,100 @@ def test_everything_in_all_files_is_said_at_once_and_each_thing_once(problems: P
     assert [line.split(": ")[:2] for line in lines] == [
         ["gateway.toml", "state_dir"],
         ["gateway.toml", "retry.jitter"],
+        ["gateway.toml", "listeners[1].port"],
+        ["gateway.toml", "routes[0].local"],
         ["profiles/house.toml", "tables"],
         ["profiles/house.toml", "retry.factor"],
         ["partners/aaa.toml", "transport.mode"],
         ["partners/bbb.toml", "test"],
-        ["partners/ccc.toml", "is not TOML"],
-        ["gateway.toml", "listeners[1].port"],
         ["partners/bbb.toml", "symbols[0]"],
-        ["gateway.toml", "routes[0].local"],
+        ["partners/ccc.toml", "is not TOML"],
     ]
+
+
+def test_what_is_wrong_in_partners_is_said_although_the_gateways_file_is_no_toml(problems: Problems) -> None:
+    files = {
+        "gateway.toml": GATEWAY + "[limits\n",
+        "profiles/house.toml": 'rules = {month = "off"}\n',
+        "partners/aaa.toml": 'base = "house"\n' + PARTNER + 'mode = "both"\n',
+        "partners/bbb.toml": BBB.replace("ILLUME:BBB", "ILLUME:BEX"),
+        "partners/ccc.toml": 'aliases = ["ILLUME:AAA"]\nname = "aaa"\n',
+    }
+    lines = problems(files)
+    assert [line.split(": ")[:2] for line in lines] == [
+        ["gateway.toml", "is not TOML"],
+        ["partners/aaa.toml", "transport.mode"],
+        ["partners/ccc.toml", "symbols"],
+        ["partners/ccc.toml", "transport"],
+        ["partners/ccc.toml", "name"],
+        ["partners/ccc.toml", "aliases[0]"],
+        ["partners/bbb.toml", "symbols[0]"],
+    ]
+    # Where the mistake is the first line, nobody knows where the partners are.
+    [line] = problems(files | {"gateway.toml": "[limits\n" + GATEWAY})
+    assert line.startswith("gateway.toml: is not TOML: ")
+
+
+def test_a_byte_order_mark_means_nothing(site: Site) -> None:
+    marked = {
+        "gateway.toml": "\ufeff" + GATEWAY,
+        "partners/aaa.toml": "\ufeff" + PARTNER.replace("\n", "\r\n"),
+    }
+    assert [one.name for one in load(site(marked)).partners] == ["AAA"]
+
+
+def test_a_rule_is_known_by_name_where_names_are_given(site: Site) -> None:
+    path = site(
+        {
+            "profiles/house.toml": 'rules = {month = "off"}\n',
+            "partners/aaa.toml": 'base = "house"\nrules = {spaces = "off", dates = "error"}\n' + PARTNER,
+        }
+    )
+    assert read(path).errors == ()
+    errors = read(path, rules=("space", "dates")).errors
+    assert [f"{one.file.name}: {one.key}: {one.problem}; {one.expected}" for one in errors] == [
+        "house.toml: rules.month: there is no such rule; one of dates, space",
+        "aaa.toml: rules.spaces: there is no such rule; 'space'",
+    ]
+    with pytest.raises(ConfigErrors, match="no such rule"):
+        load(path, rules=())
+
+
+def test_what_a_profile_that_there_is_not_may_hold_is_not_missed(problems: Problems) -> None:
+    [line] = problems({"partners/aaa.toml": 'base = "vdx"\nname = "AAA"\nsymbols = ["ILLUME:AAA"]\n'})
+    assert line == "partners/aaa.toml: base: 'vdx' is no base profile; expected one of 'alma', 'relais'"
+
+
+def test_a_blank_where_a_colon_was_meant_is_a_warning(site: Site) -> None:
+    path = site(
+        {
+            "gateway.toml": GATEWAY.replace("ILLUME:BEX", "ILLUME BEX"),
+            "partners/aaa.toml": 'aliases = ["A A A", "Big Library:X"]\n' + PARTNER,
+        }
+    )
+    assert [f"{one.file.name}: {one.key}: {one.problem}; {one.expected}" for one in read(path).warnings] == [
+        "gateway.toml: local[0].symbol: 'ILLUME BEX' has a blank, and no authority; 'ILLUME:BEX'",
+        "aaa.toml: aliases[0]: 'A A A' has a blank, and no authority; 'A:A A'",
+    ]
+
+
+def test_a_file_that_looks_like_a_partners_is_a_warning(site: Site) -> None:
+    names = ["bbb.toml.txt", "ccc.TOML", "ddd.txt", "README", "aaa.toml~", "aaa.toml.bak", ".aaa.toml.swp"]
+    warnings = read(site({f"partners/{name}": "?" for name in names})).warnings
+    assert [one.file.name for one in warnings] == ["bbb.toml.txt", "ccc.TOML", "ddd.txt"]
+    assert {one.expected for one in warnings} == {"a name that ends in .toml"}
+
+
+def test_nobody_to_serve_is_a_warning(site: Site, tmp_path: Path) -> None:
+    path = site({})
+    (tmp_path / "partners" / "aaa.toml").unlink()
+    [warning] = read(path).warnings
+    assert str(warning) == (
+        f"{path}: partner_dirs: there is no partner, so nobody is served;"
+        " expected a *.toml file for each in 'partners'"
+    )
+    [warning] = read(site({"gateway.toml": wrong("partner_dirs", "[]")})).warnings
+    assert warning.expected == "a directory of *.toml files, one each"
 
 
 def test_a_route_is_not_blamed_for_a_partner_whose_file_cannot_be_read(problems: Problems) -> None:

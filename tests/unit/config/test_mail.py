@@ -5,19 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from config.loading import load
+from config.loading import load, read
 from config.senders import comparable
 from config.settings import Mail, MailTls, MailTransport
 from tests.support.authority import Authority
 from tests.unit.config.conftest import GATEWAY, Problems, Site
+from tests.unit.config.conftest import PARTNER as TCP_PARTNER
 
 MAIL = "\n[mail]\n"
+WAY_IN = 'lmtp_host = "127.0.0.1"\n'
 LOCAL = 'public_mail = "ill@bex.example"\n'
 PARTNER = 'name = "AAA"\nsymbols = ["A"]\n[transport]\nkind = "mail"\naddress = "ILL@aaa.example"\n'
 
 
 def test_mail_is_read_with_absolute_paths(site: Site, tmp_path: Path) -> None:
     Authority(tmp_path)
+    (tmp_path / "secret").write_text("hush\n", encoding="ascii")
     settings = load(
         site(
             {
@@ -64,9 +67,36 @@ def test_an_empty_table_is_a_mail_server_on_this_machine(site: Site) -> None:
     ("mail", "expected"),
     [
         ('user = "x"', "mail.password_file: is missing; expected both user and password_file, or neither"),
-        ('password_file = "x"', "mail.user: is missing; expected both user and password_file, or neither"),
         (
-            'relay_host = "mx.example"\nuser = "x"\npassword_file = "x"',
+            'password_file = "hush"',
+            "mail.user: is missing; expected both user and password_file, or neither",
+        ),
+        (
+            'user = "x"\npassword_file = "y"',
+            "mail.password_file: 'y' cannot be read: No such file or directory; expected a file with the pas",
+        ),
+        (
+            'user = "x"\npassword_file = "."',
+            "mail.password_file: '.' cannot be read: Is a directory; expected a file with the password on o",
+        ),
+        (
+            'user = "x"\npassword_file = "nothing"',
+            "mail.password_file: 'nothing' is empty; expected",
+        ),
+        (
+            'user = "x"\npassword_file = "gateway.toml"',
+            "mail.password_file: 'gateway.toml' holds more than one line, or a character that is not seen",
+        ),
+        (
+            'user = "x"\npassword_file = "marked"',
+            "mail.password_file: 'marked' holds more than one line, or a character that is not seen",
+        ),
+        (
+            'user = "x"\npassword_file = "latin"',
+            "mail.password_file: 'latin' is not UTF-8; expected",
+        ),
+        (
+            'relay_host = "mx.example"\nuser = "x"\npassword_file = "hush"',
             "mail.tls: the password would go to another machine in the clear; expected 'starttls' or 'tls'",
         ),
         (
@@ -82,6 +112,19 @@ def test_an_empty_table_is_a_mail_server_on_this_machine(site: Site) -> None:
             "mail.lmtp_socket: there is an lmtp_host too; expected one of the two",
         ),
         (
+            'lmtp_host = "::1"\nlmtp_port = 1611',
+            "mail.lmtp_port: listeners[0] listens on port 1611 too; expected a port of its own",
+        ),
+        (
+            f'lmtp_socket = "/{"x" * 107}"',
+            "mail.lmtp_socket: the whole path has 108 octets, and a Unix socket's has 107 at most; expected",
+        ),
+        (
+            'lmtp_socket = "hush"',
+            "mail.lmtp_socket: 'hush' is there, and is no socket; expected a path at which nothing is",
+        ),
+        ('maildir = "hush"', "mail.maildir: 'hush' is no directory; expected a Maildir"),
+        (
             'ca_file = "ca.pem"',
             "mail.ca_file: ca_file means something with TLS only, and tls is 'none'; expected tls",
         ),
@@ -93,14 +136,29 @@ def test_an_empty_table_is_a_mail_server_on_this_machine(site: Site) -> None:
     ],
 )
 def test_what_cannot_work_is_refused(mail: str, expected: str, problems: Problems) -> None:
-    [line] = problems({"gateway.toml": GATEWAY + MAIL + mail})
+    files = {"hush": "hush\n", "nothing": "\r\n", "marked": "\ufeffhush", "latin": "\udce9t\udce9"}
+    [line] = problems(files | {"gateway.toml": GATEWAY + MAIL + mail})
     assert line.startswith(f"gateway.toml: {expected}")
+
+
+def test_no_listener_has_the_name_of_that_for_mail(problems: Problems) -> None:
+    gateway = GATEWAY.replace('name = "one-way"', 'name = "lmtp"')
+    [line] = problems({"gateway.toml": gateway + MAIL + WAY_IN})
+    assert line == (
+        "gateway.toml: listeners[0].name: 'lmtp' is the name of the listener of [mail];"
+        " expected a name of its own"
+    )
+    assert problems({"gateway.toml": gateway + MAIL + "relay_port = 0"}) != [line]
+
+
+def test_a_maildir_may_be_made_later(site: Site) -> None:
+    assert load(site({"gateway.toml": GATEWAY + MAIL + 'maildir = "later"'})).mail is not None
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.9", "::1"])
 def test_a_password_may_go_to_this_machine_itself(host: str, site: Site) -> None:
     login = f'relay_host = "{host}"\nlmtp_host = "{host}"\nuser = "x"\npassword_file = "x"'
-    assert load(site({"gateway.toml": GATEWAY + MAIL + login})).mail is not None
+    assert load(site({"gateway.toml": GATEWAY + MAIL + login, "x": "hush"})).mail is not None
 
 
 def test_a_partner_by_mail_needs_a_mail_server_and_our_address(problems: Problems) -> None:
@@ -109,10 +167,51 @@ def test_a_partner_by_mail_needs_a_mail_server_and_our_address(problems: Problem
         "partners/aaa.toml: transport.kind: gateway.toml has no [mail], so nothing can be sent by mail;"
         " expected a table [mail] there"
     )
-    [line] = problems({"gateway.toml": GATEWAY + MAIL, "partners/aaa.toml": PARTNER})
+    [line] = problems({"gateway.toml": GATEWAY + MAIL + WAY_IN, "partners/aaa.toml": PARTNER})
     assert line == (
         "gateway.toml: local[0].public_mail: is missing, and 'AAA' is reached by mail;"
         " expected the address of its ILL software"
+    )
+
+
+def test_a_partner_by_mail_needs_a_way_by_which_its_answers_come(problems: Problems) -> None:
+    [line] = problems({"gateway.toml": GATEWAY + LOCAL + MAIL, "partners/aaa.toml": PARTNER})
+    assert line == (
+        "gateway.toml: mail: no mail can come in, and 'AAA' is reached by mail: its answers would be lost;"
+        " expected one of lmtp_host, lmtp_socket, maildir (docs/mail.md)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gateway", "partner", "expected"),
+    [
+        (
+            "",
+            "",
+            "mail: is missing, so no link to a document is mailed to the document_email of 'AAA'; expected a",
+        ),
+        (
+            MAIL + WAY_IN,
+            "",
+            "local[0].public_mail: is missing, so it mails no link to a document to the document_email of",
+        ),
+        (
+            LOCAL + MAIL,
+            "",
+            "mail: no mail can come in, so nobody learns that a link did not reach 'AAA'; expected one of lm",
+        ),
+        (LOCAL + MAIL + WAY_IN, "", None),
+        ("", "illume_login = true\n", None),
+    ],
+)
+def test_links_that_cannot_be_mailed_are_a_warning(
+    gateway: str, partner: str, expected: str | None, site: Site
+) -> None:
+    partner = f'document_email = "desk@aaa.example"\n{partner}{TCP_PARTNER}'
+    reading = read(site({"gateway.toml": GATEWAY + gateway, "partners/aaa.toml": partner}))
+    assert reading.errors == ()
+    assert [f"{one.key}: {one.problem}"[:60] for one in reading.warnings] == (
+        [] if expected is None else [expected[:60]]
     )
 
 
@@ -121,7 +220,7 @@ def test_a_sender_is_an_address_or_a_domain(sender: str, problems: Problems) -> 
     [line] = problems(
         {
             "partners/aaa.toml": f'allowed_senders = ["{sender}"]\n{PARTNER}',
-            "gateway.toml": GATEWAY + LOCAL + MAIL,
+            "gateway.toml": GATEWAY + LOCAL + MAIL + WAY_IN,
         }
     )
     assert line.startswith(

@@ -13,6 +13,7 @@ from asn1.extensions import (
     InternalReference,
     InternalReferenceType,
     OCLCILLRequestExtension,
+    OCLCILLServiceType,
     SupplementalClientInfo,
     extension_of,
     make_extension,
@@ -25,7 +26,15 @@ from config.symbols import Symbol
 from iso_gateway import compose
 from iso_gateway.errors import PrimitiveInvalidError
 from iso_gateway.message.identity import symbol_of, system_id_of
-from iso_gateway.request.new_request import Address, Client, Cost, ElectronicAddress, Item, NewRequest
+from iso_gateway.request.new_request import (
+    Address,
+    Client,
+    Cost,
+    ElectronicAddress,
+    Item,
+    NewRequest,
+    SystemNumber,
+)
 from iso_gateway.request.primitives import Amount, PostalAddress
 from tests.support import apdus
 from tests.support.composed import (
@@ -212,8 +221,8 @@ class TestRefused:
             (
                 NewRequest(item=Item(author="Austen", title=" ")),
                 (
-                    "item says nothing that it could be found by: give title, article_title, isbn, issn or"
-                    " other_numbers"
+                    "item says nothing that it could be found by: give title, article_title, isbn, issn,"
+                    " other_numbers or system_numbers"
                 ),
             ),
             (
@@ -233,10 +242,35 @@ class TestRefused:
             (replace(EMMA, services=()), "services is empty: say what would serve, as loan"),
             (
                 replace(EMMA, services=(ILLServiceType.responder_specific,)),
-                (
-                    "services has 'responder-specific', which needs details that cannot be given here: ask"
-                    " for another service, and say in the note what is wanted"
-                ),
+                "'responder-specific' among services and specific_service go together: give both or neither",
+            ),
+            (
+                replace(EMMA, specific_service=OCLCILLServiceType.directToLender),
+                "'responder-specific' among services and specific_service go together: give both or neither",
+            ),
+            (
+                replace(EMMA, send_to=("ILLUME:KPU",)),
+                "send_to says to whom it may be handed on: set may_forward, or leave it out",
+            ),
+            (
+                replace(EMMA, may_forward=True, send_in_order=True),
+                "send_in_order is about the libraries of send_to: give them, or leave it out",
+            ),
+            (
+                replace(EMMA, may_forward=True, send_to=("ILLUME:KPU",), already_tried=("ILLUME:KPU",)),
+                "ILLUME:KPU is in send_to and in already_tried: leave it out of one",
+            ),
+            (
+                replace(EMMA, may_forward=True, send_to=(" ",)),
+                "' ' is no library in send_to: give a library's symbol, as ILLUME:SFU",
+            ),
+            (
+                NewRequest(item=Item(system_numbers=(SystemNumber(system="oclc", number=" "),))),
+                "item.system_numbers[0].number is blank: give the number",
+            ),
+            (
+                NewRequest(item=Item(system_numbers=(SystemNumber(system=" ", number="1"),))),
+                ("' ' is no system in item.system_numbers[0].system: give a library's symbol, as ILLUME:SFU"),
             ),
             (
                 replace(EMMA, need_before=dt.date(2026, 11, 17)),

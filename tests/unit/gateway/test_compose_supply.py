@@ -7,8 +7,10 @@ import pytest
 
 from asn1 import ill
 from asn1.codec import decode, encode
+from asn1.extensions import OCLCSpecificResults, OCLCSpecificStatus, ReasonInReview, external_of
+from asn1.extensions import ReviewReason as ReviewReasonOnWire
 from asn1.ill import ILLServiceType, MediumType, SupplyMediumType, TransactionResults
-from asn1.schema import GeneralString
+from asn1.schema import NULL, GeneralString
 from config.settings import DocumentLink
 from config.symbols import Symbol
 from iso_gateway import compose
@@ -18,8 +20,11 @@ from iso_gateway.request.primitives import (
     Amount,
     Answer,
     PostalAddress,
+    ReportDamaged,
+    ReviewReason,
     Ship,
     SingleApduPrimitive,
+    SpecificResults,
     UnitsSupplied,
 )
 from tests.support.composed import FRAME, REQUEST
@@ -247,11 +252,38 @@ class TestAnswer:
             TransactionResults.will_supply,
         ],
     )
-    def test_a_reason_of_our_own_making_is_said_in_the_note(self, result: TransactionResults) -> None:
-        assert refused(Answer(result=result, reason="responder-specific")) == (
-            "the reason 'responder-specific' needs details that cannot be given here: say 'other', and the"
-            " reason in the note"
+    def test_a_reason_of_our_own_making_comes_with_its_results(self, result: TransactionResults) -> None:
+        together = (
+            "the reason 'responder-specific' and the specific results go together: give both or neither; for"
+            " any other reason say 'other', and the reason in the note"
         )
+        assert refused(Answer(result=result, reason="responder-specific")) == together
+        specific = SpecificResults(
+            status=OCLCSpecificStatus.review,
+            reasons=(ReviewReason(reason=ReasonInReview.reasonOther, text="as agreed"),),
+        )
+        # `charges` is no reason of every kind, and `other` is.
+        assert refused(Answer(result=result, reason="other", specific=specific)) == together
+        apdu = compose.apdu_for(
+            Answer(result=result, reason="responder-specific", specific=specific, locations=("ILLUME:KPU",)),
+            REQUEST,
+            FRAME,
+        )
+        assert isinstance(apdu, ill.ILLAnswer)
+        assert apdu.responder_specific_results is not None
+        assert external_of(apdu.responder_specific_results) == OCLCSpecificResults(
+            oclcSpecificStatus=OCLCSpecificStatus.review,
+            reasonInReviewList=(
+                ReviewReasonOnWire(
+                    reasonInReview=ReasonInReview.reasonOther, reasonInReviewText=GeneralString(b"as agreed")
+                ),
+            ),
+        )
+
+    def test_answers_without_a_reason_have_no_specific_results(self) -> None:
+        specific = SpecificResults(status=OCLCSpecificStatus.saved)
+        said = Answer(result=TransactionResults.estimate, cost="12 dollars", specific=specific)
+        assert "go together" in refused(said)
 
     def refused_or_none(self, answer: Answer) -> str:
         try:
@@ -259,3 +291,38 @@ class TestAnswer:
         except PrimitiveInvalidError as error:
             return str(error)
         return ""
+
+
+class TestDamaged:
+    """What is damaged: nothing said, the whole, or some units, and that to partners of version 2."""
+
+    @pytest.mark.parametrize(
+        ("primitive", "details"),
+        [
+            (ReportDamaged(), None),
+            (
+                ReportDamaged(whole=True),
+                ill.DamagedDetails(damaged_portion=ill.DamagedPortion(complete_document=NULL)),
+            ),
+            (
+                ReportDamaged(units=(3, 1, 3)),
+                ill.DamagedDetails(damaged_portion=ill.DamagedPortion(specific_units=(3, 1))),
+            ),
+        ],
+    )
+    def test_what_is_said(self, primitive: ReportDamaged, details: ill.DamagedDetails | None) -> None:
+        apdu = compose.apdu_for(primitive, REQUEST, FRAME)
+        assert isinstance(apdu, ill.Damaged)
+        assert apdu.damaged_details == details
+
+    @pytest.mark.parametrize(
+        ("primitive", "frame", "why"),
+        [
+            (ReportDamaged(whole=True, units=(1,)), FRAME, "say one of the two"),
+            (ReportDamaged(units=(0,)), FRAME, "the number of a unit is 0: say a number from 1 to 9999"),
+            (ReportDamaged(whole=True), VERSION_1, "which this request uses: say it in the note"),
+            (ReportDamaged(units=(1,)), VERSION_1, "which this request uses: say it in the note"),
+        ],
+    )
+    def test_what_cannot_be_said(self, primitive: ReportDamaged, frame: compose.Frame, why: str) -> None:
+        assert why in refused(primitive, frame)

@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import Limits, Listener, ListenerMode, LocalSymbol, Settings, Sharing
 from config.symbols import Symbol
-from iso_gateway.running.reloading import FOLLOWED, merged
+from iso_gateway.running.reloading import FOLLOWED, FOLLOWED_IN_PART, merged
 
 HELD: Final = Settings(
     source=Path("/etc/iso-gateway/gateway.toml"),
@@ -23,7 +23,6 @@ WAITING: Final = {
     "state_dir",
     "database_url",
     "master_key_file",
-    "listeners",
     "mail",
     "sharing",
     "webhooks",
@@ -31,8 +30,8 @@ WAITING: Final = {
 
 
 def test_of_every_setting_it_is_known_whether_it_waits() -> None:
-    assert {one.name for one in fields(Settings) if one.init} == WAITING | FOLLOWED
-    assert not WAITING & FOLLOWED
+    names = [one.name for one in fields(Settings) if one.init]
+    assert sorted(names) == sorted([*WAITING, *FOLLOWED, *FOLLOWED_IN_PART])
 
 
 def test_what_is_followed_is_taken_and_nothing_waits() -> None:
@@ -59,3 +58,48 @@ def test_what_waits_keeps_its_value_and_is_named(name: str, value: object) -> No
     settings, waiting = merged(HELD, replace(HELD, limits=Limits(max_depth=8), **changes))
     assert waiting == (name,)
     assert settings == replace(HELD, limits=Limits(max_depth=8))
+
+
+PROTECTED: Final = Listener(
+    name="two-way",
+    mode=ListenerMode.TWO_WAY,
+    host="::",
+    port=499,
+    tls=True,
+    certificate_file="/old.pem",
+    key_file="/old.key",
+)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"certificate_file": "/new.pem", "key_file": "/new.key"},
+        {"client_ca_file": "/ca.pem"},
+        {},
+    ],
+)
+def test_the_certificates_of_a_listener_are_followed(files: dict[str, Any]) -> None:
+    found = replace(HELD, listeners=(replace(PROTECTED, **files),))
+    assert merged(replace(HELD, listeners=(PROTECTED,)), found) == (found, ())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"port": 4990},
+        {"name": "other"},
+        {"tls": False, "certificate_file": None, "key_file": None},
+        {"mode": ListenerMode.ONE_WAY},
+    ],
+)
+def test_nothing_else_of_a_listener_is_followed(changes: dict[str, Any]) -> None:
+    held = replace(HELD, listeners=(PROTECTED,))
+    found = replace(HELD, listeners=(replace(PROTECTED, **changes),))
+    assert merged(held, found) == (held, ("listeners",))
+
+
+def test_of_a_listener_that_moves_the_certificates_are_followed_all_the_same() -> None:
+    moved = replace(PROTECTED, port=4990, key_file="/new.key")
+    settings, waiting = merged(replace(HELD, listeners=(PROTECTED,)), replace(HELD, listeners=(moved,)))
+    assert (settings.listeners, waiting) == ((replace(PROTECTED, key_file="/new.key"),), ("listeners",))

@@ -158,7 +158,7 @@ def test_what_is_commented_out_in_the_examples_can_be_used(name: str) -> None:
 
 
 MANY_MISTAKES: Final = """
-    services = ["loan", "responder-specific", 3]
+    services = ["loan", "responder specific", 3]
     media = []
     need_before = 2026-11-18T10:00:00
     expires = "2026-02-30"
@@ -191,7 +191,7 @@ MANY_MISTAKES: Final = """
     currency = "dollars"
 """
 
-SERVICES: Final = "one of 'loan', 'copy-non-returnable', 'locations', 'estimate'"
+SERVICES: Final = "one of 'loan', 'copy-non-returnable', 'locations', 'estimate', 'responder-specific'"
 A_DAY: Final = "a day, as '2026-12-01'"
 
 
@@ -258,8 +258,8 @@ class TestMistakes:
             (
                 "item = { author = 'Austen' }",
                 (
-                    "item: says nothing that it could be found by; expected title, article_title, isbn, issn"
-                    " or other_numbers"
+                    "item: says nothing that it could be found by; expected title, article_title, isbn,"
+                    " issn, other_numbers or system_numbers"
                 ),
             ),
             (

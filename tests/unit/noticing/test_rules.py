@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from config.settings import ApduName, Capabilities, Noticing, Settings
+from config.settings import ApduName, Capabilities, NoticeKind, Noticing, Settings
 from iso_gateway.noticing import asking, rules
 from iso_gateway.noticing.facts import (
     Awaited,
@@ -22,7 +22,7 @@ from iso_gateway.noticing.facts import (
     Whereabouts,
 )
 from iso_gateway.noticing.gathering import comparable
-from iso_gateway.noticing.rules import Kind, Notice
+from iso_gateway.noticing.rules import Notice
 from iso_gateway.noticing.working_days import WorkingDays
 from iso_gateway.store.records import BreakerState, HalfId, MessageId, OutboxId
 from tests.support.gateway import settings_in, with_partner
@@ -41,7 +41,7 @@ def noticed(facts: Facts, now: dt.datetime, settings: Settings = SETTINGS) -> li
     return list(rules.notices(facts, now, settings, DAYS))
 
 
-def kinds(facts: Facts, now: dt.datetime, settings: Settings = SETTINGS) -> list[Kind]:
+def kinds(facts: Facts, now: dt.datetime, settings: Settings = SETTINGS) -> list[NoticeKind]:
     return [one.kind for one in noticed(facts, now, settings)]
 
 
@@ -59,12 +59,12 @@ class TestAnswers:
         ("now", "expected"),
         [
             (at(11, 23, 59), []),
-            (at(12, 0), [Kind.ANSWER_DUE]),
-            (at(16, 23, 59), [Kind.ANSWER_DUE]),
-            (at(17, 0), [Kind.NO_ANSWER]),
+            (at(12, 0), [NoticeKind.ANSWER_DUE]),
+            (at(16, 23, 59), [NoticeKind.ANSWER_DUE]),
+            (at(17, 0), [NoticeKind.NO_ANSWER]),
         ],
     )
-    def test_from_when_to_when(self, now: dt.datetime, expected: list[Kind]) -> None:
+    def test_from_when_to_when(self, now: dt.datetime, expected: list[NoticeKind]) -> None:
         assert kinds(self.FACTS, now) == expected
 
     def test_a_short_time_to_answer_is_not_warned_of_on_the_day_of_asking(self) -> None:
@@ -72,7 +72,7 @@ class TestAnswers:
         assert sfu is not None
         settings = with_partner(SETTINGS, replace(sfu, days_to_respond=1))
         assert kinds(self.FACTS, at(9, 23), settings) == []
-        assert kinds(self.FACTS, at(10, 0), settings) == [Kind.ANSWER_DUE]
+        assert kinds(self.FACTS, at(10, 0), settings) == [NoticeKind.ANSWER_DUE]
 
     def test_asked_again_is_another_notice(self) -> None:
         first = noticed(self.FACTS, at(13))
@@ -158,25 +158,25 @@ class TestPartners:
             partners=(PartnerFacts(name="SFU"),),
         )
         # The 10th, the 12th and the 13th.
-        assert Kind.SILENT not in kinds(facts, at(13, 23, 59))
-        [silent] = [one for one in noticed(facts, at(14, 0)) if one.kind is Kind.SILENT]
+        assert NoticeKind.SILENT not in kinds(facts, at(13, 23, 59))
+        [silent] = [one for one in noticed(facts, at(14, 0)) if one.kind is NoticeKind.SILENT]
         assert silent.since == at(9)
         assert "2 requests wait for its answer" in silent.reason
 
     def test_a_word_of_it_ends_the_silence_and_begins_another(self) -> None:
         heard = Facts(awaited=(awaited(),), partners=(PartnerFacts(name="SFU", last_heard=at(12)),))
-        assert Kind.SILENT not in kinds(heard, at(14))
-        assert Kind.SILENT in kinds(heard, at(18))
+        assert NoticeKind.SILENT not in kinds(heard, at(14))
+        assert NoticeKind.SILENT in kinds(heard, at(18))
 
     def test_who_owes_nothing_may_be_silent(self) -> None:
         facts = Facts(awaited=(awaited(),), partners=(PartnerFacts(name="UBC", last_heard=at(1)),))
-        assert Kind.SILENT not in kinds(facts, at(30))
+        assert NoticeKind.SILENT not in kinds(facts, at(30))
 
     def test_something_unsent(self) -> None:
         facts = Facts(partners=(PartnerFacts(name="SFU", waiting=2, oldest=at(9)),))
         assert kinds(facts, at(9) + dt.timedelta(hours=4, seconds=-1)) == []
         [unsent] = noticed(facts, at(9) + dt.timedelta(hours=4))
-        assert unsent.kind is Kind.UNSENT
+        assert unsent.kind is NoticeKind.UNSENT
         assert unsent.reason.startswith("2 messages wait for SFU, the oldest since 2026-11-09T09:00-08:00")
 
     def test_a_partner_that_takes_nothing_is_said_once_and_not_for_each_message(self) -> None:
@@ -191,23 +191,23 @@ class TestPartners:
         facts = Facts(awaited=(awaited(),), partners=(partner,))
         assert kinds(facts, at(10, 9, 29)) == []
         [notice] = noticed(replace(facts, awaited=()), at(30))
-        assert notice.kind is Kind.UNREACHABLE
+        assert notice.kind is NoticeKind.UNREACHABLE
         assert notice.reason == "SFU takes nothing, and 1 message waits for it; last: connection refused"
         # It cannot have answered what it did not get.
-        assert Kind.SILENT not in kinds(facts, at(30))
+        assert NoticeKind.SILENT not in kinds(facts, at(30))
 
     def test_a_suspended_partner_only_if_something_waits(self) -> None:
         partner = PartnerFacts(name="SFU", suspended_at=at(9), suspended_by="anna", breaker=BreakerState.OPEN)
         assert kinds(Facts(partners=(partner,)), at(30)) == []
         [notice] = noticed(Facts(partners=(replace(partner, waiting=3, oldest=at(9)),)), at(9))
-        assert notice.kind is Kind.SUSPENDED
+        assert notice.kind is NoticeKind.SUSPENDED
         assert notice.reason == (
             "SFU is suspended by anna, and 3 messages wait for it: partners resume SFU sends them"
         )
 
     def test_a_partner_whose_file_is_gone_goes_by_the_general_policy(self) -> None:
         facts = Facts(partners=(PartnerFacts(name="GONE", waiting=1, oldest=at(9)),))
-        assert kinds(facts, at(10)) == [Kind.UNSENT]
+        assert kinds(facts, at(10)) == [NoticeKind.UNSENT]
 
 
 class TestMessages:
@@ -225,21 +225,22 @@ class TestMessages:
 
     def test_not_delivered(self) -> None:
         notice = self.stuck()
-        assert (notice.kind, notice.key) == (Kind.NOT_DELIVERED, "not-delivered:7")
+        assert (notice.kind, notice.key) == (NoticeKind.NOT_DELIVERED, "not-delivered:7")
         assert notice.reason == (
-            "message 5 to SFU about request 1 was not delivered: messages show 5 says why;"
-            " reach its staff another way"
+            "message 5 to SFU about request 1 was not delivered: messages show 5 says why; put that right,"
+            " then replay 5 sends it again, or reach its staff another way"
         )
 
     def test_held_back(self) -> None:
         notice = self.stuck(held=True, half_id=None)
-        assert (notice.kind, notice.key) == (Kind.HELD_BACK, "held-back:7")
+        assert (notice.kind, notice.key) == (NoticeKind.HELD_BACK, "held-back:7")
         assert "message 5 to SFU may have arrived or not" in notice.reason
         assert "waiting release 7" in notice.reason
 
     def test_a_mail_has_no_number(self) -> None:
         assert self.stuck(message_id=None).reason == (
-            "a mail to SFU about request 1 was not delivered: reach its staff another way"
+            "the mail with a link to SFU about request 1 was not delivered: documents list says why; put that"
+            " right, then documents add sends the link again, or reach its staff another way"
         )
 
     def test_what_cannot_be_read_is_said_once_a_day_and_source(self) -> None:
@@ -305,7 +306,7 @@ def supply(half: int, partner: str, **fields: Any) -> Supply:
 class TestDoubleSupply:
     def test_two_lenders(self) -> None:
         [notice] = noticed(Facts(supplies=(supply(2, "UBC"), supply(1, "SFU"))), at(12))
-        assert notice.kind is Kind.DOUBLE_SUPPLY
+        assert notice.kind is NoticeKind.DOUBLE_SUPPLY
         assert (notice.half_id, notice.partner, notice.since, notice.inferred) == (2, "UBC", at(11), True)
         assert notice.reason == (
             "one item is supplied by SFU (request 1) and UBC (request 2), to go by title and author:"

@@ -391,3 +391,58 @@ def test_predicates_that_no_row_of_the_responder_puts_to_the_local_side(
     assert not holds(predicate, plain, event)
     if flag is not None:
         assert holds(predicate, replace(plain, flags=replace(plain.flags, **{flag: True})), event)
+
+
+class TestUnannounced:
+    """An answer of a library that nobody has named: the CANCEL went to another (inferred)."""
+
+    def test_it_is_met_as_if_the_forwarding_had_been_told(self) -> None:
+        outcome = after(
+            half(State.CANCEL_PENDING, role=Role.REQUESTER), got(Service.ANS_WS, Facts(unannounced=True))
+        )
+        assert (outcome.verdict, outcome.state.state) == (Verdict.APPLIED, State.PENDING)
+        assert {"forwarded", "cancel_wished"} <= set(outcome.state.flags.to_names())
+        assert outcome.reason == "ILL-ANSWER will-supply received: CANCEL-PENDING to PENDING"
+        [told] = [effect for effect in outcome.effects if isinstance(effect, RaiseAttention)]
+        assert told.reason.startswith("ILL-ANSWER will-supply received in CANCEL-PENDING: the CANCEL went to")
+
+    def test_what_ends_the_request_leaves_no_wish(self) -> None:
+        outcome = after(
+            half(State.CANCEL_PENDING, role=Role.REQUESTER), got(Service.ANS_UN, Facts(unannounced=True))
+        )
+        assert outcome.state.state is State.NOT_SUPPLIED
+        assert not outcome.state.flags.cancel_wished
+        assert not any(isinstance(effect, RaiseAttention) for effect in outcome.effects)
+
+    def test_what_is_not_allowed_leaves_the_half_as_it_was(self) -> None:
+        before = half(State.CANCEL_PENDING, role=Role.REQUESTER)
+        outcome = after(before, got(Service.CAR_YES, Facts(unannounced=True)))
+        assert (outcome.verdict, outcome.state) == (Verdict.PROHIBITED, before)
+
+    def test_elsewhere_it_means_nothing(self) -> None:
+        outcome = after(
+            half(State.PENDING, role=Role.REQUESTER), got(Service.ANS_WS, Facts(unannounced=True))
+        )
+        assert not outcome.state.flags.cancel_wished
+
+    def test_an_announcement_that_is_old_news_asks_for_nobody(self) -> None:
+        before = half(State.CANCEL_PENDING, role=Role.REQUESTER)
+        outcome = after(before, got(Service.FWN, Facts(original_seen=True), repeat=True))
+        assert (outcome.verdict, outcome.state) == (Verdict.REPEATED, before)
+        assert not any(isinstance(effect, RaiseAttention) for effect in outcome.effects)
+
+
+@pytest.mark.parametrize(
+    ("state", "because"),
+    [
+        (State.CONDITIONAL, "it is not allowed yet"),
+        (State.NOT_SUPPLIED, "the request is closed"),
+        (State.CANCELLED, "the request is closed"),
+        (State.LOST, "the request is closed"),
+    ],
+)
+def test_an_item_that_is_under_way_is_told_wherever_it_is_refused(state: State, because: str) -> None:
+    outcome = after(half(state, role=Role.REQUESTER), got(Service.SHI, LOAN))
+    assert outcome.verdict is Verdict.PROHIBITED
+    [told] = [effect for effect in outcome.effects if isinstance(effect, RaiseAttention)]
+    assert told.reason == f"SHIPPED received in {state}: {because}, and an item is on its way"

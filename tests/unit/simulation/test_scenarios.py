@@ -30,6 +30,7 @@ ENDS: Final[dict[tuple[str, str], set[tuple[State, State]]]] = {
         (State.RECEIVED, State.SHIPPED),
     },
     ("prompt-borrower", "unfilled-lender"): {(State.NOT_SUPPLIED, State.NOT_SUPPLIED)},
+    ("prompt-borrower", "forwarding-lender"): {(State.NOT_SUPPLIED, State.NOT_SUPPLIED)},
     ("renewing-borrower", "prompt-lender"): {(State.RETURNED, State.CHECKED_IN)},
     ("renewing-borrower", "strict-lender"): {(State.RETURNED, State.CHECKED_IN)},
     ("cancelling-borrower", "prompt-lender"): {(State.SHIPPED, State.SHIPPED)},
@@ -144,7 +145,7 @@ def steps(*then: dict[str, Any], **keys: Any) -> dict[str, Any]:
         ({"rules": [{"on": ["x"]}]}, "rules[0].on: a list is no service; expected"),
         (steps({"send": "SHIP"}), "rules[0].then[0].send: 'SHIP' is nothing that a rule can send; expected"),
         (steps({"send": "ILL-REQUEST"}), "rules[0].then[0].send: 'ILL-REQUEST' is nothing that"),
-        (steps({"send": "FORWARD-NOTIFICATION"}), "rules[0].then[0].send: 'FORWARD-NOTIFICATION' is nothing"),
+        (steps({"send": "FORWARD-NOTIFICATION"}), "rules[0].then[0].fields.to: is missing; expected a text"),
         (steps({}), "rules[0].then[0]: it does nothing; expected exactly one of 'send', 'repeat', 'copy'"),
         (
             steps({"send": "SHIPPED", "copy": "SHIPPED"}),

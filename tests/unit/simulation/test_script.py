@@ -9,13 +9,24 @@ from asn1 import ill
 from asn1.codec import decode, encode
 from asn1.ill import ILLApdu, ILLRequest, StatusOrErrorReport
 from asn1.schema import Unlisted
-from config.settings import ApduName, Capabilities, Partner, TableProfile, TcpTransport, TransactionResults
+from config.settings import (
+    ApduName,
+    Capabilities,
+    CharacterSet,
+    Partner,
+    TableProfile,
+    TcpTransport,
+    TransactionResults,
+)
 from config.symbols import Symbol
+from iso_gateway import compose
 from iso_gateway.half.interpretation import service_of
 from iso_gateway.protocol.events import Service
 from iso_gateway.protocol.states import Role, State
+from iso_gateway.request import primitives
+from iso_gateway.request.new_request import Item, NewRequest
 from iso_gateway.simulation import scenario
-from iso_gateway.simulation.scenario import Arrival, Scenario, Way
+from iso_gateway.simulation.scenario import Arrival, Order, Scenario, Way
 from iso_gateway.simulation.script import Conversation, Fate, Happening, Script, Sending, Taken
 from tests.support import apdus
 from tests.support.apdus import LATER
@@ -89,6 +100,7 @@ def request(**keys: Any) -> ILLRequest:
 
 SHIP: Final = {"send": "SHIPPED", "fields": {"date_due": "+21d"}}
 WILL_SUPPLY: Final = {"send": "ILL-ANSWER will-supply"}
+LOST: Final = {"reason": "lost"}
 QUICK: Final = rule("ILL-REQUEST", WILL_SUPPLY, SHIP)
 
 
@@ -104,6 +116,27 @@ def test_a_lender_follows_the_rule_and_the_protocol() -> None:
     assert play.conversation.role is Role.RESPONDER
     assert play.services(apdus.returned(asked)) == [Service.CHK]
     assert play.conversation.ended
+
+
+def test_a_copy_is_never_due() -> None:
+    asked = request()
+    for wanted, due in (
+        ((ill.ILLServiceType.copy_non_returnable,), False),
+        ((ill.ILLServiceType.locations, ill.ILLServiceType.copy_non_returnable), False),
+        ((ill.ILLServiceType.loan, ill.ILLServiceType.copy_non_returnable), True),
+    ):
+        _, shipped = (
+            decode(sending.octets)
+            for sending in Play(QUICK).answer(dataclasses.replace(asked, iLL_service_type=wanted))
+        )
+        assert isinstance(shipped, ill.Shipped)
+        assert (shipped.supply_details.date_due is not None) is due
+    lent = {"send": "SHIPPED", "fields": {"date_due": "+21d", "service_type": "loan"}}
+    copy = dataclasses.replace(asked, iLL_service_type=(ill.ILLServiceType.copy_non_returnable,))
+    [sending] = Play(rule("ILL-REQUEST", lent)).answer(copy)
+    shipped = decode(sending.octets)
+    assert isinstance(shipped, ill.Shipped)
+    assert shipped.supply_details.date_due is not None
 
 
 def test_no_two_services_have_the_same_date_time() -> None:
@@ -348,3 +381,80 @@ def test_fields_of_every_kind() -> None:
     assert details.cost.monetary_value == "12.50"
     [units] = details.no_of_units_per_medium or ()
     assert (units.medium, units.no_of_units) == (ill.SupplyMediumType.printed, 2)
+
+
+UBC: Final = dataclasses.replace(
+    SFU, name="UBC", symbols=(Symbol.parse("ILLUME:UBC"),), aliases=(Symbol.parse("UBC"),)
+)
+ONWARD: Final = {"send": "FORWARD-NOTIFICATION", "fields": {"to": "UBC", "note": "They have it"}}
+
+
+class TestForwarding:
+    def played(self, *rules: dict[str, Any]) -> Play:
+        play = Play(*rules)
+        play.script.others = {"UBC": UBC}
+        return play
+
+    def test_a_lender_hands_the_request_on_and_tells_the_borrower(self) -> None:
+        play = self.played(rule("ILL-REQUEST", ONWARD))
+        asked = request(forwardable=True)
+        onward, notification = play.answer(asked)
+        assert (onward.to, notification.to) == (UBC.symbols[0], Symbol.parse(BEX))
+        handed_on, told = decode(onward.octets), decode(notification.octets)
+        assert isinstance(handed_on, ILLRequest)
+        assert isinstance(told, ill.ForwardNotification)
+        assert handed_on.forward_flag
+        assert (handed_on.transaction_id, handed_on.responder_id) == (
+            asked.transaction_id,
+            apdus.system_id("ILLUME:UBC"),
+        )
+        assert told.responder_id == handed_on.responder_id
+        assert play.conversation.state is State.FORWARD
+
+    def test_what_comes_afterwards_is_answered_by_whom_it_went_to(self) -> None:
+        play = self.played(rule("ILL-REQUEST", ONWARD))
+        asked = request(forwardable=True)
+        play.answer(asked)
+        [report] = play.answer(apdus.cancel(asked))
+        said = decode(report.octets)
+        assert isinstance(said, StatusOrErrorReport)
+        assert said.error_report is not None
+        assert said.error_report.user_error_report == ill.UserErrorReport(
+            already_forwarded=ill.AlreadyForwarded(responder_id=apdus.system_id("ILLUME:UBC"))
+        )
+
+    def test_the_notification_can_be_lost_and_repeated(self) -> None:
+        play = self.played(rule("ILL-REQUEST", {**ONWARD, "way": "lost"}, {"repeat": "FORWARD-NOTIFICATION"}))
+        assert play.services(request(forwardable=True)) == [Service.ILL, Service.FWN]
+
+    def test_a_request_that_does_not_permit_it_is_not_handed_on(self) -> None:
+        play = self.played(rule("ILL-REQUEST", ONWARD, {"send": "ILL-ANSWER unfilled", "fields": LOST}))
+        assert play.services(request()) == [Service.ANS_UN]
+        assert play.fates == [Fate.RECEIVED, Fate.LEFT_OUT, Fate.SENT]
+
+    def test_nor_is_one_to_a_library_that_is_not_played(self) -> None:
+        play = Play(rule("ILL-REQUEST", ONWARD))
+        assert play.answer(request(forwardable=True)) == []
+        assert play.happenings[-1].note == "no library 'UBC' is known to forward to; there are: none"
+        assert play.conversation.state is State.IN_PROCESS
+
+    def test_nor_is_one_that_cannot_be_written_for_its_reader(self) -> None:
+        play = self.played(rule("ILL-REQUEST", {**ONWARD, "fields": {"to": "UBC", "note": "\u0141"}}))
+        latin = dataclasses.replace(UBC, character_set=CharacterSet.LATIN_1)
+        play.script.others = {"UBC": latin}
+        assert play.answer(request(forwardable=True)) == []
+        assert "cannot be written in LATIN-1" in play.happenings[-1].note
+
+    def test_a_borrower_talks_to_the_library_that_has_its_request(self) -> None:
+        borrower = Play(rule("SHIPPED", {"send": "RECEIVED"}), profile=dataclasses.replace(UBC, name="BOR"))
+        order = Order(request=NewRequest(item=Item(title="A book"), may_forward=True))
+        asked, _ = borrower.script.begin(order, Symbol.parse(BEX), NOW)
+        frame = compose.frame_for(asked.request, local=Symbol.parse(BEX), partner=UBC.symbols[0], at=NOW)
+        borrower.answer(compose.forward_notification(frame, to=SFU.symbols[0]))
+        assert asked.them == SFU.symbols[0]
+        shipped = compose.apdu_for(
+            primitives.Ship(), asked.request, frame.to(Symbol.parse("ILLUME:KPU"), encoding="utf-8")
+        )
+        [received] = borrower.answer(shipped)
+        assert received.to == asked.them == Symbol.parse("ILLUME:KPU")
+        assert decode(received.octets).responder_id == apdus.system_id("ILLUME:KPU")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from iso_gateway.errors import ConflictError, DisconnectedError, StoreError, UnavailableError
 from iso_gateway.store.engine import failure
@@ -76,6 +76,12 @@ def test_what_postgresql_refuses_never_shows_a_value(
     error = failure(engine, DBAPIError(None, None, RefusedError(state)))
     assert type(error) is kind
     assert "Penelopiad" not in str(error)
+
+
+def test_a_server_that_is_not_there_is_an_outage(engine: Engine) -> None:
+    error = failure(engine, OperationalError(None, None, RefusedError(None)))
+    assert type(error) is UnavailableError
+    assert "cannot be reached; see whether its server runs" in str(error)
 
 
 def test_a_connection_that_broke_is_an_outage(engine: Engine) -> None:
