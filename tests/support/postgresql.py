@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+from unittest.mock import patch
 from urllib.parse import quote
 
 import psycopg
 import pytest
 
+from iso_gateway.store import engine as engines
 from iso_gateway.store.engine import open_engine, upgrade
 from tests.support.peers import require
 
@@ -120,9 +123,25 @@ def _run(command: list[str]) -> None:
             pytest.fail(f"{command} ended with {result.returncode}: {output.read().decode(errors='replace')}")
 
 
+#: What tests are given, and what the product gives, in milliseconds.
+PATIENCE_MS: Final = 60_000
+_STRICT_MS: Final = engines.IDLE_TIMEOUT_MS
+
+
 @pytest.fixture(scope="session")
 def postgresql_cluster() -> Iterator[Cluster]:
-    """The cluster of this test session; skips where PostgreSQL 15 is not installed."""
+    """The cluster of this test session; skips where PostgreSQL 15 is not installed.
+
+    Where many tests share the machine, a test may stand still for longer in the middle of a transaction than
+    the server lets a gateway. What is undone then is for tests that ask for `strict_postgresql`.
+    """
     require((BINARIES / "initdb").exists(), "PostgreSQL 15", "apt-get install postgresql-15")
-    with running_cluster() as cluster:
+    with running_cluster() as cluster, patch.object(engines, "IDLE_TIMEOUT_MS", PATIENCE_MS):
         yield cluster
+
+
+@pytest.fixture
+def strict_postgresql(monkeypatch: pytest.MonkeyPatch, postgresql_cluster: Cluster) -> None:
+    """Engines that are opened from now on give a transaction that does nothing no more than they ever do."""
+    del postgresql_cluster  # it comes first, and lets all others take longer
+    monkeypatch.setattr(engines, "IDLE_TIMEOUT_MS", _STRICT_MS)

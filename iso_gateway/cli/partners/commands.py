@@ -137,6 +137,7 @@ def rename(
     from iso_gateway.cli.shared.audit import actor
     from iso_gateway.cli.shared.libraries import partner_named
     from iso_gateway.cli.shared.output import shown, write_json, write_lines
+    from iso_gateway.cli.shared.vocabulary import counted
 
     settings = settings_from(context, config)
     new = partner_named(settings, name).name
@@ -152,8 +153,8 @@ def rename(
         write_lines(f"nothing is stored of {shown(old)}")
     else:
         write_lines(
-            f"{shown(old)} is {shown(new)} now: {counts['halves']} requests,"
-            f" {counts['processings']} messages, {counts['outbox']} sent or waiting"
+            f"{shown(old)} is {shown(new)} now: {counted(counts['halves'], 'request')},"
+            f" {counted(counts['processings'], 'message')}, {counts['outbox']} sent or waiting"
         )
 
 

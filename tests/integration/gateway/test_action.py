@@ -186,6 +186,7 @@ class TestPerformed:
             "return_to": None,
             "medium": None,
             "proposed_delivery": None,
+            "specific": None,
             "note": "ask",
         }
 

@@ -410,7 +410,10 @@ class TestHeld:
         desk.clock.advance(minutes=10)
         assert desk.tick() is None
         with desk.reading() as uow:
-            assert [one.verdict for one in uow.messages.processings(held.message_id)] == ["held"]
+            assert [one.verdict for one in uow.messages.processings(held.message_id)] == [
+                "held",
+                "disposed-of",
+            ]
 
     def test_it_survives_a_restart(self, desk: Desk, settings: Settings) -> None:
         desk.receive(self.CANCEL, peer=AT_SFU, two_way=False)

@@ -151,6 +151,7 @@ class TestPostgresql:
             assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
         engine.dispose()
 
+    @pytest.mark.usefixtures("strict_postgresql")
     def test_whoever_stops_in_the_middle_holds_nobody_up_for_long(self, postgresql_store: Store) -> None:
         """A gateway that was stopped keeps what it has locked until the server breaks its connection."""
         with postgresql_store.unit_of_work() as uow:
@@ -169,6 +170,7 @@ class TestPostgresql:
         with postgresql_store.reading() as looking:
             assert looking.outbox.list()[0].lease_owner == "other"
 
+    @pytest.mark.usefixtures("strict_postgresql")
     def test_whoever_only_reads_may_take_long(self, postgresql_store: Store) -> None:
         limit = select(func.current_setting("idle_in_transaction_session_timeout"))
         with postgresql_store.reading() as uow:
