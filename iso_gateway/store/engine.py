@@ -282,10 +282,6 @@ def failure(engine: Engine, error: DBAPIError) -> StoreError:
     # psycopg's messages quote values ("Key (a)=(b) already exists"): only the kind of error, and its
     # SQLSTATE.
     state = getattr(original, "sqlstate", None)
-    if isinstance(error, OperationalError) and state is None and error.statement is None:
-        return UnavailableError(
-            f"database {where!r} cannot be reached; see whether its server runs, and whether it lets us in"
-        )
     if error.connection_invalidated:
         return DisconnectedError(
             f"the connection to database {where!r} broke: {type(original).__name__} (SQLSTATE {state});"

@@ -98,7 +98,8 @@ async def early(self, octets, envelope):
     pending.add(task)
     task.add_done_callback(pending.discard)
 async def later(self, octets, envelope):
-    await asyncio.sleep(0.5)
+    # Longer than a gateway lives here: whatever the machine has to do besides, a kill comes first.
+    await asyncio.sleep(10)
     await element(self, octets, envelope)
 Intake.element = early
 """,

@@ -33,6 +33,8 @@ from tests.support.ports import reserved
 from tests.support.yaz import read_with_libyaz
 from tests.support.yaz_reading import reading_of
 
+pytestmark = pytest.mark.timeout(300)
+
 LENT: Final = (State.RETURNED, State.CHECKED_IN)
 COPIED: Final = (State.RECEIVED, State.SHIPPED)
 
@@ -374,9 +376,10 @@ async def play(
                     await staff.request(case.wanted, partner=profile, local=settings.local[0])
                 else:
                     await partner.request(Order(request=case.wanted))
-                async with asyncio.timeout(PATIENCE):
+                # All of them are played at once, so each may wait for all the others.
+                async with asyncio.timeout(3 * PATIENCE):
                     half_id = await until_ended(case, staff, partner, woken)
-                    await partner.settle()
+                    await partner.settle(within=dt.timedelta(seconds=PATIENCE))
                 [conversation] = partner.conversations
                 await asyncio.to_thread(await_every_delivery, daemon, site, profile.name)
             finally:

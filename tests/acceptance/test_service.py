@@ -164,6 +164,8 @@ class TestReload:
             manager.await_said("RELOADING=1")
             said = manager.await_said("READY=1")
             assert said.startswith("the new configuration was refused, the old one holds: ")
+            # Said and logged on ways of their own.
+            gateway.await_line("settings.refused", times=3)
             problems = [line["problem"] for line in gateway.log if line["event"] == "settings.refused"]
             assert len(problems) == 3
             assert any("own/en/letter.txt: line 2: " in problem for problem in problems)

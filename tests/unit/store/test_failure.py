@@ -81,7 +81,7 @@ def test_what_postgresql_refuses_never_shows_a_value(
 def test_a_server_that_is_not_there_is_an_outage(engine: Engine) -> None:
     error = failure(engine, OperationalError(None, None, RefusedError(None)))
     assert type(error) is UnavailableError
-    assert "cannot be reached; see whether its server runs" in str(error)
+    assert "check database_url, and whether the server runs" in str(error)
 
 
 def test_a_connection_that_broke_is_an_outage(engine: Engine) -> None:
