@@ -180,7 +180,7 @@ def require_owner(settings: Settings) -> None:
     path = sqlite_path(settings)
     try:
         owner = None if path is None else path.stat().st_uid
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except PermissionError:
         raise WrongUserError(

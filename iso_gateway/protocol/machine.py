@@ -476,6 +476,10 @@ def _postponed(state: HalfState) -> Outcome:
 
 #: Where a requester counts on no item any more. RETURNED is not among them: there a SHIPPED is late.
 CLOSED: Final = TERMINAL[Role.REQUESTER] - {State.RETURNED}
+#: Where a SHIPPED, though it is refused, means an item that the requester does not count on, and why not.
+_UNEXPECTED_ITEM: Final = dict.fromkeys(CLOSED, "the request is closed") | {
+    State.CONDITIONAL: "its conditions are not accepted yet"
+}
 
 
 def _prohibited(state: HalfState, service: Service) -> Outcome:
@@ -490,10 +494,10 @@ def _prohibited(state: HalfState, service: Service) -> Outcome:
         )
     prohibited = StateTransitionProhibited(apdu_type=service.apdu_type, current_state=state.state.wire)
     effects: tuple[Effect, ...] = (SendReport(report=prohibited),)
-    if service is Service.SHI and state.role is Role.REQUESTER:
+    unexpected = _UNEXPECTED_ITEM.get(state.state)
+    if service is Service.SHI and state.role is Role.REQUESTER and unexpected is not None:
         # The issue is the item, whatever the tables say of the message.
-        because = "the request is closed" if state.state in CLOSED else "it is not allowed yet"
-        reason = f"SHIPPED received in {state.state}: {because}, and an item is on its way"
+        reason = f"SHIPPED received in {state.state}: {unexpected}, and an item is on its way"
         effects = (*effects, RaiseAttention(reason=reason))
     return Outcome(
         state=state,

@@ -209,7 +209,7 @@ def check(half: HalfState, event: Event, cell: Cell | None) -> Outcome:
         assert outcome.row is None, where
         assert not inferred, where
         shipped = half.role is Role.REQUESTER and isinstance(event, ApduReceived) and event.service == "SHI"
-        assert bool(attention) is (shipped and half.state.value in CLOSED), where
+        assert bool(attention) is (shipped and half.state.value in UNEXPECTED), where
         if verdict is Verdict.POSTPONED:
             flags = replace(half.flags, expiry_due=True)
             assert outcome.state == replace(half, flags=flags), where
@@ -218,8 +218,8 @@ def check(half: HalfState, event: Event, cell: Cell | None) -> Outcome:
     return outcome
 
 
-#: Where a SHIPPED finds the requester done and has no row.
-CLOSED: Final = frozenset({"NOT-SUPPLIED", "CANCELLED", "LOST"})
+#: Where a SHIPPED has no row and finds the requester done, or with conditions that it has not accepted.
+UNEXPECTED: Final = frozenset({"NOT-SUPPLIED", "CANCELLED", "LOST", "CONDITIONAL"})
 
 
 @pytest.mark.parametrize("role", Role)

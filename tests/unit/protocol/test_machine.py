@@ -435,7 +435,7 @@ class TestUnannounced:
 @pytest.mark.parametrize(
     ("state", "because"),
     [
-        (State.CONDITIONAL, "it is not allowed yet"),
+        (State.CONDITIONAL, "its conditions are not accepted yet"),
         (State.NOT_SUPPLIED, "the request is closed"),
         (State.CANCELLED, "the request is closed"),
         (State.LOST, "the request is closed"),
