@@ -15,11 +15,11 @@ demo: $(READY)
 	$(BIN)/iso-gateway demo
 
 ## test: the whole test suite with its coverage floors; tests whose peer is absent skip and say what installs it
-## (A file is run by one process, so that what its tests share is made once; and the programs that they start by the
-## hundred are compiled once, even where the environment says otherwise.)
+## (A file is run by one process, so that what its tests share is made once, and in the order of their names, which
+## has the longest first; the programs that they start by the hundred are compiled once, whatever the environment says.)
 test: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
-	$(BIN)/pytest --numprocesses auto --dist loadfile --cov --cov-report=term:skip-covered
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 	$(BIN)/coverage report --include='asn1/*,iso_gateway/protocol/*' --fail-under=100
 
 ## check: the gate: format, lint, types, import contracts, tests
