@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, MutableMapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -12,11 +12,13 @@ from typing import Any, Final, TypeVar
 import pytest
 import structlog
 
+from config.settings import Mail
 from iso_gateway.errors import DeliveryError
 from iso_gateway.failure import Failure
 from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.outbox.transmitting import Permit
 from iso_gateway.request import primitives
+from iso_gateway.running.mailing import MailTransmitter
 from iso_gateway.store.records import AttemptOutcome, GatewayId, HalfId, OutboxId, OutboxRecord
 from iso_gateway.store.writer import Writer
 from tests.support import apdus
@@ -145,7 +147,12 @@ class LogLines:
 
 @asynccontextmanager
 async def dispatching(
-    desk: Desk, wire: Wire, *, owner: str = "one", fenced: bool = False
+    desk: Desk,
+    wire: Wire,
+    *,
+    owner: str = "one",
+    fenced: bool = False,
+    relay: tuple[str, int] | None = None,
 ) -> AsyncIterator[Dispatcher]:
     """Run a dispatcher on the desk's database; at the end it finishes what it has in hand.
 
@@ -154,12 +161,17 @@ async def dispatching(
         wire: where it sends to.
         owner: the id of its gateway.
         fenced: whether it looks for others before it sends.
+        relay: host and port of the mail server that takes its mails; without it there is none.
     """
+    settings = desk.site.settings
+    if relay is not None:
+        settings = replace(settings, mail=Mail(relay_host=relay[0], relay_port=relay[1]))
     writer = Writer(desk.site.store)
     dispatcher = Dispatcher(
-        desk.site.settings,
+        settings,
         writer,
         wire,
+        mailer=None if relay is None else MailTransmitter(settings, desk.site),
         gateway=GatewayId(owner),
         lease=LEASE,
         fenced=fenced,

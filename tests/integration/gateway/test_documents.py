@@ -1,6 +1,5 @@
 """Documents: a link that goes out with SHIPPED is mailed once, whatever happens on the way."""
 
-import asyncio
 import email
 import email.policy
 from collections.abc import AsyncIterator, Iterator
@@ -29,12 +28,11 @@ from iso_gateway.outbox.dispatcher import Dispatcher
 from iso_gateway.reception.returns import MailFate, MailNotice
 from iso_gateway.replay.verifying import Part, Problem, verify
 from iso_gateway.request.primitives import Ship
-from iso_gateway.running.mailing import MailTransmitter, mark_of
+from iso_gateway.running.mailing import mark_of
 from iso_gateway.services import Arrival
 from iso_gateway.store.records import (
     BreakerState,
     DocumentRecord,
-    GatewayId,
     HalfId,
     OutboxId,
     OutboxKind,
@@ -44,11 +42,10 @@ from iso_gateway.store.records import (
     Unmailed,
 )
 from iso_gateway.store.tables import outbox
-from iso_gateway.store.writer import Writer
 from tests.integration.adapters.mails import HOST, MailServer
 from tests.support import gateway
 from tests.support.apdus import ill_request
-from tests.support.dispatching import LEASE, PATIENCE, LogLines, Wire
+from tests.support.dispatching import LogLines, Wire, dispatching
 from tests.support.gateway import AT_SFU, BEX, SFU, Desk
 from tests.support.noticing import Lookout
 
@@ -362,28 +359,11 @@ async def sending(desk: Desk, server: MailServer) -> AsyncIterator[Running]:
     lines = LogLines()
     before = structlog.get_config()
     structlog.configure(processors=[lines])
-    writer, wire = Writer(desk.site.store), Wire()
-    settings = replace(desk.site.settings, mail=Mail(relay_host=HOST, relay_port=server.port))
-    dispatcher = Dispatcher(
-        settings,
-        writer,
-        wire,
-        mailer=MailTransmitter(settings, desk.site),
-        gateway=GatewayId("one"),
-        lease=LEASE,
-        fenced=True,
-        clock=desk.clock,
-        chance=lambda: 0.5,
-    )
-    running = asyncio.create_task(dispatcher.run())
+    wire = Wire()
     try:
-        yield Running(dispatcher=dispatcher, wire=wire, server=server, lines=lines)
+        async with dispatching(desk, wire, fenced=True, relay=(HOST, server.port)) as dispatcher:
+            yield Running(dispatcher=dispatcher, wire=wire, server=server, lines=lines)
     finally:
-        wire.release()
-        dispatcher.stop()
-        async with asyncio.timeout(PATIENCE):
-            await running
-        await asyncio.to_thread(writer.close)
         structlog.configure(**before)
 
 
