@@ -265,7 +265,7 @@ def _is_made_good(uow: UnitOfWork, stuck: StuckRecord, half_id: HalfId) -> bool:
 
 def _is_repeated(uow: UnitOfWork, message_id: MessageId, half_id: HalfId) -> bool:
     firsts: dict[MessageId, MessageId] = {}
-    for record in uow.inputs.of(half_id):
+    for record in uow.inputs.asked_for(half_id):
         repeated = (record.payload or {}).get(REPEATS)
         if record.message_id is not None and isinstance(repeated, int):
             firsts[record.message_id] = firsts.get(MessageId(repeated), MessageId(repeated))

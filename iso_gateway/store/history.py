@@ -35,6 +35,11 @@ _INSERT_NEXT_INPUT = (
     .returning(inputs.c.sequence)
 )
 _INPUTS_OF = select(inputs).where(inputs.c.half_id == bindparam("half_id")).order_by(inputs.c.sequence)
+_ASKED_FOR = (
+    select(inputs)
+    .where(inputs.c.half_id == bindparam("half_id"), inputs.c.kind == InputKind.PRIMITIVE)
+    .order_by(inputs.c.sequence)
+)
 _SHORT_HISTORY = _INPUTS_OF.limit(bindparam("at_most"))
 _FIRST_INPUT = _INPUTS_OF.limit(1)
 _LAST_MOVE = (
@@ -157,6 +162,11 @@ class Inputs:
     def of(self, half_id: HalfId) -> tuple[InputRecord, ...]:
         """Everything that moved a half, in order."""
         rows = self._connection.execute(_INPUTS_OF, {"half_id": half_id}).all()
+        return tuple(self._record(row) for row in rows)
+
+    def asked_for(self, half_id: HalfId) -> tuple[InputRecord, ...]:
+        """What our own side asked for of a half, in order: a partner cannot make that any longer."""
+        rows = self._connection.execute(_ASKED_FOR, {"half_id": half_id}).all()
         return tuple(self._record(row) for row in rows)
 
     def all_if_few(self, half_id: HalfId, at_most: int) -> tuple[InputRecord, ...] | None:
